@@ -1,0 +1,90 @@
+//! The tokio-util `TaskTracker` of a request: its tasks are counted and waited for, but have no
+//! names, places or ends that we could see.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::report::{TaskInfo, TaskState};
+
+#[derive(Debug)]
+pub(crate) struct Anonymous {
+    tracker: TaskTracker,
+    /// Where the tracker was asked for first, and when: all that can be said of its tasks.
+    location: &'static Location<'static>,
+    since: Instant,
+    /// The most tasks that were seen alive at a time while somebody waited.
+    seen: AtomicUsize,
+}
+
+/// A wait for the tracker, kept from one poll to the next.
+pub(crate) type Wait = Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>;
+
+impl Anonymous {
+    pub(crate) fn new(location: &'static Location<'static>) -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            location,
+            since: Instant::now(),
+            seen: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn tracker(&self) -> &TaskTracker {
+        &self.tracker
+    }
+
+    pub(crate) fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Ready when the tracker is empty.
+    pub(crate) fn poll_empty(&self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<()> {
+        // A tracker that is open is never done. Closing refuses nothing.
+        self.tracker.close();
+        while !self.tracker.is_empty() {
+            self.seen.fetch_max(self.tracker.len(), Ordering::Relaxed);
+            let tracker = &self.tracker;
+            let waiting = wait.get_or_insert_with(|| {
+                let tracker = tracker.clone();
+                Box::pin(async move { tracker.wait().await })
+            });
+            ready!(waiting.as_mut().poll(cx));
+            // It ended because the tracker was empty once; a task may have come since.
+            *wait = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Calls `f` when the tracker is empty: at once where no runtime is there to wait in.
+    pub(crate) fn when_empty(&self, f: impl FnOnce() + Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else {
+            return f();
+        };
+        let tracker = self.tracker.clone();
+        tracker.close();
+        runtime.spawn(async move {
+            tracker.wait().await;
+            f();
+        });
+    }
+
+    pub(crate) fn stragglers(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
+        let alive = self.tracker.len();
+        self.seen.fetch_max(alive, Ordering::Relaxed);
+        let info = TaskInfo {
+            name: None,
+            location: self.location,
+            age: now.duration_since(self.since),
+            state: TaskState::Running,
+            message: None,
+        };
+        std::iter::repeat_n(info, alive)
+    }
+}

@@ -1,0 +1,151 @@
+//! A task on its way to be spawned.
+
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::{self, JoinHandle, LocalSet};
+
+use crate::context::Context;
+use crate::guard::TaskGuard;
+use crate::ledger::{Pulse, Task};
+use crate::registry::Registry;
+use crate::token::TaskToken;
+use crate::trace;
+use crate::tracked_closure::TrackedClosure;
+use crate::tracked_future::TrackedFuture;
+
+/// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),
+/// [`Tasks::task`](crate::Tasks::task) and [`named`](crate::named).
+///
+/// The methods are those of [`Tasks`](crate::Tasks), each with the same meaning, panics and cancel
+/// safety.
+#[derive(Debug)]
+#[must_use = "a task does nothing before it is spawned"]
+pub struct TaskBuilder {
+    context: Context,
+    name: Option<&'static str>,
+}
+
+impl TaskBuilder {
+    pub(crate) fn new(context: Context, name: Option<&'static str>) -> Self {
+        Self { context, name }
+    }
+
+    /// As [`Tasks::spawn`](crate::Tasks::spawn).
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, guard) = self.admit();
+        let handle = tokio::spawn(TrackedFuture::new(future, guard));
+        self.enlist(task, handle)
+    }
+
+    /// As [`Tasks::spawn_on`](crate::Tasks::spawn_on).
+    #[track_caller]
+    pub fn spawn_on<F>(self, future: F, handle: &Handle) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, guard) = self.admit();
+        let handle = handle.spawn(TrackedFuture::new(future, guard));
+        self.enlist(task, handle)
+    }
+
+    /// As [`Tasks::spawn_local`](crate::Tasks::spawn_local).
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let (task, guard) = self.admit();
+        let handle = task::spawn_local(TrackedFuture::new(future, guard));
+        self.enlist(task, handle)
+    }
+
+    /// As [`Tasks::spawn_local_on`](crate::Tasks::spawn_local_on).
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let (task, guard) = self.admit();
+        let handle = local_set.spawn_local(TrackedFuture::new(future, guard));
+        self.enlist(task, handle)
+    }
+
+    /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, guard) = self.admit();
+        let f = TrackedClosure::new(f, guard);
+        let handle = task::spawn_blocking(move || f.call());
+        self.enlist(task, handle)
+    }
+
+    /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
+    #[track_caller]
+    pub fn spawn_blocking_on<F, T>(self, f: F, handle: &Handle) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, guard) = self.admit();
+        let f = TrackedClosure::new(f, guard);
+        let handle = handle.spawn_blocking(move || f.call());
+        self.enlist(task, handle)
+    }
+
+    /// As [`Tasks::track_future`](crate::Tasks::track_future).
+    #[track_caller]
+    pub fn track_future<F: Future>(self, future: F) -> TrackedFuture<F> {
+        TrackedFuture::new(future, self.admit_elsewhere())
+    }
+
+    /// As [`Tasks::token`](crate::Tasks::token).
+    #[track_caller]
+    pub fn token(self) -> TaskToken {
+        TaskToken::new(self.admit_elsewhere())
+    }
+
+    #[track_caller]
+    fn admit(&self) -> (Option<Task>, Option<TaskGuard>) {
+        let location = Location::caller();
+        self.registry(location)
+            .map(|registry| registry.admit(self.name, location))
+            .unzip()
+    }
+
+    fn enlist<T>(&self, task: Option<Task>, handle: JoinHandle<T>) -> JoinHandle<T> {
+        if let (Some(registry), Some(task)) = (self.context.registry(), task) {
+            registry.enlist(task, Pulse::Spawned(handle.abort_handle()));
+        }
+        handle
+    }
+
+    #[track_caller]
+    fn admit_elsewhere(&self) -> Option<TaskGuard> {
+        let location = Location::caller();
+        self.registry(location)
+            .map(|registry| registry.admit_elsewhere(self.name, location))
+    }
+
+    /// `None` outside of a request: the task runs, tracked by nothing.
+    fn registry(&self, location: &'static Location<'static>) -> Option<&Arc<Registry>> {
+        if let Context::Outside = self.context {
+            trace::outside_a_request(location);
+        }
+        self.context.registry()
+    }
+}

@@ -1,0 +1,121 @@
+//! The task-local: in which request the running code is.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::registry::Registry;
+
+/// Where code runs, as far as tracking goes.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Context {
+    /// Outside of any request, probably by mistake.
+    #[default]
+    Outside,
+    /// Outside on purpose.
+    Untracked,
+    /// In a request.
+    In(Arc<Registry>),
+}
+
+thread_local! {
+    static CURRENT: Cell<Context> = const { Cell::new(Context::Outside) };
+}
+
+impl Context {
+    /// Where the running code is. On a thread that is being torn down: outside.
+    pub(crate) fn current() -> Self {
+        CURRENT
+            .try_with(|current| {
+                let context = current.take();
+                current.set(context.clone());
+                context
+            })
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
+        match self {
+            Context::In(registry) => Some(registry),
+            Context::Outside | Context::Untracked => None,
+        }
+    }
+
+    /// Makes this the current context until the guard is dropped.
+    ///
+    /// The two are swapped, not copied, so that entering touches no reference count. While
+    /// entered, `self` holds what was current before.
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
+        swap(self);
+        Entered { context: self }
+    }
+}
+
+/// Dropping it swaps the context back, also while a panic unwinds.
+pub(crate) struct Entered<'a> {
+    context: &'a mut Context,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        swap(self.context);
+    }
+}
+
+fn swap(context: &mut Context) {
+    // On a thread that is being torn down there is nothing to swap with, neither when the context
+    // is entered nor when it is left.
+    let _ = CURRENT.try_with(|current| {
+        let other = current.replace(std::mem::take(context));
+        *context = other;
+    });
+}
+
+pin_project! {
+    /// A future that is polled, and dropped, in a context.
+    #[derive(Debug)]
+    pub(crate) struct InContext<F> {
+        // `None` once it has ended: it is dropped in the context too.
+        #[pin]
+        future: Option<F>,
+        context: Context,
+    }
+
+    impl<F> PinnedDrop for InContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.context.enter();
+            this.future.set(None);
+        }
+    }
+}
+
+impl<F> InContext<F> {
+    pub(crate) fn new(future: F, context: Context) -> Self {
+        Self {
+            future: Some(future),
+            context,
+        }
+    }
+}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let _entered = this.context.enter();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            panic!("a future in a request's context was polled after it had ended");
+        };
+        let polled = future.poll(cx);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
+    }
+}

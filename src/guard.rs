@@ -1,0 +1,91 @@
+//! The life of one task, as a value.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+use crate::context::Context;
+use crate::ledger::Task;
+use crate::panics;
+use crate::report::TaskState;
+use crate::trace::Span;
+
+/// One task that is counted as alive. Dropping it is the task's end, however it came to it; what
+/// it was doing has to be dropped before.
+#[derive(Debug)]
+pub(crate) struct TaskGuard {
+    /// The request it counts in: in here always, except while the task runs.
+    context: Context,
+    task: Task,
+    /// The task was spawned by us, so that tokio knows when it has ended.
+    spawned: bool,
+    /// Seen waiting, so that it has an age.
+    seen_waiting: bool,
+    /// How it would end if it were dropped now.
+    end: (TaskState, Option<String>),
+    span: Span,
+}
+
+impl TaskGuard {
+    pub(crate) fn new(context: Context, task: Task, spawned: bool) -> Self {
+        Self {
+            context,
+            task,
+            spawned,
+            seen_waiting: false,
+            end: (TaskState::Aborted, None),
+            span: Span::current(),
+        }
+    }
+
+    /// Runs a piece of the task: in the request's context, in the span it was spawned in. A panic
+    /// is noted and goes on.
+    pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let caught = {
+            let _entered = self.context.enter();
+            self.span.in_scope(|| catch_unwind(AssertUnwindSafe(work)))
+        };
+        caught.unwrap_or_else(|payload| {
+            self.end = (TaskState::Panicked, panics::message(&*payload));
+            resume_unwind(payload)
+        })
+    }
+
+    /// The task goes on later. From the first time on it has an age.
+    pub(crate) fn waits(&mut self) {
+        if !self.seen_waiting {
+            self.seen_waiting = true;
+            if let Some(registry) = self.context.registry() {
+                registry.stamp();
+            }
+        }
+    }
+
+    /// The task has run to its end.
+    pub(crate) fn complete(mut self) {
+        self.end.0 = TaskState::Completed;
+    }
+
+    /// What holds it has no end of its own: its drop is its end, unless its thread is panicking.
+    pub(crate) fn end_of_token(mut self) {
+        self.end.0 = if thread::panicking() {
+            TaskState::Panicked
+        } else {
+            TaskState::Completed
+        };
+    }
+
+    /// Another task like this one, spawned at the same place.
+    pub(crate) fn another(&self) -> Option<Self> {
+        let registry = self.context.registry()?;
+        Some(registry.admit_elsewhere(self.task.name, self.task.location))
+    }
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        if let Some(registry) = self.context.registry() {
+            let (state, message) = std::mem::replace(&mut self.end, (TaskState::Aborted, None));
+            registry.end(self.task, self.spawned, state, message);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Which tasks a request has, by name and place, and what became of those that did not complete.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::report::{TaskInfo, TaskState};
+use crate::roster::Seat;
+use crate::settings::Settings;
+
+/// Where a task comes from: enough to tell of it, wherever it ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task {
+    pub(crate) id: u32,
+    /// Spawned after its request was released.
+    pub(crate) late: bool,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// How one can tell whether a task is still alive.
+#[derive(Debug)]
+pub(crate) enum Pulse {
+    /// Spawned by us: tokio knows.
+    Spawned(AbortHandle),
+    /// It runs elsewhere, so that its end is written down here.
+    Elsewhere { ended: bool },
+}
+
+#[derive(Debug)]
+struct Entry {
+    task: Task,
+    pulse: Pulse,
+    /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
+    started: Option<Instant>,
+}
+
+/// The part of a request's state that is under a lock: taken once for each spawn, and otherwise
+/// only where something has to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// In the order of their ids, but for spawns that raced each other.
+    entries: Vec<Entry>,
+    /// All entries from here on have no start yet.
+    unstamped: usize,
+    /// How many tasks were listed that are not late.
+    listed: usize,
+    troubled: Vec<(u32, TaskInfo)>,
+    /// The report was made: what is written down from now on is not in it.
+    pub(crate) closed: bool,
+    /// The exchange goes on as an upgraded stream: nobody is late.
+    pub(crate) goes_on: bool,
+    /// When the drain window opened; `None` while none is open.
+    pub(crate) opened: Option<Instant>,
+    /// What nested layers and the request itself have said.
+    pub(crate) overrides: Option<Box<Settings>>,
+    /// `Some` while the request is on the roster.
+    pub(crate) seat: Option<Seat>,
+}
+
+impl Ledger {
+    pub(crate) fn enlist(&mut self, task: Task, pulse: Pulse) {
+        if self.entries.len() == self.entries.capacity() {
+            self.compact();
+        }
+        self.listed += usize::from(!task.late);
+        self.entries.push(Entry {
+            task,
+            pulse,
+            started: None,
+        });
+    }
+
+    /// How many tasks were listed that are not late.
+    pub(crate) fn listed(&self) -> usize {
+        self.listed
+    }
+
+    /// Forgets who has ended. Room is doubled when that frees little, so that a list of the living
+    /// is not walked over and over again.
+    fn compact(&mut self) {
+        self.entries.retain(|entry| !entry.pulse.has_ended());
+        self.unstamped = self
+            .entries
+            .iter()
+            .take_while(|entry| entry.started.is_some())
+            .count();
+        if self.entries.len() > self.entries.capacity() / 2 {
+            self.entries.reserve(self.entries.capacity());
+        }
+    }
+
+    /// Gives a start to all that have none.
+    pub(crate) fn stamp(&mut self, now: Instant) {
+        for entry in &mut self.entries[self.unstamped..] {
+            entry.started = Some(now);
+        }
+        self.unstamped = self.entries.len();
+    }
+
+    /// Whether there is an entry that has no start.
+    pub(crate) fn wants_stamp(&self) -> bool {
+        self.unstamped < self.entries.len()
+    }
+
+    /// Notes the end of a task that runs elsewhere, or did not complete. Says whether the report
+    /// will tell of it; it does not if it was made already, or if there is nothing to tell.
+    pub(crate) fn note_end(&mut self, task: Task, info: &TaskInfo) -> bool {
+        if let Some(index) = self.find(task.id) {
+            if let Pulse::Elsewhere { ended } = &mut self.entries[index].pulse {
+                *ended = true;
+            }
+        }
+        let tells = info.state != TaskState::Completed && !self.closed && !task.late;
+        if tells {
+            self.troubled.push((task.id, info.clone()));
+        }
+        tells
+    }
+
+    fn age(&self, id: u32, now: Instant) -> Duration {
+        self.find(id)
+            .and_then(|index| self.entries[index].started)
+            .map_or(Duration::ZERO, |started| now.duration_since(started))
+    }
+
+    /// Those that are listed and alive.
+    pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.task.late && !entry.pulse.has_ended())
+            // One that panicked a moment ago is still about to be marked as ended.
+            .filter(|entry| self.troubled.iter().all(|(id, _)| *id != entry.task.id))
+            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
+            .collect()
+    }
+
+    pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
+        self.troubled.iter().map(|(_, info)| info.clone()).collect()
+    }
+
+    /// What is known of a task that has ended.
+    pub(crate) fn ended(&self, id: u32, now: Instant) -> Option<TaskInfo> {
+        let troubled = self.troubled.iter().find(|(troubled, _)| *troubled == id);
+        if let Some((_, info)) = troubled {
+            return Some(info.clone());
+        }
+        let entry = &self.entries[self.find(id)?];
+        Some(self.info(entry.task, TaskState::Completed, None, now))
+    }
+
+    pub(crate) fn info(
+        &self,
+        task: Task,
+        state: TaskState,
+        message: Option<String>,
+        now: Instant,
+    ) -> TaskInfo {
+        TaskInfo {
+            name: task.name,
+            location: task.location,
+            age: self.age(task.id, now),
+            state,
+            message,
+        }
+    }
+
+    fn find(&self, id: u32) -> Option<usize> {
+        self.entries
+            .binary_search_by_key(&id, |entry| entry.task.id)
+            .ok()
+            // Spawns that raced each other may stand in the wrong order.
+            .or_else(|| self.entries.iter().position(|entry| entry.task.id == id))
+    }
+}
+
+impl Pulse {
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Pulse::Spawned(handle) => handle.is_finished(),
+            Pulse::Elsewhere { ended } => *ended,
+        }
+    }
+}

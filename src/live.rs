@@ -1,0 +1,179 @@
+//! How many tasks of a request are alive, and whether it was released: one atomic word.
+
+use std::sync::PoisonError;
+use std::task::{Context, Poll, Waker};
+
+use super::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+
+/// Set once, when the response is let go: whoever adds a task after that knows it is late.
+const RELEASED: u64 = 1;
+/// Set when somebody waits for the count to reach zero: only then has the last task to wake.
+const WAITED: u64 = 1 << 1;
+/// One task alive. 30 bits: a task takes more than 16 bytes, so that memory ends first.
+const ALIVE: u64 = 1 << 2;
+/// One task ever added. It has the top bits, so that a wrap-around falls out of the word.
+const SPAWNED: u64 = 1 << 32;
+
+/// The alive count and the released flag of one request, in one word, so that a spawn and the
+/// release always agree on who came first.
+///
+/// 1. A task is added by one addition, which also tells whether the release came before.
+/// 2. The release is one compare-and-swap from "none alive"; at a deadline, one `fetch_or`.
+/// 3. The waiter stores its waker *before* it sets `WAITED`, and looks at the count *in* that same
+///    operation. The last task looks at `WAITED` in the operation that makes the count zero. Both
+///    are read-modify-writes of one word, so one of them sees the other: no wake-up is lost.
+#[derive(Debug)]
+pub(crate) struct Live {
+    word: AtomicU64,
+    /// The id of the task whose end made the count zero; meaningful while it is zero.
+    last: AtomicU32,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A task was added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Added {
+    /// Counts up from zero within one request.
+    pub(crate) id: u32,
+    /// The request had been released before.
+    pub(crate) late: bool,
+}
+
+/// A task was removed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Removed {
+    /// The request had been released before.
+    pub(crate) released: bool,
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            last: AtomicU32::new(u32::MAX),
+            waker: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn alive(&self) -> usize {
+        alive(self.word.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn spawned(&self) -> usize {
+        spawned(self.word.load(Ordering::Acquire)) as usize
+    }
+
+    pub(crate) fn is_released(&self) -> bool {
+        self.word.load(Ordering::Acquire) & RELEASED != 0
+    }
+
+    /// The id of the task whose end made the count zero.
+    pub(crate) fn last(&self) -> u32 {
+        // Stored before the Release subtraction, read after an Acquire load saw its zero.
+        self.last.load(Ordering::Relaxed)
+    }
+
+    /// Counts a task in. It always succeeds: a late task runs as well.
+    pub(crate) fn add(&self) -> Added {
+        // Relaxed: the task hands nothing over by being counted. What it hands over is published
+        // by its `remove`.
+        added(self.word.fetch_add(SPAWNED + ALIVE, Ordering::Relaxed))
+    }
+
+    /// Counts a task out, and wakes who waits if it was the last one.
+    pub(crate) fn remove(&self, id: u32) -> Removed {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if alive(word) == 1 {
+                // Only this task is left to write here, and if another one is added meanwhile, the
+                // swap below fails: who makes the count zero has always written its id before.
+                self.last.store(id, Ordering::Relaxed);
+            }
+            // Release: what the task did happens before the release of the response, which reads
+            // the word with Acquire. Acquire: see 3 above.
+            match self.word.compare_exchange_weak(
+                word,
+                word - ALIVE,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        let released = word & RELEASED != 0;
+        if alive(word) == 1 && word & WAITED != 0 {
+            self.wake();
+        }
+        Removed { released }
+    }
+
+    /// Ready when no task is alive. It is no release: the next moment may add one.
+    pub(crate) fn poll_none_alive(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.alive() == 0 {
+            return Poll::Ready(());
+        }
+        {
+            let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            match &mut *waker {
+                Some(stored) => stored.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+        }
+        let word = self.word.fetch_or(WAITED, Ordering::AcqRel);
+        if alive(word) == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Wakes who waits, if somebody does, to look again.
+    pub(crate) fn wake(&self) {
+        let waker = self
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Releases if no task is alive, and tells how many had been added by then.
+    pub(crate) fn try_release(&self) -> Option<usize> {
+        let mut word = self.word.load(Ordering::Acquire);
+        while alive(word) == 0 {
+            match self.word.compare_exchange_weak(
+                word,
+                word | RELEASED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(spawned(word) as usize),
+                Err(now) => word = now,
+            }
+        }
+        None
+    }
+
+    /// Releases whatever is alive.
+    pub(crate) fn release(&self) {
+        self.word.fetch_or(RELEASED, Ordering::AcqRel);
+    }
+}
+
+fn added(before: u64) -> Added {
+    Added {
+        id: spawned(before),
+        late: before & RELEASED != 0,
+    }
+}
+
+fn alive(word: u64) -> usize {
+    ((word as u32) >> 2) as usize
+}
+
+fn spawned(word: u64) -> u32 {
+    (word >> 32) as u32
+}

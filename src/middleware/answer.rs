@@ -1,0 +1,109 @@
+//! What the handler has answered, until its head is let go.
+
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use http_body::Body;
+
+use super::body::ResponseBody;
+use super::hold::{Exchange, Facts, Held, content_length, held, known_length};
+use crate::drain::{Drain, TasksAlive};
+use crate::settings::Hold;
+
+/// What an HTTP service has answered, and what is held of it.
+pub(crate) struct Answer<B: Body, E> {
+    result: Result<Response<ResponseBody<B>>, E>,
+    held: Held,
+    /// The length after which a server ends the response, if it knows one.
+    length: Option<u64>,
+}
+
+impl<B: Body, E> Answer<B, E> {
+    pub(crate) fn new(
+        result: Result<Response<B>, E>,
+        exchange: Exchange,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let response = match result {
+            Ok(response) => response,
+            // Nothing can follow it: it is held like a head with its end.
+            Err(error) => {
+                return Self {
+                    result: Err(error),
+                    held: Held::Whole,
+                    length: None,
+                };
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let facts = Facts {
+            hold: drain
+                .registry()
+                .map_or(Hold::Never, |registry| registry.hold()),
+            exchange,
+            status: parts.status,
+            content_length: content_length(&parts.headers),
+            size_hint: body.size_hint(),
+            is_end_stream: body.is_end_stream(),
+        };
+        let (body, held) = match held(&facts) {
+            // With no task alive the body is not looked into.
+            Held::HeadIfThere(length) if drain.must_wait() => {
+                let (body, is_there) = ResponseBody::peek(body, length, drain, cx);
+                (body, if is_there { Held::Head } else { Held::End })
+            }
+            held => (ResponseBody::new(body), held),
+        };
+        Self {
+            result: Ok(Response::from_parts(parts, body)),
+            held,
+            length: known_length(&facts.size_hint, facts.content_length),
+        }
+    }
+
+    /// Ready when the head may go.
+    pub(crate) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+        let report = loop {
+            match self.held {
+                Held::Upgraded => drain.upgrade(),
+                Held::Nothing => drain.keep_nothing_back(),
+                Held::Whole | Held::Head => ready!(drain.poll_drained(cx)),
+                Held::HeadIfThere(_) | Held::End => {}
+            }
+            if self.ends_with_head() {
+                // If a task came up at the last moment, it has to be waited for.
+                match drain.try_finish() {
+                    Ok(report) => break report,
+                    Err(TasksAlive) => continue,
+                }
+            }
+            if self.held == Held::Whole {
+                drain.complete();
+            }
+            break drain.report_so_far();
+        };
+        let is_head = matches!(self.held, Held::Whole | Held::Head | Held::HeadIfThere(_));
+        if let (true, Some(report), Ok(response)) = (is_head, report, &mut self.result) {
+            response.extensions_mut().insert(report);
+        }
+        Poll::Ready(())
+    }
+
+    /// What goes to the server, with the request's owner in the body if it has a rest to watch.
+    pub(crate) fn into_result(self, drain: Drain) -> Result<Response<ResponseBody<B>>, E> {
+        let mut result = self.result;
+        if let Ok(response) = &mut result {
+            response.body_mut().watch(drain, self.length);
+        }
+        result
+    }
+
+    /// Whether nothing can come after the head.
+    fn ends_with_head(&self) -> bool {
+        match &self.result {
+            Ok(response) => response.body().get_ref().is_none_or(Body::is_end_stream),
+            Err(_) => true,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The body of a tracked response.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::body_error::BodyError;
+use super::inner_body::InnerBody;
+use crate::drain::Drain;
+
+pin_project! {
+    /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
+    ///
+    /// It passes every frame of the inner body on, in its order. What ends the response on the
+    /// wire is kept back until the tasks of the request are done, or the drain window closes: the
+    /// last data frame where the length is known, the trailers or the error where there are some,
+    /// and otherwise the end mark. With no task alive nothing is kept back.
+    ///
+    /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
+    /// [`size_hint`](Body::size_hint) counts it. Polled after its end, it goes on to say that it
+    /// has ended.
+    ///
+    /// Its default is an empty body, which middleware such as tower-http's `Timeout` asks for.
+    ///
+    /// There is no `into_inner`: what is kept back would be lost, and the end would not be held.
+    pub struct ResponseBody<B>
+    where
+        B: Body,
+    {
+        // `None` where there never was one, and once it has ended: it is dropped there, so that
+        // what its destructor spawns is waited for.
+        #[pin]
+        inner: Option<InnerBody<B>>,
+        kept: Kept<B::Data, B::Error>,
+        // What is still to come of a length that the server knows; `None` once that is reached.
+        length: Option<u64>,
+        // Dropping it before the end means that the client is gone. `None` where nothing is
+        // watched: under an outer layer, and after the end.
+        drain: Option<Drain>,
+        done: bool,
+    }
+
+    impl<B> PinnedDrop for ResponseBody<B>
+    where
+        B: Body,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(drain) = this.drain {
+                drop_inner(this.inner, drain);
+            }
+        }
+    }
+}
+
+/// One answer of `poll_frame`.
+type Polled<D, E> = Option<Result<Frame<D>, E>>;
+
+/// What the end of an item means to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// More may come, and nothing ends with it.
+    Middle,
+    /// It fills the known length: an HTTP/1 server ends the response with it, and drops the body.
+    Last,
+    /// The end mark, an error or the trailers.
+    End,
+}
+
+/// What was taken from the inner body and not passed on yet.
+enum Kept<D, E> {
+    Nothing,
+    /// It was taken to see whether the body is there as a whole.
+    First(Polled<D, E>),
+    /// It ends the response, and tasks are alive.
+    Withheld(Polled<D, E>, Part),
+}
+
+impl<B: Body> ResponseBody<B> {
+    /// A body that is passed through.
+    pub(crate) fn new(body: B) -> Self {
+        Self {
+            inner: Some(InnerBody::Inline { body }),
+            kept: Kept::Nothing,
+            length: None,
+            drain: None,
+            done: false,
+        }
+    }
+
+    /// A body whose first frame was asked for, and whether that frame is there and all there is.
+    pub(crate) fn peek(
+        body: B,
+        length: u64,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) -> (Self, bool) {
+        let mut body = Box::pin(body);
+        let polled = {
+            let _entered = drain.enter();
+            body.as_mut().poll_frame(cx)
+        };
+        let is_whole = match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                body.is_end_stream() || data_len(frame).is_some_and(|len| len >= length)
+            }
+            _ => false,
+        };
+        let body = Self {
+            inner: Some(InnerBody::Boxed { body }),
+            kept: match polled {
+                Poll::Ready(item) => Kept::First(item),
+                Poll::Pending => Kept::Nothing,
+            },
+            length: None,
+            drain: None,
+            done: false,
+        };
+        (body, is_whole)
+    }
+
+    /// From now on the end is watched, unless it was reported already.
+    pub(crate) fn watch(&mut self, drain: Drain, length: Option<u64>) {
+        self.drain = (!drain.is_over()).then_some(drain);
+        self.length = length;
+    }
+
+    /// The inner body; `None` if there is none, or none any more.
+    pub fn get_ref(&self) -> Option<&B> {
+        self.inner.as_ref().map(InnerBody::get_ref)
+    }
+
+    /// The inner body; `None` if there is none, or none any more. A frame taken from it directly
+    /// is not held for.
+    pub fn get_mut(&mut self) -> Option<&mut B>
+    where
+        B: Unpin,
+    {
+        self.inner.as_mut().map(InnerBody::get_mut)
+    }
+
+    /// The inner body, pinned; `None` if there is none, or none any more. A frame taken from it
+    /// directly is not held for.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut B>> {
+        self.project()
+            .inner
+            .as_pin_mut()
+            .map(InnerBody::get_pin_mut)
+    }
+}
+
+impl<B: Body> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = BodyError<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        if *this.done {
+            return Poll::Ready(None);
+        }
+        loop {
+            let (item, part) = match std::mem::replace(this.kept, Kept::Nothing) {
+                Kept::Withheld(item, part) => {
+                    if let Some(drain) = this.drain {
+                        if drain.poll_drained(cx).is_pending() {
+                            *this.kept = Kept::Withheld(item, part);
+                            return Poll::Pending;
+                        }
+                    }
+                    (item, part)
+                }
+                Kept::First(item) => Part::of(item, this.length),
+                Kept::Nothing => {
+                    let _entered = this.drain.as_mut().map(Drain::enter);
+                    let item = match this.inner.as_mut().as_pin_mut() {
+                        Some(inner) => ready!(inner.get_pin_mut().poll_frame(cx)),
+                        None => None,
+                    };
+                    Part::of(item, this.length)
+                }
+            };
+            let Some(drain) = this.drain else {
+                *this.done = item.is_none();
+                return Poll::Ready(item.map(inner_error));
+            };
+            let inner_ended = this
+                .inner
+                .as_ref()
+                .get_ref()
+                .as_ref()
+                .is_none_or(InnerBody::is_end_stream);
+            if part == Part::End || inner_ended {
+                drop_inner(this.inner.as_mut(), drain);
+                // A server that sees an end after a frame drops the body there: only here can its
+                // drop be told from an end.
+                if drain.try_finish().is_ok() {
+                    *this.done = true;
+                    *this.drain = None;
+                } else if part != Part::Middle {
+                    *this.kept = Kept::Withheld(item, part);
+                    continue;
+                }
+            } else if part == Part::Last {
+                if drain.must_wait() {
+                    *this.kept = Kept::Withheld(item, part);
+                    continue;
+                }
+                // The server has all it needs. It may drop the body, or ask on for trailers.
+                drain.complete();
+            }
+            return Poll::Ready(item.map(inner_error));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // While the end is watched, or something is kept, it has not come.
+        self.drain.is_none()
+            && matches!(self.kept, Kept::Nothing)
+            && (self.done || self.get_ref().is_none_or(Body::is_end_stream))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = match self.get_ref() {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        };
+        if let Kept::First(Some(Ok(frame))) | Kept::Withheld(Some(Ok(frame)), _) = &self.kept {
+            let kept = data_len(frame).unwrap_or(0);
+            let upper = hint.upper().map(|upper| upper.saturating_add(kept));
+            hint.set_lower(hint.lower().saturating_add(kept));
+            if let Some(upper) = upper {
+                hint.set_upper(upper);
+            }
+        }
+        hint
+    }
+}
+
+impl<B: Body> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self {
+            inner: None,
+            kept: Kept::Nothing,
+            length: None,
+            drain: None,
+            done: true,
+        }
+    }
+}
+
+impl<B: Body> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("drain", &self.drain)
+            .field("done", &self.done)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    /// Counts the item off the length, and says what part of the response it is.
+    fn of<D: Buf, E>(item: Polled<D, E>, length: &mut Option<u64>) -> (Polled<D, E>, Self) {
+        let part = match &item {
+            None | Some(Err(_)) => Part::End,
+            Some(Ok(frame)) if frame.is_trailers() => Part::End,
+            Some(Ok(frame)) => match (data_len(frame), *length) {
+                (Some(len @ 1..), Some(left)) if len >= left => {
+                    *length = None;
+                    Part::Last
+                }
+                (Some(len), Some(left)) => {
+                    *length = Some(left.saturating_sub(len));
+                    Part::Middle
+                }
+                _ => Part::Middle,
+            },
+        };
+        (item, part)
+    }
+}
+
+/// The bytes of a data frame; `None` for other frames.
+fn data_len<D: Buf>(frame: &Frame<D>) -> Option<u64> {
+    frame.data_ref().map(|data| data.remaining() as u64)
+}
+
+fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError<E>> {
+    item.map_err(BodyError::Inner)
+}
+
+/// Drops the inner body in the request's context: what its destructor spawns is counted.
+fn drop_inner<B: Body>(mut inner: Pin<&mut Option<InnerBody<B>>>, drain: &mut Drain) {
+    let _entered = drain.enter();
+    inner.set(None);
+}

@@ -1,0 +1,34 @@
+//! Why the body of a tracked response ended early.
+
+use std::error::Error;
+use std::fmt;
+
+/// The error of a [`ResponseBody`](crate::ResponseBody).
+///
+/// It does not implement [`std::error::Error`] itself: it turns into a boxed error, and a type
+/// that is an error already could not do so around an inner body whose error is boxed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyError<E> {
+    /// The inner body failed.
+    Inner(E),
+}
+
+impl<E: fmt::Display> fmt::Display for BodyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E> From<BodyError<E>> for Box<dyn Error + Send + Sync>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn from(error: BodyError<E>) -> Self {
+        match error {
+            BodyError::Inner(error) => error.into(),
+        }
+    }
+}

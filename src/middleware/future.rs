@@ -1,0 +1,161 @@
+//! The future of a tracked response.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::answer::Answer;
+use super::body::ResponseBody;
+use super::hold::Exchange;
+use crate::context::{Context, Entered};
+use crate::drain::Drain;
+
+pin_project! {
+    /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then
+    /// the wait for the tasks of the request, if the head of the response is held.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it says that the client is gone: the inner future or the held response is dropped,
+    /// the tasks run on, and the request is reported as [`Dropped`](crate::Outcome::Dropped).
+    ///
+    /// # Panics
+    ///
+    /// When polled after it has ended, or where it has to wait on a runtime without time.
+    pub struct ResponseFuture<F>
+    where
+        F: Future,
+        F::Output: HttpResult,
+    {
+        #[pin]
+        state: State<F, F::Output>,
+        role: Role,
+        exchange: Exchange,
+    }
+
+    impl<F> PinnedDrop for ResponseFuture<F>
+    where
+        F: Future,
+        F::Output: HttpResult,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            // Before the request's owner: what the destructors spawn is counted.
+            let mut this = this.project();
+            let _entered = this.role.enter();
+            this.state.set(State::Done);
+        }
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[project_replace = StateOwn]
+    enum State<F, O>
+    where
+        O: HttpResult,
+    {
+        // The inner future runs.
+        Handling { #[pin] inner: F },
+        // It has answered, and the head may be held.
+        Draining { answer: Answer<O::Body, O::Error> },
+        Done,
+    }
+}
+
+/// Who holds this request.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// We do.
+    Owner(Drain),
+    /// A layer or scope further out, whose context this is.
+    Nested(Context),
+}
+
+impl Role {
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
+        match self {
+            Role::Owner(drain) => drain.enter(),
+            Role::Nested(context) => context.enter(),
+        }
+    }
+}
+
+/// The result of an HTTP service: it names the types inside.
+pub trait HttpResult {
+    /// The body of the response.
+    type Body: Body;
+    /// The error of the service.
+    type Error;
+}
+
+impl<B: Body, E> HttpResult for Result<Response<B>, E> {
+    type Body = B;
+    type Error = E;
+}
+
+impl<F, B, E> ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    pub(crate) fn new(inner: F, role: Role, exchange: Exchange) -> Self {
+        Self {
+            state: State::Handling { inner },
+            role,
+            exchange,
+        }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let StateProj::Handling { inner } = this.state.as_mut().project() {
+            let result = {
+                let _entered = this.role.enter();
+                let result = ready!(inner.poll(cx));
+                // The inner future's destructor is part of the request.
+                this.state.set(State::Done);
+                result
+            };
+            let Role::Owner(drain) = this.role else {
+                return Poll::Ready(result.map(|response| response.map(ResponseBody::new)));
+            };
+            let answer = Answer::new(result, *this.exchange, drain, cx);
+            this.state.set(State::Draining { answer });
+        }
+        let (StateProj::Draining { answer }, Role::Owner(drain)) =
+            (this.state.as_mut().project(), this.role)
+        else {
+            panic!("`ResponseFuture` polled after it has ended");
+        };
+        ready!(answer.poll_released(drain, cx));
+        match this.state.project_replace(State::Done) {
+            StateOwn::Draining { answer } => Poll::Ready(answer.into_result(drain.take())),
+            _ => unreachable!("it was in this state above"),
+        }
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F>
+where
+    F: Future,
+    F::Output: HttpResult,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}

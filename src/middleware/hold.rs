@@ -1,0 +1,104 @@
+//! What is held of a response: the whole decision, as one function.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, StatusCode};
+use http_body::SizeHint;
+
+use crate::settings::Hold;
+
+/// What the decision looks at.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) hold: Hold,
+    pub(crate) exchange: Exchange,
+    pub(crate) status: StatusCode,
+    /// What the header says, if it says one thing.
+    pub(crate) content_length: Option<u64>,
+    pub(crate) size_hint: SizeHint,
+    pub(crate) is_end_stream: bool,
+}
+
+/// What the method of the request says of the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    Head,
+    Connect,
+    Other,
+}
+
+/// What is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Nothing: the exchange goes on as an upgraded stream.
+    Upgraded,
+    /// Nothing: the settings say so.
+    Nothing,
+    /// The head, and the server sends the end with it: it may never look at the body, so that
+    /// dropping the body is no disconnect.
+    Whole,
+    /// The head, before a body that streams.
+    Head,
+    /// The head, if the first frame is there and is all of this many bytes; otherwise the end.
+    HeadIfThere(u64),
+    /// The end.
+    End,
+}
+
+pub(crate) fn held(facts: &Facts) -> Held {
+    if goes_on_as_stream(facts) {
+        Held::Upgraded
+    } else if facts.hold == Hold::Never {
+        Held::Nothing
+    } else if has_no_body(facts) {
+        Held::Whole
+    } else {
+        match (facts.hold, facts.size_hint.exact()) {
+            (Hold::Head, _) => Held::Head,
+            (Hold::Auto, Some(length)) => Held::HeadIfThere(length),
+            (Hold::Auto, None) | (Hold::End | Hold::Never, _) => Held::End,
+        }
+    }
+}
+
+/// RFC 9110, sections 7.8 and 9.3.6.
+fn goes_on_as_stream(facts: &Facts) -> bool {
+    facts.status == StatusCode::SWITCHING_PROTOCOLS
+        || (facts.exchange == Exchange::Connect && facts.status.is_success())
+}
+
+/// RFC 9110, section 6.4.1, and whatever has a length of zero.
+fn has_no_body(facts: &Facts) -> bool {
+    facts.exchange == Exchange::Head
+        || facts.status == StatusCode::NO_CONTENT
+        || facts.status == StatusCode::NOT_MODIFIED
+        || facts.is_end_stream
+        || known_length(&facts.size_hint, facts.content_length) == Some(0)
+}
+
+/// The length after which a server ends the response: hyper asks the body for an exact length
+/// first, and reads the header only if there is none.
+pub(crate) fn known_length(size_hint: &SizeHint, content_length: Option<u64>) -> Option<u64> {
+    size_hint.exact().or(content_length)
+}
+
+impl Exchange {
+    pub(crate) fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Exchange::Head,
+            Method::CONNECT => Exchange::Connect,
+            _ => Exchange::Other,
+        }
+    }
+}
+
+/// The value of `content-length`, if all its fields agree on one: digits only (RFC 9110, section
+/// 8.6).
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(|value| {
+        let digits = value.to_str().ok()?;
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| digits.parse().ok()).flatten()
+    });
+    let first = lengths.next()??;
+    lengths.all(|length| length == Some(first)).then_some(first)
+}

@@ -1,0 +1,25 @@
+//! Panics of code that is not ours.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The message of a panic, where it was a string.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<String> {
+    payload
+        .downcast_ref::<&'static str>()
+        .map(|message| (*message).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+}
+
+/// Runs `f` and turns a panic into its message.
+pub(crate) fn caught(f: impl FnOnce()) -> Result<(), Option<String>> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let message = message(&*payload);
+        // A payload's own destructor may panic too. What that second panic carries is leaked: it
+        // could go on for ever.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+        message
+    })
+}

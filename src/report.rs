@@ -1,0 +1,186 @@
+//! What is told of a request's tasks, and to whom.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// How the wait for the tasks of a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every task ended before the response did.
+    Drained,
+    /// The drain window closed while tasks were alive; they are the report's stragglers.
+    DeadlineExceeded,
+    /// The response was dropped before its end: the client left, an outer timeout fired, or the
+    /// handler panicked.
+    Dropped,
+    /// The exchange goes on as an upgraded stream (status 101, or 2xx to `CONNECT`), so that its
+    /// tasks were not waited for.
+    #[cfg(feature = "http")]
+    Upgraded,
+}
+
+/// One of the limits of a drain window: the deadline is the earliest of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bound {
+    /// The drain timeout, counted from the opening of the window.
+    DrainTimeout,
+}
+
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It was alive when this was written.
+    Running,
+    /// It ran to its end.
+    Completed,
+    /// It panicked.
+    Panicked,
+    /// It was dropped before its end: aborted, or its runtime shut down.
+    Aborted,
+}
+
+/// One task of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
+    pub name: Option<&'static str>,
+    /// Where it was spawned.
+    pub location: &'static Location<'static>,
+    /// How long it had been running, on tokio's clock. It starts when the task is first seen
+    /// waiting, or when the drain window opens, whichever is earlier: the clock is not read to
+    /// spawn a task. Zero for a task that ended before.
+    pub age: Duration,
+    /// What became of it.
+    pub state: TaskState,
+    /// The message of its panic, where it was a string.
+    pub message: Option<String>,
+}
+
+impl fmt::Display for TaskInfo {
+    /// The name or else the location, the state and the age, then the message: on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "{}", self.location)?,
+        }
+        let state = match self.state {
+            TaskState::Running => "running",
+            TaskState::Completed => "completed",
+            TaskState::Panicked => "panicked",
+            TaskState::Aborted => "aborted",
+        };
+        write!(f, " ({state}, {:.1?}", self.age)?;
+        if let Some(message) = &self.message {
+            write!(f, ": {}", message.escape_debug())?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// What happened to the tasks of one request: handed to [`OnDrain::on_drain`], and found as
+/// `Arc<DrainReport>` in the extensions of a response whose head was held.
+///
+/// Every task is counted once: `completed`, `panicked`, `aborted` and the number of `stragglers`
+/// add up to `spawned`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// How the wait ended.
+    pub outcome: Outcome,
+    /// The limit that closed the window, if one did.
+    pub closed_by: Option<Bound>,
+    /// For how long the response was kept back, its head and its end together.
+    pub held: Duration,
+    /// For how long tasks ran on after the response was ready, until the last one ended or the
+    /// window closed.
+    pub drain: Duration,
+    /// The tasks that the request started before it was released.
+    pub spawned: usize,
+    /// Those that ran to their end.
+    pub completed: usize,
+    /// Those that panicked.
+    pub panicked: usize,
+    /// Those that were dropped before their end.
+    pub aborted: usize,
+    /// The task whose end released the response; `None` where none was waited for.
+    pub last: Option<TaskInfo>,
+    /// The tasks that panicked or were aborted, in the order of their ends.
+    pub troubled: Vec<TaskInfo>,
+    /// The tasks that were alive when the window closed, or when the response was dropped.
+    pub stragglers: Vec<TaskInfo>,
+}
+
+impl DrainReport {
+    /// Whether every task ran to its end before the response did.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.completed == self.spawned
+    }
+}
+
+impl fmt::Display for DrainReport {
+    /// One line for a log, such as `drained: 2 of 2 tasks completed, held 201.3ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.outcome {
+            Outcome::Drained => "drained",
+            Outcome::DeadlineExceeded => "deadline exceeded",
+            Outcome::Dropped => "dropped",
+            #[cfg(feature = "http")]
+            Outcome::Upgraded => "upgraded",
+        };
+        write!(
+            f,
+            "{outcome}: {} of {} tasks completed, held {:.1?}",
+            self.completed, self.spawned, self.held
+        )?;
+        list(f, "; troubled: ", &self.troubled)?;
+        list(f, "; stragglers: ", &self.stragglers)
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[TaskInfo]) -> fmt::Result {
+    for (index, task) in tasks.iter().enumerate() {
+        write!(f, "{}{task}", if index == 0 { title } else { ", " })?;
+    }
+    Ok(())
+}
+
+/// Told what happened to the tasks of a request.
+///
+/// Closures `|report: &DrainReport|` implement it for [`on_drain`](OnDrain::on_drain) alone, and `()` ignores
+/// everything. The callbacks run in the request's span, on the task that made them happen, and
+/// must not block. One that panics is caught and logged: it may run while a body is dropped.
+pub trait OnDrain: Send + Sync + 'static {
+    /// Called once for every request that spawned something, when its response ends, or is
+    /// dropped.
+    fn on_drain(&self, report: &DrainReport);
+
+    /// Called when a task is spawned after its request was released: it runs, but the response
+    /// did not wait for it.
+    fn on_late_spawn(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+
+    /// Called when a task ends after its request was released: a straggler, or a late spawn.
+    fn on_detached_end(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+}
+
+impl OnDrain for () {
+    fn on_drain(&self, _: &DrainReport) {}
+}
+
+impl<F> OnDrain for F
+where
+    F: Fn(&DrainReport) + Send + Sync + 'static,
+{
+    fn on_drain(&self, report: &DrainReport) {
+        self(report);
+    }
+}

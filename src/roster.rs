@@ -1,0 +1,105 @@
+//! The requests of a process that have tasks: the list under [`TrackerHandle`](crate::TrackerHandle).
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::Notify;
+
+/// A list of `T`s that their owners join and leave.
+#[derive(Debug)]
+pub(crate) struct Roster<T> {
+    members: Mutex<Members<T>>,
+    /// Notified when the last member leaves.
+    idle: Notify,
+}
+
+#[derive(Debug)]
+struct Members<T> {
+    seats: Vec<Option<Weak<T>>>,
+    vacant: Vec<usize>,
+}
+
+/// A place in the list; handed back to leave.
+#[derive(Debug)]
+pub(crate) struct Seat(usize);
+
+impl<T> Roster<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            members: Mutex::new(Members {
+                seats: Vec::new(),
+                vacant: Vec::new(),
+            }),
+            idle: Notify::new(),
+        }
+    }
+
+    pub(crate) fn join(&self, member: Weak<T>) -> Seat {
+        self.with(|members| match members.vacant.pop() {
+            Some(index) => {
+                members.seats[index] = Some(member);
+                Seat(index)
+            }
+            None => {
+                members.seats.push(Some(member));
+                Seat(members.seats.len() - 1)
+            }
+        })
+    }
+
+    pub(crate) fn leave(&self, Seat(index): Seat) {
+        let (member, empty) = self.with(|members| {
+            let member = members.seats[index].take();
+            members.vacant.push(index);
+            (member, members.is_empty())
+        });
+        // Outside the lock: the last reference to a member runs its destructor.
+        drop(member);
+        if empty {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Who is here now. Outside the lock, so that members may join and leave meanwhile.
+    pub(crate) fn members(&self) -> Vec<Arc<T>> {
+        self.with(|members| {
+            members
+                .seats
+                .iter()
+                .flatten()
+                .filter_map(Weak::upgrade)
+                .collect()
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.with(|members| members.len())
+    }
+
+    /// Waits until nobody is here. Cancel safe.
+    pub(crate) async fn wait_idle(&self) {
+        loop {
+            // Registered before the look, so that a leave in between is not missed.
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            if self.len() == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Members<T>) -> R) -> R {
+        f(&mut self.members.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T> Members<T> {
+    fn len(&self) -> usize {
+        self.seats.len() - self.vacant.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,81 @@
+//! What a layer, a nested layer and a request may say, and how it merges.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::report::OnDrain;
+use crate::{panics, trace};
+
+/// Below 29 s, the shortest common limit of a front end (an API gateway's).
+pub(crate) const DEFAULT_DRAIN_TIMEOUT: Option<Duration> = Some(Duration::from_secs(25));
+
+/// What is held back of a response until the tasks of its request are done.
+///
+/// Two things hold in every mode but [`Never`](Hold::Never). A response that has no body (status 204 or 304, the answer to
+/// `HEAD`, a length of zero) has its head held, because the server sends the end with it. And the
+/// end of a body is held for the tasks that it spawns while it streams.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Hold {
+    /// The head, if the whole body is already there, so that nothing is sent before the tasks are
+    /// done. Otherwise the end: the body streams through.
+    #[default]
+    Auto,
+    /// The head, always. A task that feeds the response body then waits for a reader that
+    /// is not there yet: it ends at the deadline.
+    Head,
+    /// The end, wherever there is a body: the head and the data are sent at once.
+    End,
+    /// Nothing. The tasks are tracked and reported, but the response does not wait for them.
+    Never,
+}
+
+/// What was said explicitly; `None` says nothing, so that who stands further out decides.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    #[cfg(feature = "http")]
+    pub(crate) hold: Option<Hold>,
+    pub(crate) drain_timeout: Option<Option<Duration>>,
+    pub(crate) observers: Vec<Arc<dyn OnDrain>>,
+}
+
+impl Settings {
+    /// Lets `inner` win wherever it says something; its observers are added.
+    pub(crate) fn overlay(&mut self, inner: &Settings) {
+        let Settings {
+            #[cfg(feature = "http")]
+            hold,
+            drain_timeout,
+            observers,
+        } = inner;
+        #[cfg(feature = "http")]
+        {
+            self.hold = hold.or(self.hold);
+        }
+        self.drain_timeout = drain_timeout.or(self.drain_timeout);
+        self.observers.extend(observers.iter().cloned());
+    }
+
+    /// Calls every observer. One that panics is logged, and the next one is called.
+    pub(crate) fn notify(&self, call: impl Fn(&dyn OnDrain)) {
+        for observer in &self.observers {
+            if let Err(message) = panics::caught(|| call(&**observer)) {
+                trace::callback_panicked(message.as_deref());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut settings = f.debug_struct("Settings");
+        #[cfg(feature = "http")]
+        settings.field("hold", &self.hold);
+        settings
+            .field("drain_timeout", &self.drain_timeout)
+            .field("observers", &self.observers.len())
+            .finish()
+    }
+}

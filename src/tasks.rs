@@ -1,0 +1,235 @@
+//! The handle of a request's tasks.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::builder::TaskBuilder;
+use crate::context::{Context, InContext};
+use crate::registry::Registry;
+#[cfg(feature = "http")]
+use crate::settings::Hold;
+use crate::settings::Settings;
+use crate::token::TaskToken;
+use crate::tracked_future::TrackedFuture;
+
+/// The task tracker of one request: what is spawned through it is waited for before the response
+/// ends.
+///
+/// A handler gets it from the request's extensions, as an axum extractor (feature `axum`), or
+/// anywhere below the handler from [`Tasks::current`]. Clones are handles of the same request, and
+/// may be kept: a task that is spawned after the request was released still runs, but is reported
+/// as late.
+///
+/// Every task runs in the request's context, so that what it spawns itself is tracked too, and in
+/// the `tracing` span that was current where it was spawned. A task that panics touches neither
+/// its siblings nor the response. Dropping a [`JoinHandle`] detaches the handle, not the task;
+/// aborting through it counts as aborted.
+///
+/// # Comparison with tokio-util's `TaskTracker`
+///
+/// A [`TaskTracker`] counts tasks and waits for them. `Tasks` also knows their names, places, ages
+/// and ends, takes a deadline, and agrees with the release of the response on which spawn came too
+/// late. Where code asks for a `TaskTracker`, [`tracker`](Self::tracker) has one that is waited for
+/// as well.
+#[derive(Clone)]
+pub struct Tasks {
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl Tasks {
+    /// The tasks of the request that the running code belongs to.
+    ///
+    /// `Some` while a handler is called and polled, in its tracked tasks and blocking closures, and
+    /// while its response body is polled. `None` elsewhere, in particular in a plain
+    /// `tokio::spawn`.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        match Context::current() {
+            Context::In(registry) => Some(Self { registry }),
+            Context::Outside | Context::Untracked => None,
+        }
+    }
+
+    /// Spawns a task on the current runtime that the response waits for.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as [`tokio::spawn`] does.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.task().spawn(future)
+    }
+
+    /// Spawns a task on the given runtime that the response waits for.
+    #[track_caller]
+    pub fn spawn_on<F>(&self, future: F, handle: &Handle) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.task().spawn_on(future, handle)
+    }
+
+    /// Spawns a task on the current [`LocalSet`] or local runtime that the response waits for.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a `LocalSet` or local runtime, as [`tokio::task::spawn_local`] does.
+    #[track_caller]
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.task().spawn_local(future)
+    }
+
+    /// Spawns a task on the given [`LocalSet`] that the response waits for.
+    #[track_caller]
+    pub fn spawn_local_on<F>(&self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.task().spawn_local_on(future, local_set)
+    }
+
+    /// Runs a blocking closure on the runtime's blocking threads; the response waits for it.
+    ///
+    /// A closure that has begun cannot be aborted: if it outlives the drain window it is reported as a
+    /// straggler and runs on.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as [`tokio::task::spawn_blocking`] does.
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.task().spawn_blocking(f)
+    }
+
+    /// Runs a blocking closure on the given runtime's blocking threads; the response waits for it.
+    #[track_caller]
+    pub fn spawn_blocking_on<F, T>(&self, f: F, handle: &Handle) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.task().spawn_blocking_on(f, handle)
+    }
+
+    /// Tracks a future that somebody else drives. It counts from now until it has ended or is
+    /// dropped, and runs in the request's context.
+    #[track_caller]
+    pub fn track_future<F: Future>(&self, future: F) -> TrackedFuture<F> {
+        self.task().track_future(future)
+    }
+
+    /// Tracks work that is no future here, such as a message to an actor or a thread: it counts
+    /// as alive until the token is dropped.
+    #[track_caller]
+    pub fn token(&self) -> TaskToken {
+        self.task().token()
+    }
+
+    /// Names a task before it is spawned: the name stands in reports and logs, where the source
+    /// location would stand otherwise.
+    #[must_use]
+    pub fn named(&self, name: &'static str) -> TaskBuilder {
+        TaskBuilder::new(Context::In(self.registry.clone()), Some(name))
+    }
+
+    /// A task without a name, to be spawned.
+    #[must_use]
+    pub fn task(&self) -> TaskBuilder {
+        TaskBuilder::new(Context::In(self.registry.clone()), None)
+    }
+
+    /// A tokio-util tracker of this request, for code that wants one: made when first asked for,
+    /// and waited for like everything else.
+    ///
+    /// Its tasks are anonymous: they do not run in the request's context, they are counted only as
+    /// far as they are alive while the response waits, and of their ends nothing is known. A spawn
+    /// that races the release is not seen. The wait closes the tracker, which refuses nothing.
+    #[track_caller]
+    #[must_use]
+    pub fn tracker(&self) -> &TaskTracker {
+        self.registry.tracker(std::panic::Location::caller())
+    }
+
+    /// The number of tasks alive now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.registry.alive()
+    }
+
+    /// Whether no task is alive now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the request was released: what is spawned from now on is late.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.registry.is_released()
+    }
+
+    /// The earliest limit of the wait that is known now, on tokio's clock. The drain timeout is
+    /// known once the window is open, that is when the response is ready and waits for its tasks.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.registry.deadline().map(|(deadline, _)| deadline)
+    }
+
+    /// Sets what is held back of this request's response, over what its layers say. It counts if it
+    /// is said before the handler has answered.
+    #[cfg(feature = "http")]
+    pub fn set_hold(&self, hold: Hold) {
+        self.registry.overlay(&Settings {
+            hold: Some(hold),
+            ..Settings::default()
+        });
+    }
+
+    /// Sets the drain timeout of this request alone, over what its layers say.
+    ///
+    /// It counts from the opening of the window, on tokio's clock. While the response waits
+    /// already, the wait is extended or shortened at once. Zero gives the tasks one turn of the
+    /// scheduler; `None` waits without limit.
+    pub fn set_drain_timeout(&self, timeout: impl Into<Option<Duration>>) {
+        self.registry.overlay(&Settings {
+            drain_timeout: Some(timeout.into()),
+            ..Settings::default()
+        });
+    }
+
+    /// Runs a future in this request's context without counting it as a task: what it spawns is
+    /// tracked. For upgraded connections and actors.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        InContext::new(future, Context::In(self.registry.clone()))
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks")
+            .field("len", &self.len())
+            .field("is_released", &self.is_released())
+            .finish_non_exhaustive()
+    }
+}

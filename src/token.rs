@@ -1,0 +1,35 @@
+//! Work that is no future here.
+
+use crate::guard::TaskGuard;
+
+/// Work that its request waits for until this is dropped, made by
+/// [`Tasks::token`](crate::Tasks::token).
+///
+/// The drop counts as the completion of the work, or as a panic if the thread is panicking. A
+/// clone counts as another task.
+#[derive(Debug)]
+#[must_use = "the work counts as done when the token is dropped"]
+pub struct TaskToken {
+    /// `None` outside of a request, and while it is dropped.
+    guard: Option<TaskGuard>,
+}
+
+impl TaskToken {
+    pub(crate) fn new(guard: Option<TaskGuard>) -> Self {
+        Self { guard }
+    }
+}
+
+impl Clone for TaskToken {
+    fn clone(&self) -> Self {
+        Self::new(self.guard.as_ref().and_then(TaskGuard::another))
+    }
+}
+
+impl Drop for TaskToken {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.end_of_token();
+        }
+    }
+}

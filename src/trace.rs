@@ -1,0 +1,100 @@
+//! The log: every event this crate writes. Without the feature `tracing` all of it is empty.
+
+#[cfg(feature = "tracing")]
+pub(crate) use enabled::*;
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use disabled::*;
+
+#[cfg(feature = "tracing")]
+mod enabled {
+    use std::collections::BTreeSet;
+    use std::panic::Location;
+    use std::sync::{Mutex, PoisonError};
+
+    use crate::report::{DrainReport, Outcome, TaskInfo, TaskState};
+
+    pub(crate) use tracing::Span;
+
+    pub(crate) fn request_ended(report: &DrainReport) {
+        match report.outcome {
+            Outcome::DeadlineExceeded => {
+                tracing::warn!(%report, "the drain window closed while tasks were running");
+            }
+            _ => tracing::debug!(%report, "the tasks of a request"),
+        }
+    }
+
+    pub(crate) fn late_spawn(task: &TaskInfo) {
+        tracing::warn!(
+            %task,
+            location = %task.location,
+            "a task was spawned after its request was released: the response did not wait for it"
+        );
+    }
+
+    /// A task ended that did not complete, or ran elsewhere.
+    pub(crate) fn task_ended(task: &TaskInfo) {
+        match task.state {
+            TaskState::Panicked => {
+                tracing::error!(%task, location = %task.location, "a tracked task panicked");
+            }
+            TaskState::Aborted => {
+                tracing::debug!(%task, location = %task.location, "a tracked task was dropped before its end");
+            }
+            TaskState::Completed | TaskState::Running => {}
+        }
+    }
+
+    pub(crate) fn outside_a_request(location: &'static Location<'static>) {
+        static WARNED: Mutex<BTreeSet<&Location<'_>>> = Mutex::new(BTreeSet::new());
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.insert(location) {
+            return;
+        }
+        // A subscriber's own code runs in the next line.
+        drop(warned);
+        tracing::warn!(
+            %location,
+            "spawned outside a request: the task runs, but nothing waits for it \
+             (said once for each place; is `TaskTrackerLayer` missing?)"
+        );
+    }
+
+    pub(crate) fn callback_panicked(message: Option<&str>) {
+        tracing::error!(
+            message = message.unwrap_or("(no message)"),
+            "a drain callback panicked"
+        );
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod disabled {
+    use std::panic::Location;
+
+    use crate::report::{DrainReport, TaskInfo};
+
+    #[derive(Debug, Clone)]
+    pub(crate) struct Span;
+
+    impl Span {
+        pub(crate) fn current() -> Self {
+            Span
+        }
+
+        pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
+            f()
+        }
+    }
+
+    pub(crate) fn request_ended(_: &DrainReport) {}
+
+    pub(crate) fn late_spawn(_: &TaskInfo) {}
+
+    pub(crate) fn task_ended(_: &TaskInfo) {}
+
+    pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
+
+    pub(crate) fn callback_panicked(_: Option<&str>) {}
+}

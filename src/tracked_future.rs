@@ -1,0 +1,75 @@
+//! A future that counts as a task.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::guard::TaskGuard;
+
+pin_project! {
+    /// A future that its request waits for, made by [`Tasks::track_future`](crate::Tasks::track_future).
+    ///
+    /// It counts from the moment it is made until it has ended or is dropped. Dropped before its
+    /// end, it counts as aborted. It is polled, and dropped, in the request's context.
+    ///
+    /// # Panics
+    ///
+    /// When polled after it has ended.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TrackedFuture<F> {
+        // `None` once it has ended. It is dropped in the task's context, before the task ends.
+        #[pin]
+        future: Option<F>,
+        // `None` outside of a request, and once the task has ended.
+        guard: Option<TaskGuard>,
+    }
+
+    impl<F> PinnedDrop for TrackedFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(guard) = this.guard {
+                guard.run(|| this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F> TrackedFuture<F> {
+    pub(crate) fn new(future: F, guard: Option<TaskGuard>) -> Self {
+        Self {
+            future: Some(future),
+            guard,
+        }
+    }
+}
+
+impl<F: Future> Future for TrackedFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let mut poll = || {
+            let Some(future) = this.future.as_mut().as_pin_mut() else {
+                panic!("`TrackedFuture` polled after it has ended");
+            };
+            let polled = future.poll(cx);
+            if polled.is_ready() {
+                this.future.set(None);
+            }
+            polled
+        };
+        let Some(guard) = this.guard else {
+            return poll();
+        };
+        let polled = guard.run(poll);
+        if polled.is_pending() {
+            guard.waits();
+        } else if let Some(guard) = this.guard.take() {
+            guard.complete();
+        }
+        polled
+    }
+}
