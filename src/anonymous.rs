@@ -75,16 +75,20 @@ impl Anonymous {
         });
     }
 
-    pub(crate) fn stragglers(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
-        let alive = self.tracker.len();
-        self.seen.fetch_max(alive, Ordering::Relaxed);
-        let info = TaskInfo {
+    /// What can be said of any of its tasks.
+    pub(crate) fn info(&self, state: TaskState, now: Instant) -> TaskInfo {
+        TaskInfo {
             name: None,
             location: self.location,
             age: now.duration_since(self.since),
-            state: TaskState::Running,
+            state,
             message: None,
-        };
-        std::iter::repeat_n(info, alive)
+        }
+    }
+
+    pub(crate) fn stragglers(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
+        let alive = self.tracker.len();
+        self.seen.fetch_max(alive, Ordering::Relaxed);
+        std::iter::repeat_n(self.info(TaskState::Running, now), alive)
     }
 }

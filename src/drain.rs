@@ -28,8 +28,7 @@ pub(crate) struct Drain {
     /// The response is kept back while tasks are alive. If it is not, they are waited for in the
     /// background once it has ended.
     keeps_back: bool,
-    /// The task whose end let the response go.
-    last: Option<u32>,
+    last: Last,
     stage: Stage,
 }
 
@@ -41,6 +40,18 @@ struct Window {
     /// `Some` once tasks were alive after a turn of the scheduler.
     timer: Option<Pin<Box<Sleep>>>,
     anonymous: Wait,
+    /// What was waited for last was all in the tokio-util tracker.
+    only_anonymous: bool,
+}
+
+/// Whose end let the response go.
+#[derive(Debug, Clone, Copy)]
+enum Last {
+    /// No task was waited for.
+    Nobody,
+    Task(u32),
+    /// One in the tokio-util tracker.
+    Anonymous,
 }
 
 /// How far a request is.
@@ -64,7 +75,7 @@ impl Drain {
             window: Window::default(),
             drained: Duration::ZERO,
             keeps_back: true,
-            last: None,
+            last: Last::Nobody,
             stage: Stage::Open,
         }
     }
@@ -76,7 +87,7 @@ impl Drain {
             window: Window::default(),
             drained: Duration::ZERO,
             keeps_back: false,
-            last: None,
+            last: Last::Nobody,
             stage: Stage::Over,
         };
         std::mem::replace(self, over)
@@ -126,12 +137,14 @@ impl Drain {
         // The drain wins over the deadline: what is whole is not reported as late.
         let drained = registry.poll_none_alive(&mut self.window.anonymous, cx);
         if drained.is_ready() {
+            let last = self.window.last(registry);
             if let Some(kept) = self.window.shut(registry) {
                 self.drained += kept;
-                self.last = Some(registry.last());
+                self.last = last;
             }
             return Poll::Ready(());
         }
+        self.window.only_anonymous = registry.counted() == 0;
         if self.window.opened.is_none() {
             self.window.open(registry);
             // Tasks get one turn of the scheduler, even if the deadline has passed. Most need no
@@ -178,8 +191,7 @@ impl Drain {
             Stage::Expired(report) => report.clone(),
             Stage::Open | Stage::Complete => {
                 let spawned = registry.try_release().ok_or(TasksAlive)?;
-                let ledger = registry.close();
-                self.report(Outcome::Drained, None, spawned, &ledger)
+                self.last_report(Outcome::Drained, None, Some(spawned))
             }
         };
         self.conclude(report.as_ref());
@@ -225,11 +237,27 @@ impl Drain {
 
     /// Lets go whatever is alive.
     fn give_up(&self, outcome: Outcome, closed_by: Option<Bound>) -> Option<Arc<DrainReport>> {
+        self.registry()?.release();
+        // A task that was counted in but is not listed yet will be told of as late.
+        self.last_report(outcome, closed_by, None)
+    }
+
+    /// What there is to say of a request that is released. `spawned`: how many tasks it had then;
+    /// `None` counts those that are listed.
+    fn last_report(
+        &self,
+        outcome: Outcome,
+        closed_by: Option<Bound>,
+        spawned: Option<usize>,
+    ) -> Option<Arc<DrainReport>> {
         let registry = self.registry()?;
-        registry.release();
-        let ledger = registry.close();
-        // What was counted in but is not listed yet will be told of as late.
-        self.report(outcome, closed_by, ledger.listed(), &ledger)
+        if registry.spawned() == 0 && registry.anonymous().is_none() {
+            return None;
+        }
+        let mut ledger = registry.ledger();
+        ledger.closed = true;
+        let spawned = spawned.unwrap_or(ledger.listed());
+        self.report(outcome, closed_by, spawned, &ledger)
     }
 
     /// `None` if nothing was spawned.
@@ -240,11 +268,7 @@ impl Drain {
         spawned: usize,
         ledger: &Ledger,
     ) -> Option<Arc<DrainReport>> {
-        let registry = self.registry()?;
-        let anonymous = registry.anonymous();
-        if spawned == 0 && anonymous.is_none() {
-            return None;
-        }
+        let anonymous = self.registry()?.anonymous();
         let now = Instant::now();
         let mut stragglers = Vec::new();
         if outcome != Outcome::Drained {
@@ -269,7 +293,11 @@ impl Drain {
                 completed: spawned.saturating_sub(panicked + aborted + stragglers.len()),
                 panicked,
                 aborted,
-                last: self.last.and_then(|id| ledger.ended(id, now)),
+                last: match self.last {
+                    Last::Nobody => None,
+                    Last::Task(id) => ledger.ended(id, now),
+                    Last::Anonymous => anonymous.map(|a| a.info(TaskState::Completed, now)),
+                },
                 troubled,
                 stragglers,
             })
@@ -308,6 +336,14 @@ impl Window {
         let mut ledger = registry.ledger();
         ledger.opened = Some(now);
         ledger.stamp(now);
+    }
+
+    fn last(&self, registry: &Registry) -> Last {
+        if self.only_anonymous {
+            Last::Anonymous
+        } else {
+            Last::Task(registry.last())
+        }
     }
 
     /// Says for how long it was open, if it was.

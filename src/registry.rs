@@ -132,8 +132,13 @@ impl Registry {
         self.anonymous.get()
     }
 
+    /// How many tasks are alive, without those in the tokio-util tracker.
+    pub(crate) fn counted(&self) -> usize {
+        self.live.alive()
+    }
+
     pub(crate) fn alive(&self) -> usize {
-        self.live.alive() + self.anonymous().map_or(0, |a| a.tracker().len())
+        self.counted() + self.anonymous().map_or(0, |a| a.tracker().len())
     }
 
     /// How many tasks were counted in, late ones too.
@@ -157,13 +162,6 @@ impl Registry {
 
     pub(crate) fn release(&self) {
         self.live.release();
-    }
-
-    /// The ledger, closed for the report.
-    pub(crate) fn close(&self) -> MutexGuard<'_, Ledger> {
-        let mut ledger = self.ledger();
-        ledger.closed = true;
-        ledger
     }
 
     /// The request is over: tells everybody, and leaves the roster as soon as no task is alive.
@@ -214,6 +212,9 @@ impl Registry {
 
     /// Says something for this request only. A drain that goes on looks at it at once.
     pub(crate) fn overlay(&self, settings: &Settings) {
+        if settings.is_silent() {
+            return;
+        }
         self.ledger()
             .overrides
             .get_or_insert_default()

@@ -58,6 +58,21 @@ impl Settings {
         self.observers.extend(observers.iter().cloned());
     }
 
+    /// Whether nothing was said.
+    pub(crate) fn is_silent(&self) -> bool {
+        let Settings {
+            #[cfg(feature = "http")]
+            hold,
+            drain_timeout,
+            observers,
+        } = self;
+        #[cfg(feature = "http")]
+        if hold.is_some() {
+            return false;
+        }
+        drain_timeout.is_none() && observers.is_empty()
+    }
+
     /// Calls every observer. One that panics is logged, and the next one is called.
     pub(crate) fn notify(&self, call: impl Fn(&dyn OnDrain)) {
         for observer in &self.observers {

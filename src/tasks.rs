@@ -148,13 +148,11 @@ impl Tasks {
 
     /// Names a task before it is spawned: the name stands in reports and logs, where the source
     /// location would stand otherwise.
-    #[must_use]
     pub fn named(&self, name: &'static str) -> TaskBuilder {
         TaskBuilder::new(Context::In(self.registry.clone()), Some(name))
     }
 
     /// A task without a name, to be spawned.
-    #[must_use]
     pub fn task(&self) -> TaskBuilder {
         TaskBuilder::new(Context::In(self.registry.clone()), None)
     }

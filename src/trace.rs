@@ -16,17 +16,20 @@ mod enabled {
 
     pub(crate) use tracing::Span;
 
+    /// What users filter by: the crate, not a path inside of it.
+    const TARGET: &str = "tower_task_tracker";
+
     pub(crate) fn request_ended(report: &DrainReport) {
         match report.outcome {
             Outcome::DeadlineExceeded => {
-                tracing::warn!(%report, "the drain window closed while tasks were running");
+                tracing::warn!(target: TARGET, %report, "the drain window closed while tasks were running");
             }
-            _ => tracing::debug!(%report, "the tasks of a request"),
+            _ => tracing::debug!(target: TARGET, %report, "the tasks of a request"),
         }
     }
 
     pub(crate) fn late_spawn(task: &TaskInfo) {
-        tracing::warn!(
+        tracing::warn!(target: TARGET,
             %task,
             location = %task.location,
             "a task was spawned after its request was released: the response did not wait for it"
@@ -37,10 +40,10 @@ mod enabled {
     pub(crate) fn task_ended(task: &TaskInfo) {
         match task.state {
             TaskState::Panicked => {
-                tracing::error!(%task, location = %task.location, "a tracked task panicked");
+                tracing::error!(target: TARGET, %task, location = %task.location, "a tracked task panicked");
             }
             TaskState::Aborted => {
-                tracing::debug!(%task, location = %task.location, "a tracked task was dropped before its end");
+                tracing::debug!(target: TARGET, %task, location = %task.location, "a tracked task was dropped before its end");
             }
             TaskState::Completed | TaskState::Running => {}
         }
@@ -54,7 +57,7 @@ mod enabled {
         }
         // A subscriber's own code runs in the next line.
         drop(warned);
-        tracing::warn!(
+        tracing::warn!(target: TARGET,
             %location,
             "spawned outside a request: the task runs, but nothing waits for it \
              (said once for each place; is `TaskTrackerLayer` missing?)"
@@ -62,7 +65,7 @@ mod enabled {
     }
 
     pub(crate) fn callback_panicked(message: Option<&str>) {
-        tracing::error!(
+        tracing::error!(target: TARGET,
             message = message.unwrap_or("(no message)"),
             "a drain callback panicked"
         );

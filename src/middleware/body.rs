@@ -233,11 +233,12 @@ impl<B: Body> Body for ResponseBody<B> {
         };
         if let Kept::First(Some(Ok(frame))) | Kept::Withheld(Some(Ok(frame)), _) = &self.kept {
             let kept = data_len(frame).unwrap_or(0);
-            let upper = hint.upper().map(|upper| upper.saturating_add(kept));
-            hint.set_lower(hint.lower().saturating_add(kept));
-            if let Some(upper) = upper {
-                hint.set_upper(upper);
+            let lower = hint.lower().saturating_add(kept);
+            // The upper bound goes first: the hint panics if the lower one passes it.
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(kept));
             }
+            hint.set_lower(lower);
         }
         hint
     }

@@ -1,0 +1,66 @@
+//! The rounds: from a fresh instance to what it left behind.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::client::Client;
+use super::instance::Instance;
+use super::order::Order;
+use super::tally::Tally;
+use super::{BoxError, Protocol, Setup};
+
+/// The orders of a round, all of them on their way at once.
+const ORDERS: u32 = 50;
+
+/// A round takes a fraction of a second. This is for one that hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Adds up all rounds.
+pub(super) async fn tally(
+    protocol: Protocol,
+    setup: Setup,
+    rounds: u32,
+    after_round: &dyn Fn(),
+) -> Result<Tally, BoxError> {
+    let mut tally = Tally::new(protocol, setup);
+    for round in 0..rounds {
+        timeout(LIMIT, freeze(&mut tally, round))
+            .await
+            .map_err(|_| format!("a round took longer than {LIMIT:?}: {tally}"))??;
+        after_round();
+    }
+    Ok(tally)
+}
+
+async fn freeze(tally: &mut Tally, round: u32) -> Result<(), BoxError> {
+    let records = tempfile::tempdir()?;
+    let instance = Instance::start(records.path(), tally.setup).await?;
+    // All even or all odd: were both kinds in a round, its end would be late for one of them.
+    let orders: Vec<_> = (0..ORDERS).map(|n| Order(2 * n + round % 2)).collect();
+    let clients = Client::connect(tally.protocol, instance.address(), orders.len()).await?;
+
+    let mut placed = JoinSet::new();
+    for (client, &order) in clients.into_iter().zip(&orders) {
+        placed.spawn(async move { client.place(order).await.map(|latency| (order, latency)) });
+    }
+    while let Some(acknowledged) = placed.join_next().await {
+        let (order, latency) = acknowledged??;
+        if placed.is_empty() {
+            instance.stop()?;
+        }
+        tally.latencies.push(latency);
+        // Until the last of them the instance runs on: an answer whose work ends a little later,
+        // but within the round, shows only here.
+        tally.early += usize::from(!order.is_recorded(records.path()));
+    }
+    instance.stopped().await?;
+    instance.kill()?;
+
+    let lost = orders
+        .iter()
+        .filter(|order| !order.is_recorded(records.path()));
+    tally.lost += lost.count();
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `Tasks` in axum handlers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::routing::get;
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks};
+
+use crate::support::{Log, after, ms};
+
+fn to(path: &str) -> Request {
+    Request::builder()
+        .uri(path)
+        .body(Body::empty())
+        .expect("a valid request")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_takes_its_tasks_as_an_argument() {
+    let app = Router::new()
+        .route(
+            "/",
+            get(|tasks: Tasks| async move {
+                tasks.named("audit").spawn(after(80));
+                "hello"
+            }),
+        )
+        .layer(TaskTrackerLayer::new());
+    let start = Instant::now();
+    let response = app.oneshot(to("/")).await.expect("infallible");
+    assert_eq!(start.elapsed(), ms(80));
+    let report = response.extensions().get::<Arc<DrainReport>>();
+    assert_eq!(report.map(|report| report.completed), Some(1));
+    let body = response.into_body().collect().await.expect("a whole body");
+    assert_eq!(body.to_bytes(), "hello");
+}
+
+#[tokio::test]
+async fn without_the_layer_the_answer_says_how_to_add_it() {
+    let app = Router::new().route("/", get(|_: Tasks| async { "unreachable" }));
+    let response = app.oneshot(to("/")).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let body = response.into_body().collect().await.expect("a whole body");
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    assert!(text.contains(".layer(TaskTrackerLayer::new())"), "{text}");
+}
+
+#[tokio::test]
+async fn without_the_layer_the_optional_tasks_are_none() {
+    let handler = |tasks: Option<Tasks>| async move { tasks.is_some().to_string() };
+    let bare = Router::new().route("/", get(handler));
+    let layered = bare.clone().layer(TaskTrackerLayer::new());
+    for (app, expected) in [(bare, "false"), (layered, "true")] {
+        let response = app.oneshot(to("/")).await.expect("infallible");
+        let body = response.into_body().collect().await.expect("a whole body");
+        assert_eq!(body.to_bytes(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_extension_the_context_is_taken() {
+    let app = Router::new()
+        .route(
+            "/",
+            get(|tasks: Tasks| async move {
+                tasks.spawn(after(15));
+            }),
+        )
+        .layer(axum::middleware::map_request(
+            |mut request: Request| async {
+                request.extensions_mut().clear();
+                request
+            },
+        ))
+        .layer(TaskTrackerLayer::new());
+    let start = Instant::now();
+    let response = app.oneshot(to("/")).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(start.elapsed(), ms(15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_has_its_own_layer_under_the_routers() {
+    let log = Log::default();
+    let base = TaskTrackerLayer::new().on_drain(log.clone());
+    let slow = |tasks: Tasks| async move {
+        tasks.spawn(after(5000));
+    };
+    let app = Router::new()
+        .route(
+            "/short",
+            get(slow).layer(base.clone().drain_timeout(ms(10))),
+        )
+        .route("/long", get(slow))
+        .layer(base);
+    for (path, expected) in [("/short", 10), ("/long", 5000)] {
+        let start = Instant::now();
+        let response = app.clone().oneshot(to(path)).await.expect("infallible");
+        assert_eq!(start.elapsed(), ms(expected), "{path}");
+        drop(response);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_request_and_an_unknown_route_pass() {
+    let app = Router::new()
+        .route("/{id}", get(|_: axum::extract::Path<u32>| async {}))
+        .layer(TaskTrackerLayer::new());
+    let response = app.clone().oneshot(to("/text")).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let response = app.oneshot(to("/un/known")).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}

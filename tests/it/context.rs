@@ -1,0 +1,185 @@
+//! Where `Tasks::current` finds the request.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{TaskTrackerLayer, Tasks, spawn};
+
+use crate::support::{Log, after, full, request, tracked};
+
+#[tokio::test(start_paused = true)]
+async fn the_request_is_current_in_call_in_poll_in_tasks_and_nowhere_else() {
+    assert!(Tasks::current().is_none());
+    let layer = TaskTrackerLayer::new();
+    let service = layer.layer(service_fn(|request: Request<()>| {
+        assert!(Tasks::current().is_some(), "while the service is called");
+        assert!(request.extensions().get::<Tasks>().is_some());
+        async {
+            assert!(Tasks::current().is_some(), "while the handler is polled");
+            tokio::spawn(async { assert!(Tasks::current().is_none(), "in a plain spawn") })
+                .await
+                .expect("the assertion holds");
+            let tasks = Tasks::current().expect("after the handler has waited");
+            tasks
+                .spawn(async { assert!(Tasks::current().is_some(), "in a task") })
+                .await
+                .expect("the assertion holds");
+            tasks
+                .spawn_blocking(|| assert!(Tasks::current().is_some(), "in a closure"))
+                .await
+                .expect("the assertion holds");
+            Ok::<_, Infallible>(full("ok"))
+        }
+    }));
+    service.oneshot(request()).await.expect("infallible");
+    assert!(Tasks::current().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_polled_in_turns_on_one_thread_keep_apart() {
+    let layer = TaskTrackerLayer::new();
+    let service = layer.layer(service_fn(|request: Request<usize>| async move {
+        let count = request.into_body();
+        for _ in 0..count {
+            spawn(after(1));
+            tokio::task::yield_now().await;
+        }
+        let tasks = Tasks::current().expect("in a request");
+        assert_eq!(
+            tasks.len(),
+            count,
+            "another request's tasks are not in here"
+        );
+        Ok::<_, Infallible>(full("ok"))
+    }));
+    let one = service.clone().oneshot(Request::new(3));
+    let two = service.clone().oneshot(Request::new(5));
+    let (one, two) = tokio::join!(one, two);
+    one.and(two).expect("infallible");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_brings_the_context_to_code_that_lost_it() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = tracked(&layer, || {
+        let tasks = Tasks::current().expect("in a request");
+        let token = tasks.token();
+        tokio::spawn(tasks.scope(async move {
+            spawn(after(20));
+            drop(token);
+        }));
+    });
+    let start = tokio::time::Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed().as_millis(), 20);
+    assert_eq!(log.report().spawned, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_destructors_of_handler_task_and_closure_spawn_is_tracked() {
+    struct SpawnsWhenDropped(&'static str);
+    impl Drop for SpawnsWhenDropped {
+        fn drop(&mut self) {
+            tower_task_tracker::named(self.0).spawn(after(1));
+        }
+    }
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| {
+        let of_handler = SpawnsWhenDropped("handler");
+        async move {
+            let _of_handler = of_handler;
+            let of_task = SpawnsWhenDropped("task");
+            spawn(async move { drop(of_task) });
+            let of_aborted = SpawnsWhenDropped("aborted");
+            spawn(async move {
+                after(1000).await;
+                drop(of_aborted);
+            })
+            .abort();
+            let of_closure = SpawnsWhenDropped("closure");
+            tower_task_tracker::spawn_blocking(move || drop(of_closure));
+            Ok::<_, Infallible>(full("ok"))
+        }
+    }));
+    drop(service.oneshot(request()).await);
+    let report = log.report();
+    assert_eq!(
+        report.spawned, 7,
+        "three tasks, and what four destructors spawn"
+    );
+    assert_eq!((report.completed, report.aborted), (6, 1));
+    assert!(log.late_spawns().is_empty());
+}
+
+/// Streams three frames, and says where it was polled.
+struct Watching(u8);
+
+impl Body for Watching {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        assert!(Tasks::current().is_some(), "while the body is polled");
+        self.0 += 1;
+        Poll::Ready((self.0 <= 3).then(|| Ok(Frame::data(Bytes::from_static(b"x")))))
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        assert!(Tasks::current().is_some(), "while the body is dropped");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_request_is_current_while_its_body_is_polled_and_dropped() {
+    let layer = TaskTrackerLayer::new();
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Watching(0)))
+    }));
+    let response = service
+        .clone()
+        .oneshot(request())
+        .await
+        .expect("infallible");
+    let body = response.into_body().collect().await.expect("no error");
+    assert_eq!(body.to_bytes(), "xxx");
+    drop(service.oneshot(request()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_of_a_task_keep_the_span_it_was_spawned_in() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::sink)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        let span = tracing::info_span!("request");
+        let id = span.id();
+        assert!(id.is_some(), "the subscriber wants it");
+        span.in_scope(|| {
+            spawn(async move {
+                assert_eq!(tracing::Span::current().id(), id);
+                after(1).await;
+                assert_eq!(tracing::Span::current().id(), id);
+            });
+        });
+    });
+    let response = service.oneshot(request()).await.expect("infallible");
+    let report = response
+        .extensions()
+        .get::<std::sync::Arc<tower_task_tracker::DrainReport>>()
+        .expect("a task was spawned");
+    assert!(report.is_clean(), "{report}");
+}

@@ -1,0 +1,245 @@
+//! Tasks that come when their request was released, and tasks outside of any request.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use tower::{Service, ServiceExt};
+use tower_task_tracker::{TaskState, TaskTrackerLayer, Tasks, spawn, untracked};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{Log, after, request, tracked};
+
+#[tokio::test(start_paused = true)]
+async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let service = tracked(&layer, move || {
+        *keep.lock().expect("unpoisoned") = Tasks::current();
+        spawn(async {});
+    });
+
+    let response = service.oneshot(request()).await.expect("infallible");
+    let tasks = kept.lock().expect("unpoisoned").take();
+    let tasks = tasks.expect("in a request");
+    drop(response.into_body().collect().await);
+    assert!(tasks.is_released());
+    assert_eq!(log.report().spawned, 1);
+    assert_eq!(layer.handle().live_requests(), 0);
+
+    let ran = Arc::new(AtomicBool::new(false));
+    let flag = ran.clone();
+    let handle = tasks.named("late").spawn(async move {
+        after(10).await;
+        flag.store(true, Ordering::SeqCst);
+    });
+    let late = log.late_spawns();
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].name, Some("late"));
+    assert!(late[0].location.file().ends_with("late_spawns.rs"));
+    assert_eq!(late[0].state, TaskState::Running);
+    assert_eq!(layer.handle().live_tasks(), 1, "it stays with the handle");
+
+    layer.handle().wait_idle().await;
+    handle.await.expect("it ran");
+    assert!(ran.load(Ordering::SeqCst));
+    assert_eq!(log.detached_ends().len(), 1);
+    assert_eq!(log.detached_ends()[0].age, Duration::from_millis(10));
+    assert_eq!(log.reports().len(), 1, "the report was made before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_task_that_is_aborted_or_panics_is_told_of() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let service = tracked(&layer, move || {
+        *keep.lock().expect("unpoisoned") = Tasks::current();
+    });
+    drop(service.oneshot(request()).await);
+    let tasks = kept
+        .lock()
+        .expect("unpoisoned")
+        .take()
+        .expect("in a request");
+
+    tasks.spawn(after(1000)).abort();
+    tasks.spawn(async { panic!("late and broken") });
+    let token = tasks.token();
+    let clone = token.clone();
+    drop(token);
+    drop(clone);
+    layer.handle().wait_idle().await;
+    let mut states: Vec<_> = log.detached_ends().iter().map(|end| end.state).collect();
+    states.sort_by_key(|state| format!("{state:?}"));
+    use TaskState::{Aborted, Completed, Panicked};
+    assert_eq!(states, [Aborted, Completed, Completed, Panicked]);
+    assert_eq!(log.late_spawns().len(), 4);
+    assert!(log.reports().is_empty(), "nothing was spawned in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let ended = Arc::new(AtomicUsize::new(0));
+    let rounds = 500;
+    for _ in 0..rounds {
+        let counter = ended.clone();
+        let (send, tasks) = std::sync::mpsc::channel::<Tasks>();
+        // A thread that knows nothing of the response's progress.
+        let racer = std::thread::spawn({
+            let runtime = tokio::runtime::Handle::current();
+            move || {
+                let tasks = tasks.recv().expect("the handler sends");
+                let counter = counter.clone();
+                tasks.spawn_on(
+                    async move {
+                        tokio::task::yield_now().await;
+                        counter.fetch_add(1, Ordering::SeqCst);
+                    },
+                    &runtime,
+                );
+            }
+        });
+        let send = Arc::new(Mutex::new(send));
+        let service = tracked(&layer, move || {
+            let tasks = Tasks::current().expect("in a request");
+            tasks.spawn(async {});
+            let send = send.lock().expect("unpoisoned");
+            send.send(tasks.clone()).expect("the racer waits");
+        });
+        let response = service.oneshot(request()).await.expect("infallible");
+        drop(response.into_body().collect().await);
+        racer.join().expect("no panic");
+    }
+    layer.handle().wait_idle().await;
+    assert_eq!(ended.load(Ordering::SeqCst), rounds, "every task ran");
+    let in_time: usize = log.reports().iter().map(|report| report.spawned).sum();
+    let late = log.late_spawns().len();
+    assert_eq!(
+        in_time + late,
+        2 * rounds,
+        "each is told of once: {late} late"
+    );
+    assert_eq!(
+        log.detached_ends().len(),
+        late,
+        "only late ones end detached"
+    );
+}
+
+/// The log lines of this thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("unpoisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(self.clone())
+            .with_ansi(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.0.lock().expect("unpoisoned");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_spawn_outside_a_request_runs_with_one_warning_for_each_place() {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    for index in 0..3 {
+        let value = spawn(async move { index }).await.expect("it runs");
+        assert_eq!(value, index);
+    }
+    let value = tower_task_tracker::named("alone")
+        .spawn_blocking(|| 7)
+        .await;
+    assert_eq!(value.expect("it runs"), 7);
+    let text = lines.text();
+    assert_eq!(
+        text.matches("spawned outside a request").count(),
+        2,
+        "{text}"
+    );
+    assert!(text.contains("late_spawns.rs"), "it says where: {text}");
+}
+
+#[tokio::test]
+async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    let layer = TaskTrackerLayer::new().drain_timeout(None);
+    let mut service = tracked(&layer, || {
+        let mut outside = tokio_test::task::spawn(untracked(async {
+            assert!(Tasks::current().is_none());
+            spawn(std::future::pending::<()>());
+        }));
+        assert!(outside.poll().is_ready());
+        assert!(Tasks::current().is_some(), "the context came back");
+    });
+    let mut future = tokio_test::task::spawn(service.call(request()));
+    assert!(future.poll().is_ready(), "nothing is waited for");
+    assert_eq!(lines.text(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_spawns_deadlines_and_panics_are_logged() {
+    let lines = Lines::default();
+    let _guard = lines.capture();
+    let layer = TaskTrackerLayer::new().drain_timeout(Duration::from_millis(10));
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let service = tracked(&layer, move || {
+        *keep.lock().expect("unpoisoned") = Tasks::current();
+        tower_task_tracker::named("stuck").spawn(after(20));
+        tower_task_tracker::named("broken").spawn(async { panic!("ouch") });
+    });
+    drop(service.oneshot(request()).await);
+    let tasks = kept
+        .lock()
+        .expect("unpoisoned")
+        .take()
+        .expect("in a request");
+    tasks.named("too late").spawn(async {});
+    layer.handle().wait_idle().await;
+    let text = lines.text();
+    for (level, what, name) in [
+        ("WARN", "the drain window closed", "stuck"),
+        ("WARN", "spawned after its request was released", "too late"),
+        ("ERROR", "a tracked task panicked", "broken"),
+    ] {
+        let found = text
+            .lines()
+            .any(|line| line.contains(level) && line.contains(what) && line.contains(name));
+        assert!(found, "{level} {what} {name} in: {text}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Layers inside of layers: the outermost holds, the innermost settings win.
+
+use std::convert::Infallible;
+
+use http::Request;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{Outcome, TaskTrackerLayer, Tasks, spawn};
+
+use crate::support::{Log, after, ms, request, tracked};
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_layer_makes_no_second_tracker_and_adds_its_callbacks() {
+    let (outer_log, inner_log) = (Log::default(), Log::default());
+    let outer = TaskTrackerLayer::new().on_drain(outer_log.clone());
+    let inner = TaskTrackerLayer::new().on_drain(inner_log.clone());
+    let service = outer.layer(tracked(&inner, || {
+        spawn(after(30));
+    }));
+
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(30));
+    assert_eq!(outer_log.report(), inner_log.report());
+    assert_eq!(outer_log.report().spawned, 1);
+    assert_eq!(inner.handle().live_requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_tunes_its_own_timeout() {
+    let log = Log::default();
+    let base = TaskTrackerLayer::new()
+        .drain_timeout(ms(1000))
+        .on_drain(log.clone());
+    let route = tracked(&base.clone().drain_timeout(ms(50)), || {
+        spawn(after(500));
+    });
+    let service = base.layer(route);
+
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(50));
+    assert_eq!(log.reports()[0].outcome, Outcome::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_layer_that_says_nothing_leaves_the_outer_settings() {
+    let outer = TaskTrackerLayer::new().drain_timeout(ms(50));
+    let service = outer.layer(tracked(&TaskTrackerLayer::new(), || {
+        spawn(after(500));
+    }));
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_layer_may_lift_the_outer_timeout() {
+    let outer = TaskTrackerLayer::new().drain_timeout(ms(50));
+    let service = outer.layer(tracked(
+        &TaskTrackerLayer::new().drain_timeout(None),
+        || {
+            spawn(after(500));
+        },
+    ));
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_handler_says_wins_over_every_layer() {
+    let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
+    let service = layer.layer(tracked(&layer, || {
+        let tasks = Tasks::current().expect("in a request");
+        tasks.set_drain_timeout(ms(70));
+        tasks.spawn(after(500));
+    }));
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(70));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_finds_the_outer_one_by_the_context_alone() {
+    // The middle rebuilds the request, so that its extensions are lost.
+    let log = Log::default();
+    let outer = TaskTrackerLayer::new().on_drain(log.clone());
+    let inner = tracked(&TaskTrackerLayer::new(), || {
+        spawn(after(10));
+    });
+    let service = outer.layer(service_fn(move |_: Request<()>| {
+        let inner = inner.clone();
+        async move { inner.oneshot(request()).await }
+    }));
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(10));
+    assert_eq!(log.report().spawned, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_finds_the_outer_one_by_the_extensions_alone() {
+    // The middle calls the inner service in a task of its own, as tower's `Buffer` does.
+    let log = Log::default();
+    let outer = TaskTrackerLayer::new().on_drain(log.clone());
+    let inner = tracked(&TaskTrackerLayer::new(), || {
+        assert!(
+            Tasks::current().is_some(),
+            "the inner layer brings the context back"
+        );
+        spawn(after(10));
+    });
+    let service = outer.layer(service_fn(move |request: Request<()>| {
+        let inner = inner.clone();
+        async move {
+            let response = tokio::spawn(inner.oneshot(request)).await;
+            response
+                .expect("no panic")
+                .map_err(|never: Infallible| never)
+        }
+    }));
+    drop(service.oneshot(request()).await);
+    assert_eq!(log.report().spawned, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_that_share_a_handle_are_seen_by_it() {
+    let handle = tower_task_tracker::TrackerHandle::new();
+    let one = TaskTrackerLayer::new().tracked_by(&handle);
+    let two = TaskTrackerLayer::new().tracked_by(&handle);
+    let start = || {
+        spawn(after(30));
+    };
+    let first = tokio::spawn(tracked(&one, start).oneshot(request()));
+    let second = tokio::spawn(tracked(&two, start).oneshot(request()));
+    after(10).await;
+    assert_eq!((handle.live_requests(), handle.live_tasks()), (2, 2));
+    drop((first.await, second.await));
+    handle.wait_idle().await;
+    assert_eq!((handle.live_requests(), handle.live_tasks()), (0, 0));
+}

@@ -1,0 +1,100 @@
+//! What the types are, whoever uses them.
+
+use std::error::Error;
+use std::fmt::{Debug, Display};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use tower_task_tracker::{
+    BodyError, Bound, DrainReport, Hold, MissingTaskTracker, OnDrain, Outcome, ResponseBody,
+    ResponseFuture, TaskBuilder, TaskInfo, TaskState, TaskToken, TaskTrackerLayer,
+    TaskTrackerService, Tasks, TrackedFuture, TrackerHandle,
+};
+
+fn is_send<T: Send>() {}
+fn is_sync<T: Sync>() {}
+fn is_clone<T: Clone>() {}
+fn is_debug<T: Debug>() {}
+fn is_unpin<T: Unpin>() {}
+fn is_static<T: 'static>() {}
+fn is_default<T: Default>() {}
+
+type Ready = std::future::Ready<Result<Response<Full<Bytes>>, ()>>;
+type Body = ResponseBody<Full<Bytes>>;
+
+#[test]
+fn every_public_type_is_send_sync_and_debug() {
+    macro_rules! check {
+        ($($type:ty),* $(,)?) => {$(
+            is_send::<$type>();
+            is_sync::<$type>();
+            is_debug::<$type>();
+            is_unpin::<$type>();
+            is_static::<$type>();
+        )*};
+    }
+    check!(
+        BodyError<()>,
+        Body,
+        Bound,
+        DrainReport,
+        Hold,
+        MissingTaskTracker,
+        Outcome,
+        ResponseFuture<Ready>,
+        TaskBuilder,
+        TaskInfo,
+        TaskState,
+        TaskToken,
+        TaskTrackerLayer,
+        TaskTrackerService<()>,
+        Tasks,
+        TrackedFuture<Ready>,
+        TrackerHandle,
+    );
+}
+
+#[test]
+fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
+    is_clone::<BodyError<()>>();
+    is_clone::<DrainReport>();
+    is_clone::<TaskInfo>();
+    is_clone::<TaskToken>();
+    is_clone::<TaskTrackerLayer>();
+    is_clone::<TaskTrackerService<()>>();
+    is_clone::<Tasks>();
+    is_clone::<TrackerHandle>();
+    is_default::<Body>();
+    is_default::<Hold>();
+    is_default::<TaskTrackerLayer>();
+    is_default::<TrackerHandle>();
+}
+
+#[test]
+fn futures_and_bodies_are_unpin_only_where_what_they_wrap_is() {
+    use std::marker::PhantomPinned;
+    trait NotUnpin<Marker> {
+        fn it() {}
+    }
+    struct Marker;
+    impl<T: ?Sized> NotUnpin<()> for T {}
+    impl<T: ?Sized + Unpin> NotUnpin<Marker> for T {}
+    // Ambiguous, and so an error, if the type were `Unpin`.
+    <TrackedFuture<PhantomPinned> as NotUnpin<_>>::it();
+}
+
+#[test]
+fn errors_and_observers_are_what_their_users_expect() {
+    fn is_error<T: Error + Display>() {}
+    fn is_observer<T: OnDrain + ?Sized>() {}
+    fn is_boxable<E: Into<Box<dyn Error + Send + Sync>>>() {}
+    is_error::<MissingTaskTracker>();
+    is_observer::<()>();
+    is_observer::<fn(&DrainReport)>();
+    is_observer::<dyn OnDrain>();
+    is_boxable::<BodyError<std::io::Error>>();
+    // A body whose error is boxed already, as axum's and hyper's users have it.
+    is_boxable::<BodyError<Box<dyn Error + Send + Sync>>>();
+    is_boxable::<BodyError<std::convert::Infallible>>();
+}

@@ -1,0 +1,138 @@
+//! What the tests share.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, Service, service_fn};
+use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TaskTrackerService};
+
+/// What an observer was told.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    Drained(DrainReport),
+    LateSpawn(TaskInfo),
+    DetachedEnd(TaskInfo),
+}
+
+/// An observer that remembers everything, in its order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<Told>>>);
+
+impl Log {
+    pub(crate) fn all(&self) -> Vec<Told> {
+        self.0.lock().expect("no panic holds this lock").clone()
+    }
+
+    pub(crate) fn reports(&self) -> Vec<DrainReport> {
+        let pick = |told| match told {
+            Told::Drained(report) => Some(report),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(pick).collect()
+    }
+
+    pub(crate) fn late_spawns(&self) -> Vec<TaskInfo> {
+        let pick = |told| match told {
+            Told::LateSpawn(task) => Some(task),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(pick).collect()
+    }
+
+    pub(crate) fn detached_ends(&self) -> Vec<TaskInfo> {
+        let pick = |told| match told {
+            Told::DetachedEnd(task) => Some(task),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(pick).collect()
+    }
+
+    /// The one report there is.
+    #[track_caller]
+    pub(crate) fn report(&self) -> DrainReport {
+        let mut reports = self.reports();
+        assert_eq!(reports.len(), 1, "exactly one report: {reports:?}");
+        let report = reports.remove(0);
+        assert_adds_up(&report);
+        report
+    }
+
+    fn push(&self, told: Told) {
+        self.0.lock().expect("no panic holds this lock").push(told);
+    }
+}
+
+impl OnDrain for Log {
+    fn on_drain(&self, report: &DrainReport) {
+        self.push(Told::Drained(report.clone()));
+    }
+
+    fn on_late_spawn(&self, task: &TaskInfo) {
+        self.push(Told::LateSpawn(task.clone()));
+    }
+
+    fn on_detached_end(&self, task: &TaskInfo) {
+        self.push(Told::DetachedEnd(task.clone()));
+    }
+}
+
+/// Every task is counted once.
+#[track_caller]
+pub(crate) fn assert_adds_up(report: &DrainReport) {
+    let counted = report.completed + report.panicked + report.aborted + report.stragglers.len();
+    assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
+    assert_eq!(
+        report.troubled.len(),
+        report.panicked + report.aborted,
+        "each troubled task is told of: {report:?}"
+    );
+}
+
+pub(crate) type Body = Full<Bytes>;
+
+pub(crate) fn request() -> Request<()> {
+    Request::new(())
+}
+
+/// A response whose whole body is there.
+pub(crate) fn full(body: &'static str) -> Response<Body> {
+    Response::new(Full::from(body))
+}
+
+/// A handler that runs `start` and then answers with a whole body.
+pub(crate) fn tracked<F>(
+    layer: &TaskTrackerLayer,
+    start: F,
+) -> TaskTrackerService<
+    impl Service<
+        Request<()>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<F>,
+    > + Clone
+    + use<F>,
+>
+where
+    F: Fn() + Clone + Send + 'static,
+{
+    layer.layer(service_fn(move |_: Request<()>| {
+        let start = start.clone();
+        async move {
+            start();
+            Ok(full("done"))
+        }
+    }))
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Waits in virtual time.
+pub(crate) async fn after(millis: u64) {
+    tokio::time::sleep(ms(millis)).await;
+}
