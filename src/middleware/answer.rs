@@ -53,6 +53,16 @@ impl<B: Body, E> Answer<B, E> {
                 let (body, is_there) = ResponseBody::peek(body, length, drain, cx);
                 (body, if is_there { Held::Head } else { Held::End })
             }
+            // A body that is never asked for would block the tasks that feed it, and they the head.
+            // One that is there as a whole blocks nobody: HTTP/2 may still send it.
+            Held::Whole if drain.must_wait() && !facts.is_end_stream => {
+                let length = facts.size_hint.exact().unwrap_or(u64::MAX);
+                let (mut body, is_there) = ResponseBody::peek(body, length, drain, cx);
+                if !is_there {
+                    body.drop_unsent(drain);
+                }
+                (body, Held::Whole)
+            }
             held => (ResponseBody::new(body), held),
         };
         Self {
@@ -102,7 +112,7 @@ impl<B: Body, E> Answer<B, E> {
     /// Whether nothing can come after the head.
     fn ends_with_head(&self) -> bool {
         match &self.result {
-            Ok(response) => response.body().get_ref().is_none_or(Body::is_end_stream),
+            Ok(response) => response.body().inner_has_ended(),
             Err(_) => true,
         }
     }

@@ -123,6 +123,20 @@ impl<B: Body> ResponseBody<B> {
         (body, is_whole)
     }
 
+    /// Drops the inner body, where the server will never ask for it: whoever feeds it can end. Its
+    /// length is still told.
+    pub(crate) fn drop_unsent(&mut self, drain: &mut Drain) {
+        let size_hint = self.size_hint();
+        let _entered = drain.enter();
+        self.kept = Kept::Nothing;
+        self.inner = Some(InnerBody::Gone { size_hint });
+    }
+
+    /// Whether the inner body has nothing more to say.
+    pub(crate) fn inner_has_ended(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
     /// From now on the end is watched, unless it was reported already.
     pub(crate) fn watch(&mut self, drain: Drain, length: Option<u64>) {
         self.drain = (!drain.is_over()).then_some(drain);
@@ -131,7 +145,7 @@ impl<B: Body> ResponseBody<B> {
 
     /// The inner body; `None` if there is none, or none any more.
     pub fn get_ref(&self) -> Option<&B> {
-        self.inner.as_ref().map(InnerBody::get_ref)
+        self.inner.as_ref().and_then(InnerBody::get_ref)
     }
 
     /// The inner body; `None` if there is none, or none any more. A frame taken from it directly
@@ -140,7 +154,7 @@ impl<B: Body> ResponseBody<B> {
     where
         B: Unpin,
     {
-        self.inner.as_mut().map(InnerBody::get_mut)
+        self.inner.as_mut().and_then(InnerBody::get_mut)
     }
 
     /// The inner body, pinned; `None` if there is none, or none any more. A frame taken from it
@@ -149,7 +163,7 @@ impl<B: Body> ResponseBody<B> {
         self.project()
             .inner
             .as_pin_mut()
-            .map(InnerBody::get_pin_mut)
+            .and_then(InnerBody::get_pin_mut)
     }
 }
 
@@ -180,7 +194,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 Kept::Nothing => {
                     let _entered = this.drain.as_mut().map(Drain::enter);
                     let item = match this.inner.as_mut().as_pin_mut() {
-                        Some(inner) => ready!(inner.get_pin_mut().poll_frame(cx)),
+                        Some(inner) => ready!(inner.poll_frame(cx)),
                         None => None,
                     };
                     Part::of(item, this.length)
@@ -195,7 +209,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 .as_ref()
                 .get_ref()
                 .as_ref()
-                .is_none_or(InnerBody::is_end_stream);
+                .is_none_or(Body::is_end_stream);
             if part == Part::End || inner_ended {
                 drop_inner(this.inner.as_mut(), drain);
                 // A server that sees an end after a frame drops the body there: only here can its
@@ -223,11 +237,11 @@ impl<B: Body> Body for ResponseBody<B> {
         // While the end is watched, or something is kept, it has not come.
         self.drain.is_none()
             && matches!(self.kept, Kept::Nothing)
-            && (self.done || self.get_ref().is_none_or(Body::is_end_stream))
+            && (self.done || self.inner_has_ended())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = match self.get_ref() {
+        let mut hint = match &self.inner {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         };
