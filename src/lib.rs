@@ -1,4 +1,109 @@
-//! draft
+//! A tower [`Layer`](tower_layer::Layer) that gives every request a task tracker for background
+//! work, and holds its response back until that work is done or a deadline passes.
+//!
+//! On Cloud Run functions, AWS Lambda and their kind an instance is frozen when the response ends,
+//! and work that still runs then may never run on. The platforms' rule is: *respond only when all
+//! background tasks are complete* ([Cloud Run functions][tips], [AWS Lambda][lambda]). With this
+//! layer the rule keeps itself.
+//!
+//! [tips]: https://cloud.google.com/functions/docs/bestpractices/tips
+//! [lambda]: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+//!
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
+//! use axum::{Router, routing::post};
+//! use tower_task_tracker::{TaskTrackerLayer, Tasks};
+//!
+//! let app: Router = Router::new()
+//!     .route("/orders", post(|tasks: Tasks| async move {
+//!         tasks.spawn(async { /* write the audit log */ });
+//!         "thank you"
+//!     }))
+//!     .layer(TaskTrackerLayer::new());
+//! ```
+//!
+//! # When a response is released
+//!
+//! As soon as no task of its request is alive, and at the latest when its drain window closes: 25 s
+//! after it could have been sent, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) says
+//! otherwise. Then the rest is sent, and tasks that are still alive run on. A response whose
+//! request spawned nothing is not touched.
+//!
+//! What is held is, by default ([`Hold::Auto`]), the **head** of a response whose body is already
+//! there, so that nothing is sent at all, and the **end** of any other, so that a stream reaches
+//! its client at once:
+//!
+//! | response | what waits for the tasks |
+//! |---|---|
+//! | no body, 204, 304, the answer to `HEAD`, an error of the service | the head |
+//! | a body that is there as a whole | the head |
+//! | a body of known length that streams | the last data frame: a server ends the response with it |
+//! | a body of unknown length that streams | the end mark |
+//! | a body with trailers (gRPC), or one that fails | the trailers, or the error |
+//! | 101, or 2xx to `CONNECT` | nothing: the exchange goes on as an upgraded stream |
+//!
+//! What a body spawns while it streams is waited for as well.
+//!
+//! # Which work is tracked
+//!
+//! What is spawned through [`Tasks`], or through [`spawn`](fn@spawn), [`spawn_blocking`] and
+//! [`named`] anywhere in the handler, in its tasks, in theirs, and in its body. A plain
+//! `tokio::spawn` is not, and inside of one there is no current request. [`Tasks::token`] and
+//! [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request to
+//! code that lost it, and [`untracked`] is for work that the response need not wait for.
+//!
+//! A task that panics touches neither its siblings nor the response. What happened to the tasks is
+//! in the [`DrainReport`]: handed to [`on_drain`](TaskTrackerLayer::on_drain), logged, and carried
+//! as `Arc<DrainReport>` in the extensions of a response whose head was held.
+//!
+#![cfg_attr(feature = "http", doc = "```")]
+#![cfg_attr(not(feature = "http"), doc = "```ignore")]
+//! use std::time::Duration;
+//! use tower_task_tracker::{DrainReport, TaskTrackerLayer};
+//!
+//! let layer = TaskTrackerLayer::new()
+//!     .drain_timeout(Duration::from_secs(10))
+//!     .on_drain(|report: &DrainReport| {
+//!         if !report.is_clean() {
+//!             eprintln!("{report}");
+//!         }
+//!     });
+//! # let _ = layer;
+//! ```
+//!
+//! # What it costs
+//!
+//! The client waits for the work: a task of 200 ms is a response that is 200 ms late. AWS says the
+//! same of waiting for all work before the response. When that is too long, hand the work to a
+//! queue, and track the handing over. One stuck task holds its HTTP/1 connection, and whatever is
+//! pipelined on it, until the deadline.
+//!
+//! # Where the layer stands
+//!
+//! Layers further out than this one see the response when its head is released: a timeout out
+//! there cuts the wait short (the tasks run on, the report says [`Outcome::Dropped`]), a trace
+//! counts it in. One that replaces the response's body drops ours, which also counts as dropped. A
+//! `TaskTrackerLayer` inside of another one makes no second tracker: what is set on it wins for
+//! the requests that pass it, so that a route can have its own deadline.
+//!
+//! # Compared with
+//!
+//! * **doing it by hand**, a `TaskTracker` or `JoinSet` awaited at the end of each handler: every
+//!   handler has to remember, on its error paths too, and library code deep in the call stack
+//!   cannot take part. `JoinSet` cannot be shared, `TaskTracker` has no deadline and says nothing
+//!   of panics, and neither can hold the end of a stream.
+//! * **running tasks after the response** (`BackgroundTasks` and the like): on a platform that
+//!   freezes the instance they may not run.
+//! * **graceful shutdown**: it waits for requests when the process ends. This waits for tasks when
+//!   a response ends; [`TrackerHandle::wait_idle`] waits for those that outlived theirs.
+//!
+//! # Cargo features
+//!
+//! * `http` (default): the layer. Without it the crate is [`Tasks`], [`spawn`](fn@spawn), [`scope`](fn@scope)
+//!   and [`TrackerHandle`] over tokio alone, for libraries that spawn.
+//! * `tracing` (default): events for panics, deadlines, late spawns and spawns outside of a
+//!   request, with the target `tower_task_tracker`; tasks run in the span they were spawned in.
+//! * `axum`: [`Tasks`] as an extractor.
 
 mod anonymous;
 mod builder;
@@ -14,6 +119,7 @@ mod panics;
 mod registry;
 mod report;
 mod roster;
+mod scope;
 mod settings;
 mod spawn;
 mod sync;
@@ -32,9 +138,15 @@ pub use middleware::{
     BodyError, ResponseBody, ResponseFuture, TaskTrackerLayer, TaskTrackerService,
 };
 pub use report::{Bound, DrainReport, OnDrain, Outcome, TaskInfo, TaskState};
+pub use scope::scope;
 #[cfg(feature = "http")]
 pub use settings::Hold;
 pub use spawn::{named, spawn, spawn_blocking, untracked};
 pub use tasks::Tasks;
 pub use token::TaskToken;
 pub use tracked_future::TrackedFuture;
+
+/// The README's code, compiled.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

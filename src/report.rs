@@ -5,10 +5,11 @@ use std::panic::Location;
 use std::time::Duration;
 
 /// How the wait for the tasks of a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Every task ended before the response did.
+    #[default]
     Drained,
     /// The drain window closed while tasks were alive; they are the report's stragglers.
     DeadlineExceeded,
@@ -87,7 +88,7 @@ impl fmt::Display for TaskInfo {
 ///
 /// Every task is counted once: `completed`, `panicked`, `aborted` and the number of `stragglers`
 /// add up to `spawned`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
     /// How the wait ended.

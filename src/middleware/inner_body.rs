@@ -67,6 +67,8 @@ impl<B: Body> Body for InnerBody<B> {
         self.get_ref().is_some_and(Body::is_end_stream)
     }
 
+    // It is `Copy` since http-body 1.1 only.
+    #[allow(clippy::clone_on_copy)]
     fn size_hint(&self) -> SizeHint {
         match self {
             InnerBody::Inline { body } => body.size_hint(),

@@ -88,11 +88,8 @@ impl<S> TaskTrackerService<S> {
             }
             return Role::Nested(Context::In(tasks.registry));
         }
-        let drain = Drain::new(self.shared.clone());
-        if let Some(registry) = drain.registry() {
-            let registry = registry.clone();
-            request.extensions_mut().insert(Tasks { registry });
-        }
+        let (drain, registry) = Drain::new(self.shared.clone());
+        request.extensions_mut().insert(Tasks { registry });
         Role::Owner(drain)
     }
 }

@@ -1,0 +1,97 @@
+//! What is said of a request in the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Drain;
+use crate::anonymous::Anonymous;
+use crate::ledger::Ledger;
+use crate::report::{Bound, DrainReport, Outcome, TaskState};
+
+/// Whose end let the response go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Last {
+    /// No task was waited for.
+    Nobody,
+    Task(u32),
+    /// One in the tokio-util tracker.
+    Anonymous,
+}
+
+impl Drain {
+    /// Lets go whatever is alive.
+    pub(super) fn give_up(
+        &self,
+        outcome: Outcome,
+        closed_by: Option<Bound>,
+    ) -> Option<Arc<DrainReport>> {
+        self.registry()?.release();
+        // A task that was counted in but is not listed yet will be told of as late.
+        self.last_report(outcome, closed_by, None)
+    }
+
+    /// What there is to say of a request that is released; `None` if nothing was spawned.
+    /// `spawned`: how many tasks it had then; `None` counts those that are listed.
+    pub(super) fn last_report(
+        &self,
+        outcome: Outcome,
+        closed_by: Option<Bound>,
+        spawned: Option<usize>,
+    ) -> Option<Arc<DrainReport>> {
+        let registry = self.registry()?;
+        if registry.spawned() == 0 && registry.anonymous().is_none() {
+            return None;
+        }
+        let mut ledger = registry.ledger();
+        ledger.closed = true;
+        let spawned = spawned.unwrap_or(ledger.listed());
+        self.report(outcome, closed_by, spawned, &ledger)
+    }
+
+    /// `None` if nothing was spawned.
+    pub(super) fn report(
+        &self,
+        outcome: Outcome,
+        closed_by: Option<Bound>,
+        spawned: usize,
+        ledger: &Ledger,
+    ) -> Option<Arc<DrainReport>> {
+        let anonymous = self.registry()?.anonymous();
+        let now = Instant::now();
+        let mut stragglers = Vec::new();
+        if outcome != Outcome::Drained {
+            stragglers = ledger.stragglers(now);
+            stragglers.extend(anonymous.into_iter().flat_map(|a| a.stragglers(now)));
+        }
+        let troubled = ledger.troubled();
+        let count = |state| troubled.iter().filter(|task| task.state == state).count();
+        let (panicked, aborted) = (count(TaskState::Panicked), count(TaskState::Aborted));
+        let spawned = spawned + anonymous.map_or(0, Anonymous::seen);
+        if spawned == 0 {
+            return None;
+        }
+        Some(Arc::new(DrainReport {
+            outcome,
+            closed_by,
+            held: if self.keeps_back {
+                self.drained
+            } else {
+                Duration::ZERO
+            },
+            drain: self.drained,
+            spawned,
+            completed: spawned.saturating_sub(panicked + aborted + stragglers.len()),
+            panicked,
+            aborted,
+            last: match self.last {
+                Last::Nobody => None,
+                Last::Task(id) => ledger.ended(id, now),
+                Last::Anonymous => anonymous.map(|a| a.info(TaskState::Completed, now)),
+            },
+            troubled,
+            stragglers,
+        }))
+    }
+}
