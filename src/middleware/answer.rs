@@ -6,8 +6,8 @@ use http::Response;
 use http_body::Body;
 
 use super::body::ResponseBody;
-use super::hold::{Exchange, Facts, Held, content_length, held, known_length};
-use crate::drain::{Drain, TasksAlive};
+use super::hold::{Exchange, Facts, Held, content_length, held, is_never_sent, known_length};
+use crate::drain::Drain;
 use crate::settings::Hold;
 
 /// What an HTTP service has answered, and what is held of it.
@@ -25,22 +25,26 @@ impl<B: Body, E> Answer<B, E> {
         drain: &mut Drain,
         cx: &mut Context<'_>,
     ) -> Self {
+        let hold = drain
+            .registry()
+            .map_or(Hold::Never, |registry| registry.hold());
         let response = match result {
             Ok(response) => response,
             // Nothing can follow it: it is held like a head with its end.
             Err(error) => {
                 return Self {
                     result: Err(error),
-                    held: Held::Whole,
+                    held: match hold {
+                        Hold::Never => Held::Nothing,
+                        Hold::Auto | Hold::Head | Hold::End => Held::Whole,
+                    },
                     length: None,
                 };
             }
         };
         let (parts, body) = response.into_parts();
         let facts = Facts {
-            hold: drain
-                .registry()
-                .map_or(Hold::Never, |registry| registry.hold()),
+            hold,
             exchange,
             status: parts.status,
             content_length: content_length(&parts.headers),
@@ -53,9 +57,9 @@ impl<B: Body, E> Answer<B, E> {
                 let (body, is_there) = ResponseBody::peek(body, length, drain, cx);
                 (body, if is_there { Held::Head } else { Held::End })
             }
-            // A body that is never asked for would block the tasks that feed it, and they the head.
-            // One that is there as a whole blocks nobody: HTTP/2 may still send it.
-            Held::Whole if drain.must_wait() && !facts.is_end_stream => {
+            // A body that is not asked for would block the tasks that feed it, and they the head. One
+            // that is there as a whole blocks nobody, and stays.
+            Held::Whole if is_never_sent(&facts) && !facts.is_end_stream && drain.must_wait() => {
                 let length = facts.size_hint.exact().unwrap_or(u64::MAX);
                 let (mut body, is_there) = ResponseBody::peek(body, length, drain, cx);
                 if !is_there {
@@ -79,19 +83,19 @@ impl<B: Body, E> Answer<B, E> {
                 Held::Upgraded => drain.upgrade(),
                 Held::Nothing => drain.keep_nothing_back(),
                 Held::Whole | Held::Head => ready!(drain.poll_drained(cx)),
-                Held::HeadIfThere(_) | Held::End => {}
+                // The rest is the body's.
+                Held::HeadIfThere(_) | Held::End => break drain.report_so_far(),
             }
-            if self.ends_with_head() {
-                // If a task came up at the last moment, it has to be waited for.
-                match drain.try_finish() {
-                    Ok(report) => break report,
-                    Err(TasksAlive) => continue,
+            if !self.ends_with_head() {
+                if self.held == Held::Whole {
+                    drain.complete();
                 }
+                break drain.report_so_far();
             }
-            if self.held == Held::Whole {
-                drain.complete();
+            // Only a task that came up at the last moment is in the way: it has to be waited for.
+            if let Ok(report) = drain.try_finish() {
+                break report;
             }
-            break drain.report_so_far();
         };
         let is_head = matches!(self.held, Held::Whole | Held::Head | Held::HeadIfThere(_));
         if let (true, Some(report), Ok(response)) = (is_head, report, &mut self.result) {

@@ -4,7 +4,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
 use http_body::SizeHint;
 
-use crate::settings::Hold;
+use super::Hold;
 
 /// What the decision looks at.
 #[derive(Debug, Clone)]
@@ -51,12 +51,12 @@ pub(crate) fn held(facts: &Facts) -> Held {
         Held::Nothing
     } else if has_no_body(facts) {
         Held::Whole
+    } else if facts.hold == Hold::Head {
+        Held::Head
+    } else if let (Hold::Auto, Some(length)) = (facts.hold, facts.size_hint.exact()) {
+        Held::HeadIfThere(length)
     } else {
-        match (facts.hold, facts.size_hint.exact()) {
-            (Hold::Head, _) => Held::Head,
-            (Hold::Auto, Some(length)) => Held::HeadIfThere(length),
-            (Hold::Auto, None) | (Hold::End | Hold::Never, _) => Held::End,
-        }
+        Held::End
     }
 }
 
@@ -66,13 +66,17 @@ fn goes_on_as_stream(facts: &Facts) -> bool {
         || (facts.exchange == Exchange::Connect && facts.status.is_success())
 }
 
-/// RFC 9110, section 6.4.1, and whatever has a length of zero.
 fn has_no_body(facts: &Facts) -> bool {
+    is_never_sent(facts)
+        || facts.is_end_stream
+        || known_length(&facts.size_hint, facts.content_length) == Some(0)
+}
+
+/// Whatever the body holds, no client is to get it: RFC 9110, section 6.4.1.
+pub(crate) fn is_never_sent(facts: &Facts) -> bool {
     facts.exchange == Exchange::Head
         || facts.status == StatusCode::NO_CONTENT
         || facts.status == StatusCode::NOT_MODIFIED
-        || facts.is_end_stream
-        || known_length(&facts.size_hint, facts.content_length) == Some(0)
 }
 
 /// The length after which a server ends the response: hyper asks the body for an exact length

@@ -19,3 +19,5 @@ pub use body_error::BodyError;
 pub use future::ResponseFuture;
 pub use layer::TaskTrackerLayer;
 pub use service::TaskTrackerService;
+
+use crate::settings::Hold;

@@ -4,9 +4,11 @@
 mod axum_extractor;
 mod context;
 mod hold_ends;
+mod hold_table;
 mod late_spawns;
 mod models;
 mod nested_layers;
+mod properties;
 mod readme;
 mod reports;
 mod scope;

@@ -1,0 +1,182 @@
+//! What a request does, as data that `proptest` can make up and shrink.
+
+use http::{Method, StatusCode};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use tower_task_tracker::Hold;
+
+/// One request, from its handler to its client. Times are in milliseconds.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) method: Method,
+    pub(super) status: StatusCode,
+    pub(super) hold: Hold,
+    pub(super) drain_timeout: Option<u64>,
+    pub(super) handler_takes: u64,
+    pub(super) handler_fails: bool,
+    pub(super) tasks: Vec<Task>,
+    pub(super) body: Script,
+    pub(super) client: Client,
+}
+
+/// A task, the tasks it spawns when it has run for half its time, and how it ends.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    pub(super) takes: u64,
+    pub(super) children: Vec<Task>,
+    pub(super) end: TaskEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TaskEnd {
+    Completes,
+    Panics,
+    Aborted,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    pub(super) steps: Vec<Step>,
+    pub(super) ending: Ending,
+    pub(super) length: Length,
+    /// Whether `is_end_stream` tells the truth, or always says that it does not know.
+    pub(super) knows_its_end: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Data(usize),
+    Wait(u64),
+    Spawn(Task),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    EndMark,
+    Trailers,
+    Error,
+}
+
+/// What is said of the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    Unknown,
+    Hint,
+    /// A hint that is off by so many bytes.
+    WrongHint(i8),
+    Header,
+}
+
+/// What reads the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    ReadsOn,
+    /// Takes so long for each frame.
+    IsSlow(u64),
+    /// Drops whatever there is, future or body, at this time.
+    LeavesAt(u64),
+    /// Drops the body after so many frames.
+    LeavesAfter(usize),
+}
+
+pub(super) fn plan() -> impl Strategy<Value = Plan> {
+    let method = prop_oneof![6 => Just(Method::GET), 1 => Just(Method::HEAD)];
+    let status = prop_oneof![
+        8 => Just(StatusCode::OK),
+        1 => Just(StatusCode::INTERNAL_SERVER_ERROR),
+        1 => Just(StatusCode::NO_CONTENT),
+        1 => Just(StatusCode::NOT_MODIFIED),
+    ];
+    let hold = prop_oneof![
+        4 => Just(Hold::Auto),
+        2 => Just(Hold::Head),
+        2 => Just(Hold::End),
+        1 => Just(Hold::Never),
+    ];
+    let request = (
+        method,
+        status,
+        hold,
+        of(0..60u64),
+        0..20u64,
+        prop::bool::weighted(0.1),
+    );
+    (request, vec(task(), 0..4), script(), client()).prop_map(|(request, tasks, body, client)| {
+        let (method, status, hold, drain_timeout, handler_takes, handler_fails) = request;
+        Plan {
+            method,
+            status,
+            hold,
+            drain_timeout,
+            handler_takes,
+            handler_fails,
+            tasks,
+            body,
+            client,
+        }
+    })
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    let end = prop_oneof![
+        6 => Just(TaskEnd::Completes),
+        1 => Just(TaskEnd::Panics),
+        1 => Just(TaskEnd::Aborted),
+    ];
+    let leaf = (0..50u64, end).prop_map(|(takes, end)| Task {
+        takes,
+        children: Vec::new(),
+        end,
+    });
+    leaf.prop_recursive(2, 4, 2, |inner| {
+        (inner.clone(), vec(inner, 0..2)).prop_map(|(task, children)| Task { children, ..task })
+    })
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    let step = prop_oneof![
+        4 => (0..4usize).prop_map(Step::Data),
+        2 => (0..15u64).prop_map(Step::Wait),
+        1 => task().prop_map(Step::Spawn),
+    ];
+    let ending = prop_oneof![
+        4 => Just(Ending::EndMark),
+        2 => Just(Ending::Trailers),
+        1 => Just(Ending::Error),
+    ];
+    let length = prop_oneof![
+        3 => Just(Length::Unknown),
+        3 => Just(Length::Hint),
+        1 => (-2..3i8).prop_map(Length::WrongHint),
+        2 => Just(Length::Header),
+    ];
+    (vec(step, 0..5), ending, length, any::<bool>()).prop_map(
+        |(steps, ending, length, knows_its_end)| Script {
+            steps,
+            ending,
+            length,
+            knows_its_end,
+        },
+    )
+}
+
+fn client() -> impl Strategy<Value = Client> {
+    prop_oneof![
+        6 => Just(Client::ReadsOn),
+        1 => (1..20u64).prop_map(Client::IsSlow),
+        1 => (0..80u64).prop_map(Client::LeavesAt),
+        1 => (0..4usize).prop_map(Client::LeavesAfter),
+    ]
+}
+
+impl Script {
+    /// The bytes that the body will give, if it is read to its end.
+    pub(super) fn total(&self) -> u64 {
+        let bytes = |step: &Step| match step {
+            Step::Data(len) => *len as u64,
+            Step::Wait(_) | Step::Spawn(_) => 0,
+        };
+        self.steps.iter().map(bytes).sum()
+    }
+}
