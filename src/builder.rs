@@ -9,7 +9,7 @@ use tokio::task::{self, JoinHandle, LocalSet};
 
 use crate::context::Context;
 use crate::guard::TaskGuard;
-use crate::ledger::{Pulse, Task};
+use crate::listing::Listing;
 use crate::registry::Registry;
 use crate::token::TaskToken;
 use crate::trace;
@@ -40,9 +40,9 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, guard) = self.admit();
+        let (listing, guard) = self.admit();
         let handle = tokio::spawn(TrackedFuture::new(future, guard));
-        self.enlist(task, handle)
+        listed(listing, handle)
     }
 
     /// As [`Tasks::spawn_on`](crate::Tasks::spawn_on).
@@ -52,9 +52,9 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, guard) = self.admit();
+        let (listing, guard) = self.admit();
         let handle = handle.spawn(TrackedFuture::new(future, guard));
-        self.enlist(task, handle)
+        listed(listing, handle)
     }
 
     /// As [`Tasks::spawn_local`](crate::Tasks::spawn_local).
@@ -64,9 +64,9 @@ impl TaskBuilder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (task, guard) = self.admit();
+        let (listing, guard) = self.admit();
         let handle = task::spawn_local(TrackedFuture::new(future, guard));
-        self.enlist(task, handle)
+        listed(listing, handle)
     }
 
     /// As [`Tasks::spawn_local_on`](crate::Tasks::spawn_local_on).
@@ -76,9 +76,9 @@ impl TaskBuilder {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (task, guard) = self.admit();
+        let (listing, guard) = self.admit();
         let handle = local_set.spawn_local(TrackedFuture::new(future, guard));
-        self.enlist(task, handle)
+        listed(listing, handle)
     }
 
     /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
@@ -88,10 +88,10 @@ impl TaskBuilder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (task, guard) = self.admit();
+        let (listing, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
         let handle = task::spawn_blocking(move || f.call());
-        self.enlist(task, handle)
+        listed(listing, handle)
     }
 
     /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
@@ -101,10 +101,10 @@ impl TaskBuilder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (task, guard) = self.admit();
+        let (listing, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
         let handle = handle.spawn_blocking(move || f.call());
-        self.enlist(task, handle)
+        listed(listing, handle)
     }
 
     /// As [`Tasks::track_future`](crate::Tasks::track_future).
@@ -120,18 +120,11 @@ impl TaskBuilder {
     }
 
     #[track_caller]
-    fn admit(&self) -> (Option<Task>, Option<TaskGuard>) {
+    fn admit(&self) -> (Option<Listing<'_>>, Option<TaskGuard>) {
         let location = Location::caller();
         self.registry(location)
             .map(|registry| registry.admit(self.name, location))
             .unzip()
-    }
-
-    fn enlist<T>(&self, task: Option<Task>, handle: JoinHandle<T>) -> JoinHandle<T> {
-        if let (Some(registry), Some(task)) = (self.context.registry(), task) {
-            registry.enlist(task, Pulse::Spawned(handle.abort_handle()));
-        }
-        handle
     }
 
     #[track_caller]
@@ -148,4 +141,11 @@ impl TaskBuilder {
         }
         self.context.registry()
     }
+}
+
+fn listed<T>(listing: Option<Listing<'_>>, handle: JoinHandle<T>) -> JoinHandle<T> {
+    if let Some(listing) = listing {
+        listing.spawned(handle.abort_handle());
+    }
+    handle
 }

@@ -48,6 +48,8 @@ pub(crate) struct Ledger {
     /// How many tasks were listed that are not late.
     listed: usize,
     troubled: Vec<(u32, TaskInfo)>,
+    /// Trouble of tasks that ended before they were listed.
+    ended_unlisted: Vec<(u32, TaskInfo)>,
     /// The report was made: what is written down from now on is not in it.
     pub(crate) closed: bool,
     /// The exchange goes on as an upgraded stream: nobody is late.
@@ -61,7 +63,9 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn enlist(&mut self, task: Task, pulse: Pulse) {
+    /// Lists a task. If it is late, and has ended in trouble before it was listed, that is given
+    /// back: no report will tell of it.
+    pub(crate) fn enlist(&mut self, task: Task, pulse: Pulse) -> Option<TaskInfo> {
         if self.entries.len() == self.entries.capacity() {
             self.compact();
         }
@@ -71,6 +75,16 @@ impl Ledger {
             pulse,
             started: None,
         });
+        let ended = self
+            .ended_unlisted
+            .iter()
+            .position(|(id, _)| *id == task.id)?;
+        let (id, info) = self.ended_unlisted.swap_remove(ended);
+        if task.late {
+            return Some(info);
+        }
+        self.troubled.push((id, info));
+        None
     }
 
     /// How many tasks were listed that are not late.
@@ -105,17 +119,22 @@ impl Ledger {
         self.unstamped < self.entries.len()
     }
 
-    /// Notes the end of a task that runs elsewhere, or did not complete. Says whether the report
-    /// will tell of it; it does not if it was made already, or if there is nothing to tell.
+    /// Notes the end of a task that runs elsewhere, or did not complete. Says whether it will be
+    /// told of; it will not if the report was made already, or if there is nothing to tell.
     pub(crate) fn note_end(&mut self, task: Task, info: &TaskInfo) -> bool {
-        if let Some(index) = self.find(task.id) {
+        let index = self.find(task.id);
+        if let Some(index) = index {
             if let Pulse::Elsewhere { ended } = &mut self.entries[index].pulse {
                 *ended = true;
             }
         }
         let tells = info.state != TaskState::Completed && !self.closed && !task.late;
         if tells {
-            self.troubled.push((task.id, info.clone()));
+            let list = match index {
+                Some(_) => &mut self.troubled,
+                None => &mut self.ended_unlisted,
+            };
+            list.push((task.id, info.clone()));
         }
         tells
     }

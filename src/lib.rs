@@ -112,6 +112,7 @@ mod drain;
 mod guard;
 mod handle;
 mod ledger;
+mod listing;
 mod live;
 #[cfg(feature = "http")]
 mod middleware;

@@ -80,6 +80,12 @@ impl Live {
         added(self.word.fetch_add(SPAWNED + ALIVE, Ordering::Relaxed))
     }
 
+    /// Counts a task in, and a second time as alive for the one who spawns it: two `remove`s have
+    /// to follow.
+    pub(crate) fn add_with_spawner(&self) -> Added {
+        added(self.word.fetch_add(SPAWNED + 2 * ALIVE, Ordering::Relaxed))
+    }
+
     /// Counts a task out, and wakes who waits if it was the last one.
     pub(crate) fn remove(&self, id: u32) -> Removed {
         let mut word = self.word.load(Ordering::Relaxed);

@@ -11,8 +11,9 @@ use crate::anonymous::{Anonymous, Wait};
 use crate::context::Context;
 use crate::guard::TaskGuard;
 use crate::ledger::{Ledger, Pulse, Task};
+use crate::listing::Listing;
 use crate::live::{Added, Live};
-use crate::report::{Bound, DrainReport, OnDrain, TaskState};
+use crate::report::{Bound, DrainReport, OnDrain, TaskInfo, TaskState};
 use crate::roster::Roster;
 #[cfg(feature = "http")]
 use crate::settings::Hold;
@@ -48,15 +49,15 @@ impl Registry {
         })
     }
 
-    /// Counts in a task that is about to be spawned. [`enlist`](Self::enlist) follows: the task is
-    /// spawned in between because no lock may be held there.
+    /// Counts in a task that is about to be spawned.
     pub(crate) fn admit(
         self: &Arc<Self>,
         name: Option<&'static str>,
         location: &'static Location<'static>,
-    ) -> (Task, TaskGuard) {
-        let task = self.count_in(name, location);
-        (task, TaskGuard::new(Context::In(self.clone()), task, true))
+    ) -> (Listing<'_>, TaskGuard) {
+        let task = self.task(self.live.add_with_spawner(), name, location);
+        let guard = TaskGuard::new(Context::In(self.clone()), task, true);
+        (Listing::new(self, task), guard)
     }
 
     /// Counts in and lists a task that runs elsewhere.
@@ -65,26 +66,31 @@ impl Registry {
         name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> TaskGuard {
-        let task = self.count_in(name, location);
-        self.enlist(task, Pulse::Elsewhere { ended: false });
+        let task = self.task(self.live.add(), name, location);
+        self.enlist(task, Pulse::Elsewhere { ended: false }, false);
         TaskGuard::new(Context::In(self.clone()), task, false)
     }
 
-    /// Lists a task that was counted in; it may have ended since.
-    pub(crate) fn enlist(&self, task: Task, pulse: Pulse) {
-        let late = {
+    /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
+    pub(crate) fn enlist(&self, task: Task, pulse: Pulse, spawner: bool) {
+        let (late, ended) = {
             let mut ledger = self.ledger();
-            // A report that was made since the task was counted in does not know of it.
-            let late = task.late || (ledger.closed && !pulse.has_ended());
-            ledger.enlist(Task { late, ..task }, pulse);
-            late && !ledger.goes_on
+            // A report that was made since the task was counted in, at a deadline or a disconnect,
+            // does not know of it.
+            let late = task.late || ledger.closed;
+            let ended = ledger.enlist(Task { late, ..task }, pulse);
+            (late && !ledger.goes_on, ended)
         };
+        if spawner && self.live.remove(task.id).released {
+            self.leave_if_over();
+        }
         if late {
-            let info = self
-                .ledger()
-                .info(task, TaskState::Running, None, Instant::now());
+            let info = self.info(task, TaskState::Running, None);
             self.span.in_scope(|| trace::late_spawn(&info));
             self.tell(|observer| observer.on_late_spawn(&info));
+        }
+        if let Some(info) = ended {
+            self.tell(|observer| observer.on_detached_end(&info));
         }
     }
 
@@ -238,12 +244,12 @@ impl Registry {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count_in(
+    fn task(
         self: &Arc<Self>,
+        Added { id, late }: Added,
         name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> Task {
-        let Added { id, late } = self.live.add();
         if id == 0 || late {
             self.join_roster();
         }
@@ -253,6 +259,10 @@ impl Registry {
             name,
             location,
         }
+    }
+
+    fn info(&self, task: Task, state: TaskState, message: Option<String>) -> TaskInfo {
+        self.ledger().info(task, state, message, Instant::now())
     }
 
     fn join_roster(self: &Arc<Self>) {

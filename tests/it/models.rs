@@ -140,3 +140,29 @@ fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
         task.join().expect("no panic");
     });
 }
+
+#[test]
+fn a_spawner_holds_the_request_until_its_task_is_listed() {
+    loom::model(|| {
+        let live = Arc::new(Live::new());
+        let listed = Arc::new(AtomicUsize::new(0));
+        let id = live.add_with_spawner().id;
+        let task = thread::spawn({
+            let live = live.clone();
+            move || live.remove(id)
+        });
+        let spawner = thread::spawn({
+            let (live, listed) = (live.clone(), listed.clone());
+            move || {
+                listed.store(1, Relaxed);
+                live.remove(id);
+            }
+        });
+        if live.try_release() == Some(1) {
+            assert_eq!(listed.load(Relaxed), 1, "the report knows of the task");
+        }
+        task.join().expect("no panic");
+        spawner.join().expect("no panic");
+        assert_eq!(live.alive(), 0);
+    });
+}

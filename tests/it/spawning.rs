@@ -102,7 +102,7 @@ fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
         impl Drop for AsksItsTasks {
             fn drop(&mut self) {
                 // It would hang here if a lock were held.
-                assert_eq!(Tasks::current().map(|tasks| tasks.len()), Some(1));
+                assert!(Tasks::current().is_some_and(|tasks| !tasks.is_empty()));
             }
         }
         let guard = AsksItsTasks;

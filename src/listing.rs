@@ -1,0 +1,43 @@
+//! A task between its admission and its place in the ledger.
+
+use tokio::task::AbortHandle;
+
+use crate::ledger::{Pulse, Task};
+use crate::registry::Registry;
+
+/// What a spawn itself holds of the request, from before the task exists until the task is listed:
+/// the request cannot drain meanwhile, so that its report knows of everybody.
+///
+/// It is no lock: on a dead runtime the future is dropped inside of the spawn, and may run anything.
+#[derive(Debug)]
+pub(crate) struct Listing<'a> {
+    registry: &'a Registry,
+    task: Task,
+    /// `None` if the spawn has panicked, which was the end of the task too.
+    handle: Option<AbortHandle>,
+}
+
+impl<'a> Listing<'a> {
+    pub(crate) fn new(registry: &'a Registry, task: Task) -> Self {
+        Self {
+            registry,
+            task,
+            handle: None,
+        }
+    }
+
+    /// The task was spawned. It may have ended by now.
+    pub(crate) fn spawned(mut self, handle: AbortHandle) {
+        self.handle = Some(handle);
+    }
+}
+
+impl Drop for Listing<'_> {
+    fn drop(&mut self) {
+        let pulse = match self.handle.take() {
+            Some(handle) => Pulse::Spawned(handle),
+            None => Pulse::Elsewhere { ended: true },
+        };
+        self.registry.enlist(self.task, pulse, true);
+    }
+}
