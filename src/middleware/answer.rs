@@ -6,7 +6,9 @@ use http::Response;
 use http_body::Body;
 
 use super::body::ResponseBody;
-use super::hold::{Exchange, Facts, Held, content_length, held, is_never_sent, known_length};
+use super::hold::{
+    Exchange, Facts, Held, content_length, has_no_body, held, is_never_sent, known_length,
+};
 use crate::drain::Drain;
 use crate::settings::Hold;
 
@@ -14,6 +16,8 @@ use crate::settings::Hold;
 pub(crate) struct Answer<B: Body, E> {
     result: Result<Response<ResponseBody<B>>, E>,
     held: Held,
+    /// The server sends the end with the head, and may never look at the body.
+    no_body: bool,
     /// The length after which a server ends the response, if it knows one.
     length: Option<u64>,
 }
@@ -36,8 +40,9 @@ impl<B: Body, E> Answer<B, E> {
                     result: Err(error),
                     held: match hold {
                         Hold::Never => Held::Nothing,
-                        Hold::Auto | Hold::Head | Hold::End => Held::Whole,
+                        Hold::Auto | Hold::Head | Hold::End => Held::Head,
                     },
+                    no_body: true,
                     length: None,
                 };
             }
@@ -59,19 +64,20 @@ impl<B: Body, E> Answer<B, E> {
             }
             // A body that is not asked for would block the tasks that feed it, and they the head. One
             // that is there as a whole blocks nobody, and stays.
-            Held::Whole if is_never_sent(&facts) && !facts.is_end_stream && drain.must_wait() => {
+            Held::Head if is_never_sent(&facts) && !facts.is_end_stream && drain.must_wait() => {
                 let length = facts.size_hint.exact().unwrap_or(u64::MAX);
                 let (mut body, is_there) = ResponseBody::peek(body, length, drain, cx);
                 if !is_there {
                     body.drop_unsent(drain);
                 }
-                (body, Held::Whole)
+                (body, Held::Head)
             }
             held => (ResponseBody::new(body), held),
         };
         Self {
             result: Ok(Response::from_parts(parts, body)),
             held,
+            no_body: has_no_body(&facts),
             length: known_length(&facts.size_hint, facts.content_length),
         }
     }
@@ -82,12 +88,13 @@ impl<B: Body, E> Answer<B, E> {
             match self.held {
                 Held::Upgraded => drain.upgrade(),
                 Held::Nothing => drain.keep_nothing_back(),
-                Held::Whole | Held::Head => ready!(drain.poll_drained(cx)),
+                Held::Head => ready!(drain.poll_drained(cx)),
                 // The rest is the body's.
-                Held::HeadIfThere(_) | Held::End => break drain.report_so_far(),
+                Held::HeadIfThere(_) => break drain.report_so_far(),
+                Held::End => break None,
             }
             if !self.ends_with_head() {
-                if self.held == Held::Whole {
+                if self.no_body {
                     drain.complete();
                 }
                 break drain.report_so_far();
@@ -97,7 +104,7 @@ impl<B: Body, E> Answer<B, E> {
                 break report;
             }
         };
-        let is_head = matches!(self.held, Held::Whole | Held::Head | Held::HeadIfThere(_));
+        let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
         if let (true, Some(report), Ok(response)) = (is_head, report, &mut self.result) {
             response.extensions_mut().insert(report);
         }

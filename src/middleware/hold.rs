@@ -33,10 +33,7 @@ pub(crate) enum Held {
     Upgraded,
     /// Nothing: the settings say so.
     Nothing,
-    /// The head, and the server sends the end with it: it may never look at the body, so that
-    /// dropping the body is no disconnect.
-    Whole,
-    /// The head, before a body that streams.
+    /// The head.
     Head,
     /// The head, if the first frame is there and is all of this many bytes; otherwise the end.
     HeadIfThere(u64),
@@ -49,9 +46,7 @@ pub(crate) fn held(facts: &Facts) -> Held {
         Held::Upgraded
     } else if facts.hold == Hold::Never {
         Held::Nothing
-    } else if has_no_body(facts) {
-        Held::Whole
-    } else if facts.hold == Hold::Head {
+    } else if has_no_body(facts) || facts.hold == Hold::Head {
         Held::Head
     } else if let (Hold::Auto, Some(length)) = (facts.hold, facts.size_hint.exact()) {
         Held::HeadIfThere(length)
@@ -66,7 +61,9 @@ fn goes_on_as_stream(facts: &Facts) -> bool {
         || (facts.exchange == Exchange::Connect && facts.status.is_success())
 }
 
-fn has_no_body(facts: &Facts) -> bool {
+/// Whether the server sends the end with the head. It may then never look at the body, so that
+/// dropping the body is no disconnect.
+pub(crate) fn has_no_body(facts: &Facts) -> bool {
     is_never_sent(facts)
         || facts.is_end_stream
         || known_length(&facts.size_hint, facts.content_length) == Some(0)

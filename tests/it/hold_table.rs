@@ -8,7 +8,7 @@ use tower_task_tracker::Hold;
 #[path = "../../src/middleware/hold.rs"]
 mod hold;
 
-use hold::{Exchange, Facts, Held, content_length, held, is_never_sent, known_length};
+use hold::{Exchange, Facts, Held, content_length, has_no_body, held, is_never_sent, known_length};
 
 const HOLDING: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
 
@@ -31,18 +31,19 @@ fn row_no_body_the_head_is_held_in_every_holding_mode() {
             is_end_stream: true,
             ..facts(hold)
         };
-        assert_eq!(held(&ended), Held::Whole, "{hold:?}: at its end already");
+        assert_eq!(held(&ended), Held::Head, "{hold:?}: at its end already");
         let zero = Facts {
             size_hint: SizeHint::with_exact(0),
             ..facts(hold)
         };
-        assert_eq!(held(&zero), Held::Whole, "{hold:?}: an exact hint of 0");
+        assert_eq!(held(&zero), Held::Head, "{hold:?}: an exact hint of 0");
         let header = Facts {
             content_length: Some(0),
             ..facts(hold)
         };
-        assert_eq!(held(&header), Held::Whole, "{hold:?}: content-length: 0");
+        assert_eq!(held(&header), Held::Head, "{hold:?}: content-length: 0");
         for facts in [ended, zero, header] {
+            assert!(has_no_body(&facts), "{facts:?}");
             assert!(!is_never_sent(&facts), "trailers may follow: {facts:?}");
         }
     }
@@ -68,8 +69,8 @@ fn row_head_204_and_304_the_head_is_held_in_every_holding_mode() {
                 ..facts(hold)
             };
             for facts in [head, no_content, not_modified] {
-                assert_eq!(held(&facts), Held::Whole, "{facts:?}");
-                assert!(is_never_sent(&facts), "{facts:?}");
+                assert_eq!(held(&facts), Held::Head, "{facts:?}");
+                assert!(has_no_body(&facts) && is_never_sent(&facts), "{facts:?}");
             }
         }
     }
@@ -163,6 +164,7 @@ fn row_head_and_end_force_one_or_the_other() {
             ..facts(Hold::Head)
         };
         assert_eq!(held(&head), Held::Head);
+        assert!(!has_no_body(&head));
         let end = Facts {
             size_hint,
             ..facts(Hold::End)

@@ -2,6 +2,7 @@
 //! says what holds.
 
 mod axum_extractor;
+mod bodies;
 mod context;
 mod hold_ends;
 mod hold_table;

@@ -72,6 +72,9 @@ pub(super) enum Length {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
     ReadsOn,
+    /// Reads as hyper does for HTTP/1: it drops the body as soon as nothing can follow, and does not
+    /// poll it at all if nothing is to be sent.
+    IsServer,
     /// Takes so long for each frame.
     IsSlow(u64),
     /// Drops whatever there is, future or body, at this time.
@@ -164,6 +167,7 @@ fn script() -> impl Strategy<Value = Script> {
 fn client() -> impl Strategy<Value = Client> {
     prop_oneof![
         6 => Just(Client::ReadsOn),
+        6 => Just(Client::IsServer),
         1 => (1..20u64).prop_map(Client::IsSlow),
         1 => (0..80u64).prop_map(Client::LeavesAt),
         1 => (0..4usize).prop_map(Client::LeavesAfter),
