@@ -13,7 +13,9 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{Hold, Outcome, ResponseBody, TaskState, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{
+    Hold, Outcome, ResponseBody, TaskState, TaskTrackerLayer, Tasks, scope, spawn,
+};
 
 use crate::support::{Log, after, ms, request};
 
@@ -101,6 +103,20 @@ async fn a_body_polled_after_its_end_goes_on_to_say_so() {
     for _ in 0..3 {
         assert!(body.frame().await.is_none());
         assert!(body.is_end_stream());
+    }
+
+    let (response, _) = scope(|_| {
+        let service = service_fn(|_: Request<()>| async {
+            Ok::<_, Infallible>(Response::new(Frames::new(["one"])))
+        });
+        TaskTrackerLayer::new().layer(service).oneshot(request())
+    })
+    .await;
+    let mut passed_through = response.expect("infallible").into_body();
+    assert!(passed_through.frame().await.is_some());
+    for _ in 0..3 {
+        assert!(passed_through.frame().await.is_none());
+        assert!(passed_through.is_end_stream());
     }
 
     let mut empty = ResponseBody::<Full<Bytes>>::default();
@@ -365,26 +381,43 @@ async fn with_hold_never_the_report_comes_when_the_tasks_are_done() {
 
 #[test]
 fn with_hold_never_a_runtime_that_shuts_down_ends_the_wait() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new()
-        .hold(Hold::Never)
-        .on_drain(log.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let response = respond(&layer, Method::GET, || {
-            spawn(pending::<()>());
-            Empty::<Bytes>::new()
-        })
-        .await;
-        drop(response);
-        tokio::task::yield_now().await;
-    });
-    drop(runtime);
-    assert_eq!(log.report().spawned, 1);
-    assert_eq!(layer.handle().live_requests(), 0);
+    // The answer to `GET` ends with its head, and the one to `HEAD` when it is dropped.
+    for method in [Method::GET, Method::HEAD] {
+        let log = Log::default();
+        let layer = TaskTrackerLayer::new()
+            .hold(Hold::Never)
+            .on_drain(log.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        // The task outlives the runtime that the wait is on.
+        let elsewhere = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let response = respond(&layer, method.clone(), || {
+                let tasks = Tasks::current().expect("in a request");
+                tasks.spawn_on(pending::<()>(), elsewhere.handle());
+                let frames: [_; 0] = [];
+                Frames::new(frames)
+            })
+            .await;
+            if method == Method::GET {
+                drop(response.into_body().collect().await);
+            }
+            tokio::task::yield_now().await;
+            assert!(
+                log.reports().is_empty(),
+                "it is waited for in the background"
+            );
+        });
+        drop(runtime);
+        assert_eq!(log.report().stragglers.len(), 1);
+        drop(elsewhere);
+        assert_eq!(log.detached_ends().len(), 1);
+        assert_eq!(layer.handle().live_requests(), 0);
+    }
 }
 
 #[test]

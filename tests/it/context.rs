@@ -119,6 +119,31 @@ async fn what_the_destructors_of_handler_task_and_closure_spawn_is_tracked() {
     assert!(log.late_spawns().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_destructor_of_the_handlers_future_spawns_is_tracked() {
+    struct AnswersAtOnce;
+    impl Future for AnswersAtOnce {
+        type Output = Result<Response<crate::support::Body>, Infallible>;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Ok(full("ok")))
+        }
+    }
+    impl Drop for AnswersAtOnce {
+        fn drop(&mut self) {
+            spawn(after(20));
+        }
+    }
+    let service = service_fn(|_: Request<()>| AnswersAtOnce);
+    let start = tokio::time::Instant::now();
+    drop(
+        TaskTrackerLayer::new()
+            .layer(service)
+            .oneshot(request())
+            .await,
+    );
+    assert_eq!(start.elapsed().as_millis(), 20);
+}
+
 /// Streams three frames, and says where it was polled.
 struct Watching(u8);
 
