@@ -62,15 +62,18 @@ impl Anonymous {
         Poll::Ready(())
     }
 
-    /// Calls `f` when the tracker is empty: at once where no runtime is there to wait in.
+    /// Calls `f` when the tracker is empty, if there is a runtime to wait in.
     pub(crate) fn when_empty(&self, f: impl FnOnce() + Send + 'static) {
         let Ok(runtime) = Handle::try_current() else {
-            return f();
+            return;
         };
         let tracker = self.tracker.clone();
-        tracker.close();
         runtime.spawn(async move {
-            tracker.wait().await;
+            // A wait may end with a task alive that came at the last moment.
+            while !tracker.is_empty() {
+                tracker.close();
+                tracker.wait().await;
+            }
             f();
         });
     }

@@ -1,6 +1,7 @@
 //! The task-local: in which request the running code is.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use pin_project_lite::pin_project;
 use crate::registry::Registry;
 
 /// Where code runs, as far as tracking goes.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) enum Context {
     /// Outside of any request, probably by mistake.
     #[default]
@@ -52,6 +53,16 @@ impl Context {
     pub(crate) fn enter(&mut self) -> Entered<'_> {
         swap(self);
         Entered { context: self }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Context::Outside => "Outside",
+            Context::Untracked => "Untracked",
+            Context::In(_) => "In(..)",
+        })
     }
 }
 

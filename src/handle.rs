@@ -10,8 +10,8 @@ use crate::roster::Roster;
 /// [`TaskTrackerLayer::tracked_by`](crate::TaskTrackerLayer::tracked_by), and taken from one by
 /// [`TaskTrackerLayer::handle`](crate::TaskTrackerLayer::handle). Clones are the same handle.
 ///
-/// A request is seen here from its first spawn until it is released and none of its tasks is alive.
-/// One that spawns nothing is never seen, and costs nothing here.
+/// A request is seen here from its first spawn until its response has ended, its observers were told,
+/// and none of its tasks is alive. One that spawns nothing is never seen, and costs nothing here.
 #[derive(Clone)]
 pub struct TrackerHandle {
     pub(crate) roster: Arc<Roster<Registry>>,

@@ -10,6 +10,9 @@ use crate::report::{TaskInfo, TaskState};
 use crate::roster::Seat;
 use crate::settings::Settings;
 
+/// How many tasks in trouble are kept with their messages: a response may go on for days.
+const MAX_TROUBLED: usize = 1024;
+
 /// Where a task comes from: enough to tell of it, wherever it ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {
@@ -23,10 +26,12 @@ pub(crate) struct Task {
 /// How one can tell whether a task is still alive.
 #[derive(Debug)]
 pub(crate) enum Pulse {
-    /// Spawned by us: tokio knows.
+    /// Spawned by us: tokio knows when it has ended.
     Spawned(AbortHandle),
-    /// It runs elsewhere, so that its end is written down here.
-    Elsewhere { ended: bool },
+    /// It runs elsewhere, so that its end will be written down here.
+    Elsewhere,
+    /// Its end was written down.
+    Ended(TaskState),
 }
 
 #[derive(Debug)]
@@ -47,7 +52,10 @@ pub(crate) struct Ledger {
     unstamped: usize,
     /// How many tasks were listed that are not late.
     listed: usize,
+    /// The first of those that did not complete.
     troubled: Vec<(u32, TaskInfo)>,
+    panicked: usize,
+    aborted: usize,
     /// Trouble of tasks that ended before they were listed.
     ended_unlisted: Vec<(u32, TaskInfo)>,
     /// The report was made: what is written down from now on is not in it.
@@ -83,7 +91,7 @@ impl Ledger {
         if task.late {
             return Some(info);
         }
-        self.troubled.push((id, info));
+        self.push_troubled(id, info);
         None
     }
 
@@ -119,24 +127,34 @@ impl Ledger {
         self.unstamped < self.entries.len()
     }
 
-    /// Notes the end of a task that runs elsewhere, or did not complete. Says whether it will be
-    /// told of; it will not if the report was made already, or if there is nothing to tell.
+    /// Writes down the end of a task. Says whether the report will count it, or has counted it as
+    /// ended; if not, the task has to be told of by itself.
     pub(crate) fn note_end(&mut self, task: Task, info: &TaskInfo) -> bool {
+        if self.closed || task.late {
+            return false;
+        }
         let index = self.find(task.id);
         if let Some(index) = index {
-            if let Pulse::Elsewhere { ended } = &mut self.entries[index].pulse {
-                *ended = true;
-            }
+            self.entries[index].pulse = Pulse::Ended(info.state);
         }
-        let tells = info.state != TaskState::Completed && !self.closed && !task.late;
-        if tells {
-            let list = match index {
-                Some(_) => &mut self.troubled,
-                None => &mut self.ended_unlisted,
-            };
-            list.push((task.id, info.clone()));
+        if info.state == TaskState::Completed {
+            return index.is_some();
         }
-        tells
+        match index {
+            Some(_) => self.push_troubled(task.id, info.clone()),
+            None => self.ended_unlisted.push((task.id, info.clone())),
+        }
+        true
+    }
+
+    fn push_troubled(&mut self, id: u32, info: TaskInfo) {
+        match info.state {
+            TaskState::Panicked => self.panicked += 1,
+            _ => self.aborted += 1,
+        }
+        if self.troubled.len() < MAX_TROUBLED {
+            self.troubled.push((id, info));
+        }
     }
 
     fn age(&self, id: u32, now: Instant) -> Duration {
@@ -145,19 +163,25 @@ impl Ledger {
             .map_or(Duration::ZERO, |started| now.duration_since(started))
     }
 
-    /// Those that are listed and alive.
+    /// Those that are listed, not late, and alive.
     pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
         self.entries
             .iter()
             .filter(|entry| !entry.task.late && !entry.pulse.has_ended())
-            // One that panicked a moment ago is still about to be marked as ended.
-            .filter(|entry| self.troubled.iter().all(|(id, _)| *id != entry.task.id))
             .map(|entry| self.info(entry.task, TaskState::Running, None, now))
             .collect()
     }
 
     pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
         self.troubled.iter().map(|(_, info)| info.clone()).collect()
+    }
+
+    pub(crate) fn panicked(&self) -> usize {
+        self.panicked
+    }
+
+    pub(crate) fn aborted(&self) -> usize {
+        self.aborted
     }
 
     /// What is known of a task that has ended.
@@ -167,7 +191,11 @@ impl Ledger {
             return Some(info.clone());
         }
         let entry = &self.entries[self.find(id)?];
-        Some(self.info(entry.task, TaskState::Completed, None, now))
+        let state = match entry.pulse {
+            Pulse::Ended(state) => state,
+            Pulse::Spawned(_) | Pulse::Elsewhere => TaskState::Completed,
+        };
+        Some(self.info(entry.task, state, None, now))
     }
 
     pub(crate) fn info(
@@ -199,7 +227,8 @@ impl Pulse {
     pub(crate) fn has_ended(&self) -> bool {
         match self {
             Pulse::Spawned(handle) => handle.is_finished(),
-            Pulse::Elsewhere { ended } => *ended,
+            Pulse::Elsewhere => false,
+            Pulse::Ended(_) => true,
         }
     }
 }

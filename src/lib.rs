@@ -48,7 +48,8 @@
 //!
 //! What is spawned through [`Tasks`], or through [`spawn`](fn@spawn), [`spawn_blocking`] and
 //! [`named`] anywhere in the handler, in its tasks, in theirs, and in its body. A plain
-//! `tokio::spawn` is not, and inside of one there is no current request. [`Tasks::token`] and
+//! `tokio::spawn` is not, and inside of one there is no current request (unless the handler itself
+//! drives it, as with a `LocalSet`). [`Tasks::token`] and
 //! [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request to
 //! code that lost it, and [`untracked`] is for work that the response need not wait for.
 //!

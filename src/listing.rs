@@ -4,6 +4,7 @@ use tokio::task::AbortHandle;
 
 use crate::ledger::{Pulse, Task};
 use crate::registry::Registry;
+use crate::report::TaskState;
 
 /// What a spawn itself holds of the request, from before the task exists until the task is listed:
 /// the request cannot drain meanwhile, so that its report knows of everybody.
@@ -36,7 +37,7 @@ impl Drop for Listing<'_> {
     fn drop(&mut self) {
         let pulse = match self.handle.take() {
             Some(handle) => Pulse::Spawned(handle),
-            None => Pulse::Elsewhere { ended: true },
+            None => Pulse::Ended(TaskState::Aborted),
         };
         self.registry.enlist(self.task, pulse, true);
     }

@@ -39,13 +39,6 @@ pub(crate) struct Added {
     pub(crate) late: bool,
 }
 
-/// A task was removed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Removed {
-    /// The request had been released before.
-    pub(crate) released: bool,
-}
-
 impl Live {
     pub(crate) fn new() -> Self {
         Self {
@@ -86,13 +79,15 @@ impl Live {
         added(self.word.fetch_add(SPAWNED + 2 * ALIVE, Ordering::Relaxed))
     }
 
-    /// Counts a task out, and wakes who waits if it was the last one.
-    pub(crate) fn remove(&self, id: u32) -> Removed {
-        let mut word = self.word.load(Ordering::Relaxed);
+    /// Counts a task out, and wakes who waits if it was the last one. Says whether the request had
+    /// been released before.
+    pub(crate) fn remove(&self, id: u32) -> bool {
+        // Acquire: if another one was alone here before, its store below comes before ours.
+        let mut word = self.word.load(Ordering::Acquire);
         loop {
             if alive(word) == 1 {
-                // Only this task is left to write here, and if another one is added meanwhile, the
-                // swap below fails: who makes the count zero has always written its id before.
+                // If another task is added meanwhile the swap below fails: who makes the count zero
+                // has always written its id before.
                 self.last.store(id, Ordering::Relaxed);
             }
             // Release: what the task did happens before the release of the response, which reads
@@ -101,17 +96,16 @@ impl Live {
                 word,
                 word - ALIVE,
                 Ordering::AcqRel,
-                Ordering::Relaxed,
+                Ordering::Acquire,
             ) {
                 Ok(_) => break,
                 Err(now) => word = now,
             }
         }
-        let released = word & RELEASED != 0;
         if alive(word) == 1 && word & WAITED != 0 {
             self.wake();
         }
-        Removed { released }
+        word & RELEASED != 0
     }
 
     /// Ready when no task is alive. It is no release: the next moment may add one.
@@ -119,19 +113,26 @@ impl Live {
         if self.alive() == 0 {
             return Poll::Ready(());
         }
-        {
-            let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-            match &mut *waker {
-                Some(stored) => stored.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-        }
+        self.listen(cx);
         let word = self.word.fetch_or(WAITED, Ordering::AcqRel);
         if alive(word) == 0 {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
+    }
+
+    /// Stores who is to be woken, by the last task if one is alive, and by [`wake`](Self::wake).
+    pub(crate) fn listen(&self, cx: &mut Context<'_>) {
+        let waker = cx.waker().clone();
+        let before = self
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(waker);
+        // Outside of the lock: the last waker of a task may drop the task, and with it a task of
+        // this very request.
+        drop(before);
     }
 
     /// Wakes who waits, if somebody does, to look again.

@@ -1,6 +1,7 @@
 //! Everything known of one request's tasks: who is alive, and who has to be told.
 
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{self, Poll};
 
@@ -13,6 +14,7 @@ use crate::guard::TaskGuard;
 use crate::ledger::{Ledger, Pulse, Task};
 use crate::listing::Listing;
 use crate::live::{Added, Live};
+use crate::panics;
 use crate::report::{Bound, DrainReport, OnDrain, TaskInfo, TaskState};
 use crate::roster::Roster;
 #[cfg(feature = "http")]
@@ -36,6 +38,8 @@ pub(crate) struct Registry {
     anonymous: OnceLock<Anonymous>,
     shared: Arc<Shared>,
     span: Span,
+    /// Everything was told of the response.
+    over: AtomicBool,
 }
 
 impl Registry {
@@ -46,6 +50,7 @@ impl Registry {
             anonymous: OnceLock::new(),
             shared,
             span: Span::current(),
+            over: AtomicBool::new(false),
         })
     }
 
@@ -67,7 +72,7 @@ impl Registry {
         location: &'static Location<'static>,
     ) -> TaskGuard {
         let task = self.task(self.live.add(), name, location);
-        self.enlist(task, Pulse::Elsewhere { ended: false }, false);
+        self.enlist(task, Pulse::Elsewhere, false);
         TaskGuard::new(Context::In(self.clone()), task, false)
     }
 
@@ -81,38 +86,38 @@ impl Registry {
             let ended = ledger.enlist(Task { late, ..task }, pulse);
             (late && !ledger.goes_on, ended)
         };
-        if spawner && self.live.remove(task.id).released {
-            self.leave_if_over();
-        }
+        let released = spawner && self.live.remove(task.id);
         if late {
             let info = self.info(task, TaskState::Running, None);
-            self.span.in_scope(|| trace::late_spawn(&info));
+            self.log(|| trace::late_spawn(&info));
             self.tell(|observer| observer.on_late_spawn(&info));
         }
         if let Some(info) = ended {
             self.tell(|observer| observer.on_detached_end(&info));
         }
+        if released {
+            self.leave_if_over();
+        }
     }
 
     /// A task has ended, and what it was doing is dropped.
     pub(crate) fn end(&self, task: Task, spawned: bool, state: TaskState, message: Option<String>) {
+        let mut counted = false;
         // The ordinary path takes no lock: tokio knows of the end, and what is not in trouble has
         // completed.
-        let mut info = None;
-        let mut reported = false;
         if !spawned || state != TaskState::Completed {
-            let mut ledger = self.ledger();
-            let trouble = ledger.info(task, state, message, Instant::now());
-            reported = ledger.note_end(task, &trouble);
-            drop(ledger);
-            self.span.in_scope(|| trace::task_ended(&trouble));
-            info = Some(trouble);
+            let (info, in_report) = self.note_end(task, state, message.clone());
+            self.log(|| trace::task_ended(&info));
+            counted = in_report;
         }
-        let removed = self.live.remove(task.id);
-        if removed.released && !reported {
-            let info =
-                info.unwrap_or_else(|| self.ledger().info(task, state, None, Instant::now()));
-            self.tell(|observer| observer.on_detached_end(&info));
+        if self.live.remove(task.id) {
+            // Released, but the report may be still to come: then it counts this end.
+            if !counted {
+                let (info, in_report) = self.note_end(task, state, message);
+                if !in_report {
+                    self.tell(|observer| observer.on_detached_end(&info));
+                }
+            }
             self.leave_if_over();
         }
     }
@@ -130,6 +135,8 @@ impl Registry {
         let anonymous = self.anonymous.get_or_init(|| Anonymous::new(location));
         if !self.is_released() {
             self.join_roster();
+            // It may have been released, and over, since the look above.
+            self.leave_if_over();
         }
         anonymous.tracker()
     }
@@ -157,12 +164,19 @@ impl Registry {
         self.live.last()
     }
 
+    pub(crate) fn roster(&self) -> &Arc<Roster<Registry>> {
+        &self.shared.roster
+    }
+
     pub(crate) fn is_released(&self) -> bool {
         self.live.is_released()
     }
 
     /// Releases if no task is alive, and tells how many had been counted in by then.
     pub(crate) fn try_release(&self) -> Option<usize> {
+        if self.anonymous().is_some_and(|a| !a.tracker().is_empty()) {
+            return None;
+        }
         self.live.try_release()
     }
 
@@ -173,17 +187,19 @@ impl Registry {
     /// The request is over: tells everybody, and leaves the roster as soon as no task is alive.
     pub(crate) fn conclude(self: &Arc<Self>, report: Option<&DrainReport>) {
         if let Some(report) = report {
-            self.span.in_scope(|| trace::request_ended(report));
+            self.log(|| trace::request_ended(report));
             self.tell(|observer| observer.on_drain(report));
-        } else if self.anonymous().is_none() {
-            // It spawned nothing, so that it is on no roster.
-            return;
         }
+        // After the callbacks: who waits for the handle to be idle has been told everything.
+        self.over.store(true, Ordering::Release);
         match self.anonymous() {
             Some(anonymous) if !anonymous.tracker().is_empty() => {
+                // Those tasks do not keep the request, but the handle has to see them.
                 let request = self.clone();
                 anonymous.when_empty(move || request.leave_if_over());
             }
+            // It spawned nothing, so that it is on no roster.
+            None if report.is_none() => {}
             _ => self.leave_if_over(),
         }
     }
@@ -192,7 +208,11 @@ impl Registry {
     pub(crate) fn poll_none_alive(&self, wait: &mut Wait, cx: &mut task::Context<'_>) -> Poll<()> {
         let own = self.live.poll_none_alive(cx);
         match self.anonymous() {
-            Some(anonymous) if anonymous.poll_empty(wait, cx).is_pending() => Poll::Pending,
+            Some(anonymous) if anonymous.poll_empty(wait, cx).is_pending() => {
+                // With no task of its own alive it would not hear of a deadline that is moved.
+                self.live.listen(cx);
+                Poll::Pending
+            }
             _ => own,
         }
     }
@@ -221,23 +241,32 @@ impl Registry {
         if settings.is_silent() {
             return;
         }
+        let known = &self.shared.settings.observers;
         self.ledger()
             .overrides
             .get_or_insert_default()
-            .overlay(settings);
+            .overlay(settings, known);
         self.live.wake();
     }
 
-    /// Calls every observer, in the request's span.
+    /// Calls every observer: in the request's span, and outside of any request, so that what a
+    /// callback spawns is not taken for a task of the request that happens to be running.
     pub(crate) fn tell(&self, call: impl Fn(&dyn OnDrain)) {
         // A copy: an observer may well use the request it is told of.
         let overrides = self.ledger().overrides.clone();
+        let mut outside = Context::Untracked;
+        let _entered = outside.enter();
         self.span.in_scope(|| {
             self.shared.settings.notify(&call);
             if let Some(overrides) = overrides {
                 overrides.notify(&call);
             }
         });
+    }
+
+    /// Logs in the request's span. A subscriber that panics must not take a destructor down.
+    fn log(&self, event: impl FnOnce()) {
+        let _ = panics::caught(|| self.span.in_scope(event));
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -261,6 +290,13 @@ impl Registry {
         }
     }
 
+    fn note_end(&self, task: Task, state: TaskState, message: Option<String>) -> (TaskInfo, bool) {
+        let mut ledger = self.ledger();
+        let info = ledger.info(task, state, message, Instant::now());
+        let counted = ledger.note_end(task, &info);
+        (info, counted)
+    }
+
     fn info(&self, task: Task, state: TaskState, message: Option<String>) -> TaskInfo {
         self.ledger().info(task, state, message, Instant::now())
     }
@@ -272,13 +308,14 @@ impl Registry {
         }
     }
 
-    /// Leaves the roster once the request is released and no task of it is alive.
+    /// Leaves the roster once the request is over and no task of it is alive.
     pub(crate) fn leave_if_over(&self) {
         // The count is read under the lock, and a late task is counted in before it takes the lock
         // to join: either it is seen here, or it joins again.
         let seat = {
             let mut ledger = self.ledger();
-            (self.alive() == 0).then(|| ledger.seat.take()).flatten()
+            let over = self.over.load(Ordering::Acquire) && self.alive() == 0;
+            over.then(|| ledger.seat.take()).flatten()
         };
         if let Some(seat) = seat {
             self.shared.roster.leave(seat);

@@ -108,11 +108,13 @@ pub struct DrainReport {
     pub panicked: usize,
     /// Those that were dropped before their end.
     pub aborted: usize,
-    /// The task whose end released the response; `None` where none was waited for.
+    /// The task whose end released the response; `None` where none was waited for, or not to its
+    /// end.
     pub last: Option<TaskInfo>,
-    /// The tasks that panicked or were aborted, in the order of their ends.
+    /// The tasks that panicked or were aborted, in the order of their ends: the first 1,024 of them.
     pub troubled: Vec<TaskInfo>,
-    /// The tasks that were alive when the window closed, or when the response was dropped.
+    /// The tasks that were alive when the window closed, or when the response was dropped. One that
+    /// ended in that instant on another thread may be among them.
     pub stragglers: Vec<TaskInfo>,
 }
 
@@ -153,12 +155,18 @@ fn list(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[TaskInfo]) -> fmt::Res
 
 /// Told what happened to the tasks of a request.
 ///
-/// Closures `|report: &DrainReport|` implement it for [`on_drain`](OnDrain::on_drain) alone, and `()` ignores
-/// everything. The callbacks run in the request's span, on the task that made them happen, and
-/// must not block. One that panics is caught and logged: it may run while a body is dropped.
+/// Closures `|report: &DrainReport|` implement it for [`on_drain`](OnDrain::on_drain) alone, and
+/// `()` ignores everything.
+///
+/// The callbacks run in the span that was current when the layer was called, on whatever thread
+/// made them happen, and must not block. They run outside of any request: what a callback spawns
+/// with [`spawn`](fn@crate::spawn) is not tracked, and what it spawns through a kept
+/// [`Tasks`](crate::Tasks) of the same request is late and calls it again. One that panics is
+/// caught and logged: it may run while a body is dropped.
 pub trait OnDrain: Send + Sync + 'static {
-    /// Called once for every request that spawned something, when its response ends, or is
-    /// dropped.
+    /// Called once for every request that spawned something: when its response ends or is dropped,
+    /// and under `Hold::Never` when its tasks are done after that. A head that was released at its
+    /// deadline is reported with the end of its body.
     fn on_drain(&self, report: &DrainReport);
 
     /// Called when a task is spawned after its request was released: it runs, but the response

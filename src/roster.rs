@@ -1,18 +1,17 @@
 //! The requests of a process that have tasks: the list under [`TrackerHandle`](crate::TrackerHandle).
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
 /// A list of `T`s that their owners join and leave.
-#[derive(Debug)]
 pub(crate) struct Roster<T> {
     members: Mutex<Members<T>>,
     /// Notified when the last member leaves.
     idle: Notify,
 }
 
-#[derive(Debug)]
 struct Members<T> {
     seats: Vec<Option<Weak<T>>>,
     vacant: Vec<usize>,
@@ -47,13 +46,11 @@ impl<T> Roster<T> {
     }
 
     pub(crate) fn leave(&self, Seat(index): Seat) {
-        let (member, empty) = self.with(|members| {
-            let member = members.seats[index].take();
+        let empty = self.with(|members| {
+            members.seats[index] = None;
             members.vacant.push(index);
-            (member, members.is_empty())
+            members.is_empty()
         });
-        // Outside the lock: the last reference to a member runs its destructor.
-        drop(member);
         if empty {
             self.idle.notify_waiters();
         }
@@ -101,5 +98,13 @@ impl<T> Members<T> {
 
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<T> fmt::Debug for Roster<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Roster")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }

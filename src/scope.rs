@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
+use crate::context::Context;
 use crate::drain::Drain;
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
@@ -17,7 +18,8 @@ use crate::tasks::Tasks;
 /// [`set_drain_timeout`](Tasks::set_drain_timeout) says otherwise; what is alive then runs on. It
 /// is also the way to test a handler that spawns: when it returns, the work is done.
 ///
-/// Inside of a request it is a scope of its own: the request waits for it as long as its code does.
+/// Inside of a request it is a scope of its own: the request waits for it as long as its code does,
+/// and tasks that outlive the scope are seen by the request's handle.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -48,7 +50,10 @@ where
 {
     let shared = Arc::new(Shared {
         settings: Settings::default(),
-        roster: TrackerHandle::new().roster,
+        roster: match Context::current().registry() {
+            Some(request) => request.roster().clone(),
+            None => TrackerHandle::new().roster,
+        },
     });
     let (mut drain, registry) = Drain::new(shared);
     let tasks = Tasks { registry };

@@ -42,8 +42,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Lets `inner` win wherever it says something; its observers are added.
-    pub(crate) fn overlay(&mut self, inner: &Settings) {
+    /// Lets `inner` win wherever it says something. Its observers are added, but for those that are
+    /// here or `known` already: a route's layer is often made from the router's.
+    pub(crate) fn overlay(&mut self, inner: &Settings, known: &[Arc<dyn OnDrain>]) {
         let Settings {
             #[cfg(feature = "http")]
             hold,
@@ -55,7 +56,14 @@ impl Settings {
             self.hold = hold.or(self.hold);
         }
         self.drain_timeout = drain_timeout.or(self.drain_timeout);
-        self.observers.extend(observers.iter().cloned());
+        for observer in observers {
+            let is_this = |other: &Arc<dyn OnDrain>| {
+                std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(observer))
+            };
+            if !known.iter().chain(&self.observers).any(is_this) {
+                self.observers.push(observer.clone());
+            }
+        }
     }
 
     /// Whether nothing was said.

@@ -48,7 +48,7 @@ impl Tasks {
     ///
     /// `Some` while a handler is called and polled, in its tracked tasks and blocking closures, and
     /// while its response body is polled. `None` elsewhere, in particular in a plain
-    /// `tokio::spawn`.
+    /// `tokio::spawn` (unless the handler itself drives it, as with a `LocalSet`).
     #[must_use]
     pub fn current() -> Option<Self> {
         match Context::current() {
@@ -162,14 +162,15 @@ impl Tasks {
     ///
     /// Its tasks are anonymous: they do not run in the request's context, they are counted only as
     /// far as they are alive while the response waits, and of their ends nothing is known. A spawn
-    /// that races the release is not seen. The wait closes the tracker, which refuses nothing.
+    /// that races the release is not seen. The wait closes the tracker, which refuses nothing; code
+    /// that reopens it meanwhile keeps the response until its deadline.
     #[track_caller]
     #[must_use]
     pub fn tracker(&self) -> &TaskTracker {
         self.registry.tracker(std::panic::Location::caller())
     }
 
-    /// The number of tasks alive now.
+    /// The number of tasks alive now. While a task is being spawned it may count twice.
     #[must_use]
     pub fn len(&self) -> usize {
         self.registry.alive()
@@ -207,8 +208,8 @@ impl Tasks {
     /// Sets the drain timeout of this request alone, over what its layers say.
     ///
     /// It counts from the opening of the window, on tokio's clock. While the response waits
-    /// already, the wait is extended or shortened at once. Zero gives the tasks one turn of the
-    /// scheduler; `None` waits without limit.
+    /// already, the wait is extended or shortened at once; once it has ended at its deadline, it
+    /// stays ended. Zero gives the tasks one turn of the scheduler; `None` waits without limit.
     pub fn set_drain_timeout(&self, timeout: impl Into<Option<Duration>>) {
         self.registry.overlay(&Settings {
             drain_timeout: Some(timeout.into()),

@@ -61,7 +61,8 @@ impl Drain {
         self.context.enter()
     }
 
-    /// `None` only while the request's code runs, and when the request was moved on.
+    /// The request; `None` when it was moved on. Not to be asked while the request's code runs: what
+    /// was current before stands here then.
     pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
         self.context.registry()
     }
@@ -80,8 +81,7 @@ impl Drain {
         };
         // The drain wins over the deadline: what is whole is not reported as late.
         if self.window.poll_none_alive(registry, cx).is_ready() {
-            if let Some((open_for, last)) = self.window.shut(registry) {
-                self.drained += open_for;
+            if let Some(last) = self.shut_window() {
                 self.last = last;
             }
             return Poll::Ready(());
@@ -95,6 +95,7 @@ impl Drain {
         }
         let bound = ready!(self.window.poll_deadline(registry, cx));
         self.shut_window();
+        self.last = Last::Nobody;
         let report = self.give_up(Outcome::DeadlineExceeded, Some(bound));
         self.stage = Stage::Expired(report);
         Poll::Ready(())
@@ -143,12 +144,11 @@ impl Drain {
         Ok(report)
     }
 
-    fn shut_window(&mut self) {
-        if let Some(registry) = self.context.registry() {
-            if let Some((open_for, _)) = self.window.shut(registry) {
-                self.drained += open_for;
-            }
-        }
+    /// Says whose end shut the window, if it was open and that was an end.
+    fn shut_window(&mut self) -> Option<Last> {
+        let (open_for, last) = self.window.shut(self.context.registry()?)?;
+        self.drained += open_for;
+        Some(last)
     }
 
     fn conclude(&mut self, report: Option<&Arc<DrainReport>>) {

@@ -65,9 +65,7 @@ impl Drain {
             stragglers = ledger.stragglers(now);
             stragglers.extend(anonymous.into_iter().flat_map(|a| a.stragglers(now)));
         }
-        let troubled = ledger.troubled();
-        let count = |state| troubled.iter().filter(|task| task.state == state).count();
-        let (panicked, aborted) = (count(TaskState::Panicked), count(TaskState::Aborted));
+        let (panicked, aborted) = (ledger.panicked(), ledger.aborted());
         let spawned = spawned + anonymous.map_or(0, Anonymous::seen);
         if spawned == 0 {
             return None;
@@ -90,7 +88,7 @@ impl Drain {
                 Last::Task(id) => ledger.ended(id, now),
                 Last::Anonymous => anonymous.map(|a| a.info(TaskState::Completed, now)),
             },
-            troubled,
+            troubled: ledger.troubled(),
             stragglers,
         }))
     }

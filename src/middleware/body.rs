@@ -4,12 +4,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::body_error::BodyError;
 use super::inner_body::InnerBody;
+use super::part::{Kept, Part, data_len};
 use crate::drain::Drain;
 
 pin_project! {
@@ -57,29 +57,6 @@ pin_project! {
     }
 }
 
-/// One answer of `poll_frame`.
-type Polled<D, E> = Option<Result<Frame<D>, E>>;
-
-/// What the end of an item means to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// More may come, and nothing ends with it.
-    Middle,
-    /// It fills the known length: an HTTP/1 server ends the response with it, and drops the body.
-    Last,
-    /// The end mark, an error or the trailers.
-    End,
-}
-
-/// What was taken from the inner body and not passed on yet.
-enum Kept<D, E> {
-    Nothing,
-    /// It was taken to see whether the body is there as a whole.
-    First(Polled<D, E>),
-    /// It ends the response, and tasks are alive.
-    Withheld(Polled<D, E>, Part),
-}
-
 impl<B: Body> ResponseBody<B> {
     /// A body that is passed through.
     pub(crate) fn new(body: B) -> Self {
@@ -100,6 +77,7 @@ impl<B: Body> ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> (Self, bool) {
         let mut body = Box::pin(body);
+        let size_hint = body.size_hint();
         let polled = {
             let _entered = drain.enter();
             body.as_mut().poll_frame(cx)
@@ -113,7 +91,7 @@ impl<B: Body> ResponseBody<B> {
         let body = Self {
             inner: Some(InnerBody::Boxed { body }),
             kept: match polled {
-                Poll::Ready(item) => Kept::First(item),
+                Poll::Ready(item) => Kept::First(item, size_hint),
                 Poll::Pending => Kept::Nothing,
             },
             length: None,
@@ -134,7 +112,7 @@ impl<B: Body> ResponseBody<B> {
 
     /// Whether the inner body has nothing more to say.
     pub(crate) fn inner_has_ended(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        has_ended(&self.inner)
     }
 
     /// From now on the end is watched, unless it was reported already.
@@ -190,7 +168,7 @@ impl<B: Body> Body for ResponseBody<B> {
                     }
                     (item, part)
                 }
-                Kept::First(item) => Part::of(item, this.length),
+                Kept::First(item, _) => Part::of(item, this.length),
                 Kept::Nothing => {
                     let _entered = this.drain.as_mut().map(Drain::enter);
                     let item = match this.inner.as_mut().as_pin_mut() {
@@ -204,13 +182,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 *this.done = item.is_none();
                 return Poll::Ready(item.map(inner_error));
             };
-            let inner_ended = this
-                .inner
-                .as_ref()
-                .get_ref()
-                .as_ref()
-                .is_none_or(Body::is_end_stream);
-            if part == Part::End || inner_ended {
+            if part == Part::End || has_ended(&this.inner) {
                 drop_inner(this.inner.as_mut(), drain);
                 // A server that sees an end after a frame drops the body there: only here can its
                 // drop be told from an end.
@@ -240,19 +212,25 @@ impl<B: Body> Body for ResponseBody<B> {
             && (self.done || self.inner_has_ended())
     }
 
+    // A hint is `Copy` since http-body 1.1 only.
+    #[allow(clippy::clone_on_copy)]
     fn size_hint(&self) -> SizeHint {
         let mut hint = match &self.inner {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         };
-        if let Kept::First(Some(Ok(frame))) | Kept::Withheld(Some(Ok(frame)), _) = &self.kept {
-            let kept = data_len(frame).unwrap_or(0);
-            let lower = hint.lower().saturating_add(kept);
-            // The upper bound goes first: the hint panics if the lower one passes it.
-            if let Some(upper) = hint.upper() {
-                hint.set_upper(upper.saturating_add(kept));
+        match &self.kept {
+            Kept::First(_, before) => hint = before.clone(),
+            Kept::Withheld(Some(Ok(frame)), _) => {
+                let kept = data_len(frame).unwrap_or(0);
+                let lower = hint.lower().saturating_add(kept);
+                // The upper bound goes first: the hint panics if the lower one passes it.
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper.saturating_add(kept));
+                }
+                hint.set_lower(lower);
             }
-            hint.set_lower(lower);
+            Kept::Nothing | Kept::Withheld(..) => {}
         }
         hint
     }
@@ -279,31 +257,8 @@ impl<B: Body> fmt::Debug for ResponseBody<B> {
     }
 }
 
-impl Part {
-    /// Counts the item off the length, and says what part of the response it is.
-    fn of<D: Buf, E>(item: Polled<D, E>, length: &mut Option<u64>) -> (Polled<D, E>, Self) {
-        let part = match &item {
-            None | Some(Err(_)) => Part::End,
-            Some(Ok(frame)) if frame.is_trailers() => Part::End,
-            Some(Ok(frame)) => match (data_len(frame), *length) {
-                (Some(len @ 1..), Some(left)) if len >= left => {
-                    *length = None;
-                    Part::Last
-                }
-                (Some(len), Some(left)) => {
-                    *length = Some(left.saturating_sub(len));
-                    Part::Middle
-                }
-                _ => Part::Middle,
-            },
-        };
-        (item, part)
-    }
-}
-
-/// The bytes of a data frame; `None` for other frames.
-fn data_len<D: Buf>(frame: &Frame<D>) -> Option<u64> {
-    frame.data_ref().map(|data| data.remaining() as u64)
+fn has_ended<B: Body>(inner: &Option<InnerBody<B>>) -> bool {
+    inner.as_ref().is_none_or(Body::is_end_stream)
 }
 
 fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError<E>> {

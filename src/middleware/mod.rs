@@ -7,6 +7,7 @@ mod future;
 mod hold;
 mod inner_body;
 mod layer;
+mod part;
 mod service;
 
 #[cfg(feature = "axum")]
@@ -20,4 +21,5 @@ pub use future::ResponseFuture;
 pub use layer::TaskTrackerLayer;
 pub use service::TaskTrackerService;
 
+// Named here, and not in `hold`, so that `hold` can be asked by itself.
 use crate::settings::Hold;

@@ -79,9 +79,12 @@ where
 impl<S> TaskTrackerService<S> {
     /// Whether the request is ours, or belongs to a layer or scope further out.
     fn role<B>(&self, request: &mut Request<B>) -> Role {
-        let outer = request.extensions().get::<Tasks>().cloned();
-        let found = outer.is_some();
-        if let Some(tasks) = outer.or_else(Tasks::current) {
+        // One that was released holds nothing any more: what is served over an upgraded connection,
+        // or called by a straggler, is a request of its own.
+        let holds = |tasks: &Tasks| !tasks.is_released();
+        let extension = request.extensions().get::<Tasks>().cloned().filter(holds);
+        let found = extension.is_some();
+        if let Some(tasks) = extension.or_else(|| Tasks::current().filter(holds)) {
             tasks.registry.overlay(&self.shared.settings);
             if !found {
                 request.extensions_mut().insert(tasks.clone());

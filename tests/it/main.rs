@@ -4,6 +4,7 @@
 mod axum_extractor;
 mod bodies;
 mod context;
+mod corners;
 mod hold_ends;
 mod hold_table;
 mod late_spawns;

@@ -58,7 +58,7 @@ fn at_a_deadline_every_end_after_the_release_knows_it() {
         let id = live.add().id;
         let task = thread::spawn({
             let live = live.clone();
-            move || live.remove(id).released
+            move || live.remove(id)
         });
         live.release();
         let alive = live.alive();

@@ -1,7 +1,7 @@
 //! What is told of a request.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -150,23 +150,34 @@ async fn a_callback_that_panics_spoils_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_may_use_the_request_it_is_told_of() {
-    struct Looks(Arc<AtomicUsize>);
-    impl OnDrain for Looks {
-        fn on_drain(&self, _: &DrainReport) {
+    struct Looks(Arc<AtomicUsize>, Arc<Mutex<Option<Tasks>>>);
+    impl Looks {
+        fn look(&self) {
             // No lock is held while it runs: this would hang.
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-        fn on_late_spawn(&self, _: &TaskInfo) {
-            let tasks = Tasks::current().expect("spawned by a task of the request");
-            self.0.fetch_add(tasks.len(), Ordering::SeqCst);
+            let tasks = self.1.lock().expect("unpoisoned").clone();
+            let tasks = tasks.expect("the handler has run");
+            self.0.fetch_add(1 + tasks.len(), Ordering::SeqCst);
             tasks.set_drain_timeout(ms(1));
         }
     }
+    impl OnDrain for Looks {
+        fn on_drain(&self, _: &DrainReport) {
+            self.look();
+        }
+        fn on_late_spawn(&self, _: &TaskInfo) {
+            self.look();
+        }
+        fn on_detached_end(&self, _: &TaskInfo) {
+            self.look();
+        }
+    }
     let seen = Arc::new(AtomicUsize::new(0));
+    let tasks = Arc::new(Mutex::new(None));
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(Looks(seen.clone()));
-    let service = tracked(&layer, || {
+        .on_drain(Looks(seen.clone(), tasks.clone()));
+    let service = tracked(&layer, move || {
+        *tasks.lock().expect("unpoisoned") = Tasks::current();
         spawn(async {
             after(20).await;
             spawn(async {});
@@ -174,7 +185,8 @@ async fn a_callback_may_use_the_request_it_is_told_of() {
     });
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
-    assert_eq!(seen.load(Ordering::SeqCst), 1 + 2);
+    // One report with a straggler, a late spawn beside it, and two ends, the second one alone.
+    assert_eq!(seen.load(Ordering::SeqCst), 2 + 3 + 2 + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) handler_takes: u64,
     pub(super) handler_fails: bool,
     pub(super) tasks: Vec<Task>,
+    /// A task in the tokio-util tracker takes so long.
+    pub(super) anonymous: Option<u64>,
     pub(super) body: Script,
     pub(super) client: Client,
 }
@@ -97,16 +99,20 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
         2 => Just(Hold::End),
         1 => Just(Hold::Never),
     ];
+    let fails = prop::bool::weighted(0.1);
+    let anonymous = prop::option::weighted(0.1, 0..60u64);
     let request = (
         method,
         status,
         hold,
         of(0..60u64),
         0..20u64,
-        prop::bool::weighted(0.1),
+        fails,
+        anonymous,
     );
     (request, vec(task(), 0..4), script(), client()).prop_map(|(request, tasks, body, client)| {
-        let (method, status, hold, drain_timeout, handler_takes, handler_fails) = request;
+        let (method, status, hold, drain_timeout, handler_takes, handler_fails, anonymous) =
+            request;
         Plan {
             method,
             status,
@@ -115,6 +121,7 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
             handler_takes,
             handler_fails,
             tasks,
+            anonymous,
             body,
             client,
         }

@@ -87,6 +87,9 @@ async fn exchange(
         for task in &plan.tasks {
             world.start(task);
         }
+        if let Some(takes) = plan.anonymous {
+            world.start_anonymous(takes);
+        }
         sleep(ms(plan.handler_takes)).await;
         let mut response = Response::new(Scripted::new(&plan.body, world.clone()));
         *response.status_mut() = plan.status;

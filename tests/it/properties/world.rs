@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
+use tower_task_tracker::Tasks;
 
 use super::plan::{Ending, Length, Script, Step, Task, TaskEnd};
 
@@ -64,6 +65,20 @@ impl World {
         if end == TaskEnd::Aborted {
             handle.abort();
         }
+    }
+}
+
+impl World {
+    /// Starts a task in the request's tokio-util tracker. It is alive like any other, but of its
+    /// spawn and its end nobody is told.
+    pub(super) fn start_anonymous(&self, takes: u64) {
+        let alive = Alive::new(self);
+        self.facts().spawned -= 1;
+        let tasks = Tasks::current().expect("in a request");
+        tasks.tracker().spawn(async move {
+            let _alive = alive;
+            sleep(Duration::from_millis(takes)).await;
+        });
     }
 }
 
