@@ -17,3 +17,4 @@ mod scope;
 mod spawning;
 mod static_traits;
 mod support;
+mod wire;
