@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use crate::context::Context;
-use crate::ledger::Task;
+use crate::entry::Task;
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;

@@ -1,46 +1,16 @@
 //! Which tasks a request has, by name and place, and what became of those that did not complete.
 
-use std::panic::Location;
 use std::time::Duration;
 
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::entry::{Entry, Pulse, Task};
 use crate::report::{TaskInfo, TaskState};
 use crate::roster::Seat;
 use crate::settings::Settings;
 
 /// How many tasks in trouble are kept with their messages: a response may go on for days.
 const MAX_TROUBLED: usize = 1024;
-
-/// Where a task comes from: enough to tell of it, wherever it ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Task {
-    pub(crate) id: u32,
-    /// Spawned after its request was released.
-    pub(crate) late: bool,
-    pub(crate) name: Option<&'static str>,
-    pub(crate) location: &'static Location<'static>,
-}
-
-/// How one can tell whether a task is still alive.
-#[derive(Debug)]
-pub(crate) enum Pulse {
-    /// Spawned by us: tokio knows when it has ended.
-    Spawned(AbortHandle),
-    /// It runs elsewhere, so that its end will be written down here.
-    Elsewhere,
-    /// Its end was written down.
-    Ended(TaskState),
-}
-
-#[derive(Debug)]
-struct Entry {
-    task: Task,
-    pulse: Pulse,
-    /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
-    started: Option<Instant>,
-}
 
 /// The part of a request's state that is under a lock: taken once for each spawn, and otherwise
 /// only where something has to be told.
@@ -220,15 +190,5 @@ impl Ledger {
             .ok()
             // Spawns that raced each other may stand in the wrong order.
             .or_else(|| self.entries.iter().position(|entry| entry.task.id == id))
-    }
-}
-
-impl Pulse {
-    pub(crate) fn has_ended(&self) -> bool {
-        match self {
-            Pulse::Spawned(handle) => handle.is_finished(),
-            Pulse::Elsewhere => false,
-            Pulse::Ended(_) => true,
-        }
     }
 }

@@ -110,6 +110,7 @@ mod anonymous;
 mod builder;
 mod context;
 mod drain;
+mod entry;
 mod guard;
 mod handle;
 mod ledger;

@@ -2,7 +2,7 @@
 
 use tokio::task::AbortHandle;
 
-use crate::ledger::{Pulse, Task};
+use crate::entry::{Pulse, Task};
 use crate::registry::Registry;
 use crate::report::TaskState;
 

@@ -2,12 +2,9 @@
 
 mod answer;
 mod body;
-mod body_error;
 mod future;
 mod hold;
-mod inner_body;
 mod layer;
-mod part;
 mod service;
 
 #[cfg(feature = "axum")]
@@ -15,8 +12,7 @@ mod axum;
 
 #[cfg(feature = "axum")]
 pub use axum::MissingTaskTracker;
-pub use body::ResponseBody;
-pub use body_error::BodyError;
+pub use body::{BodyError, ResponseBody};
 pub use future::ResponseFuture;
 pub use layer::TaskTrackerLayer;
 pub use service::TaskTrackerService;

@@ -1,0 +1,41 @@
+//! The request's place on the roster: from its first spawn until it is over and no task is alive.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::Registry;
+
+impl Registry {
+    pub(super) fn join_roster(self: &Arc<Self>) {
+        let mut ledger = self.ledger();
+        if ledger.seat.is_none() {
+            ledger.seat = Some(self.shared.roster.join(Arc::downgrade(self)));
+        }
+    }
+
+    /// Leaves the roster once the request is over and no task of it is alive.
+    pub(super) fn leave_if_over(&self) {
+        // The count is read under the lock, and a late task is counted in before it takes the lock
+        // to join: either it is seen here, or it joins again.
+        let seat = {
+            let mut ledger = self.ledger();
+            let over = self.over.load(Ordering::Acquire) && self.alive() == 0;
+            over.then(|| ledger.seat.take()).flatten()
+        };
+        if let Some(seat) = seat {
+            self.shared.roster.leave(seat);
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let ledger = self
+            .ledger
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = ledger.seat.take() {
+            self.shared.roster.leave(seat);
+        }
+    }
+}
