@@ -1,6 +1,7 @@
 //! A task on its way to be spawned.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use tokio::task::{self, JoinHandle, LocalSet};
 
 use crate::context::Context;
 use crate::guard::TaskGuard;
+use crate::judge::{Fallible, Judge, Plain};
 use crate::listing::Listing;
 use crate::registry::Registry;
 use crate::token::TaskToken;
@@ -21,27 +23,48 @@ use crate::tracked_future::TrackedFuture;
 ///
 /// The methods are those of [`Tasks`](crate::Tasks), each with the same meaning, panics and cancel
 /// safety.
+///
+/// After [`fallible`](Self::fallible) they take what returns a `Result`.
 #[derive(Debug)]
 #[must_use = "a task does nothing before it is spawned"]
-pub struct TaskBuilder {
+pub struct TaskBuilder<J = Plain> {
     context: Context,
     name: Option<&'static str>,
+    judge: PhantomData<J>,
 }
 
 impl TaskBuilder {
     pub(crate) fn new(context: Context, name: Option<&'static str>) -> Self {
-        Self { context, name }
+        Self {
+            context,
+            name,
+            judge: PhantomData,
+        }
     }
 
+    /// The task returns a `Result`, and has failed if that is an `Err`: it is counted as failed, and
+    /// logged and reported with the error's message. The result comes through the `JoinHandle` as
+    /// ever.
+    pub fn fallible(self) -> TaskBuilder<Fallible> {
+        TaskBuilder {
+            context: self.context,
+            name: self.name,
+            judge: PhantomData,
+        }
+    }
+}
+
+impl<J> TaskBuilder<J> {
     /// As [`Tasks::spawn`](crate::Tasks::spawn).
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        J: Judge<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
-        let handle = tokio::spawn(TrackedFuture::new(future, guard));
+        let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
         listed(listing, handle)
     }
 
@@ -51,9 +74,10 @@ impl TaskBuilder {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        J: Judge<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
-        let handle = handle.spawn(TrackedFuture::new(future, guard));
+        let handle = handle.spawn(TrackedFuture::<F, J>::new(future, guard));
         listed(listing, handle)
     }
 
@@ -63,9 +87,10 @@ impl TaskBuilder {
     where
         F: Future + 'static,
         F::Output: 'static,
+        J: Judge<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
-        let handle = task::spawn_local(TrackedFuture::new(future, guard));
+        let handle = task::spawn_local(TrackedFuture::<F, J>::new(future, guard));
         listed(listing, handle)
     }
 
@@ -75,9 +100,10 @@ impl TaskBuilder {
     where
         F: Future + 'static,
         F::Output: 'static,
+        J: Judge<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
-        let handle = local_set.spawn_local(TrackedFuture::new(future, guard));
+        let handle = local_set.spawn_local(TrackedFuture::<F, J>::new(future, guard));
         listed(listing, handle)
     }
 
@@ -87,10 +113,11 @@ impl TaskBuilder {
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
+        J: Judge<T> + 'static,
     {
         let (listing, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
-        let handle = task::spawn_blocking(move || f.call());
+        let handle = task::spawn_blocking(move || f.call::<T, J>());
         listed(listing, handle)
     }
 
@@ -100,16 +127,21 @@ impl TaskBuilder {
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
+        J: Judge<T> + 'static,
     {
         let (listing, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
-        let handle = handle.spawn_blocking(move || f.call());
+        let handle = handle.spawn_blocking(move || f.call::<T, J>());
         listed(listing, handle)
     }
 
     /// As [`Tasks::track_future`](crate::Tasks::track_future).
     #[track_caller]
-    pub fn track_future<F: Future>(self, future: F) -> TrackedFuture<F> {
+    pub fn track_future<F>(self, future: F) -> TrackedFuture<F, J>
+    where
+        F: Future,
+        J: Judge<F::Output>,
+    {
         TrackedFuture::new(future, self.admit_elsewhere())
     }
 

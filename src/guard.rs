@@ -60,9 +60,12 @@ impl TaskGuard {
         }
     }
 
-    /// The task has run to its end.
-    pub(crate) fn complete(mut self) {
-        self.end.0 = TaskState::Completed;
+    /// The task has run to its end, and has failed if there is a message.
+    pub(crate) fn end_of_run(mut self, failure: Option<String>) {
+        self.end = match failure {
+            None => (TaskState::Completed, None),
+            message => (TaskState::Failed, message),
+        };
     }
 
     /// What holds it has no end of its own: its drop is its end, unless its thread is panicking.

@@ -24,6 +24,7 @@ pub(crate) struct Ledger {
     listed: usize,
     /// The first of those that did not complete.
     troubled: Vec<(u32, TaskInfo)>,
+    failed: usize,
     panicked: usize,
     aborted: usize,
     /// Trouble of tasks that ended before they were listed.
@@ -119,8 +120,10 @@ impl Ledger {
 
     fn push_troubled(&mut self, id: u32, info: TaskInfo) {
         match info.state {
+            TaskState::Failed => self.failed += 1,
             TaskState::Panicked => self.panicked += 1,
-            _ => self.aborted += 1,
+            TaskState::Aborted => self.aborted += 1,
+            TaskState::Completed | TaskState::Running => {}
         }
         if self.troubled.len() < MAX_TROUBLED {
             self.troubled.push((id, info));
@@ -144,6 +147,10 @@ impl Ledger {
 
     pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
         self.troubled.iter().map(|(_, info)| info.clone()).collect()
+    }
+
+    pub(crate) fn failed(&self) -> usize {
+        self.failed
     }
 
     pub(crate) fn panicked(&self) -> usize {

@@ -113,6 +113,7 @@ mod drain;
 mod entry;
 mod guard;
 mod handle;
+mod judge;
 mod ledger;
 mod listing;
 mod live;

@@ -38,6 +38,8 @@ pub enum TaskState {
     Running,
     /// It ran to its end.
     Completed,
+    /// It was [`fallible`](crate::TaskBuilder::fallible), and returned an `Err`.
+    Failed,
     /// It panicked.
     Panicked,
     /// It was dropped before its end: aborted, or its runtime shut down.
@@ -58,7 +60,7 @@ pub struct TaskInfo {
     pub age: Duration,
     /// What became of it.
     pub state: TaskState,
-    /// The message of its panic, where it was a string.
+    /// What its error says, or its panic, where that was a string.
     pub message: Option<String>,
 }
 
@@ -72,6 +74,7 @@ impl fmt::Display for TaskInfo {
         let state = match self.state {
             TaskState::Running => "running",
             TaskState::Completed => "completed",
+            TaskState::Failed => "failed",
             TaskState::Panicked => "panicked",
             TaskState::Aborted => "aborted",
         };
@@ -86,8 +89,8 @@ impl fmt::Display for TaskInfo {
 /// What happened to the tasks of one request: handed to [`OnDrain::on_drain`], and found as
 /// `Arc<DrainReport>` in the extensions of a response whose head was held.
 ///
-/// Every task is counted once: `completed`, `panicked`, `aborted` and the number of `stragglers`
-/// add up to `spawned`.
+/// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of
+/// `stragglers` add up to `spawned`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
@@ -104,6 +107,8 @@ pub struct DrainReport {
     pub spawned: usize,
     /// Those that ran to their end.
     pub completed: usize,
+    /// Those that returned an `Err`, of the [`fallible`](crate::TaskBuilder::fallible) ones.
+    pub failed: usize,
     /// Those that panicked.
     pub panicked: usize,
     /// Those that were dropped before their end.
@@ -111,7 +116,7 @@ pub struct DrainReport {
     /// The task whose end released the response; `None` where none was waited for, or not to its
     /// end.
     pub last: Option<TaskInfo>,
-    /// The tasks that panicked or were aborted, in the order of their ends: the first 1,024 of them.
+    /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of them.
     pub troubled: Vec<TaskInfo>,
     /// The tasks that were alive when the window closed, or when the response was dropped. One that
     /// ended in that instant on another thread may be among them.

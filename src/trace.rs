@@ -39,6 +39,9 @@ mod enabled {
     /// A task ended that did not complete, or ran elsewhere.
     pub(crate) fn task_ended(task: &TaskInfo) {
         match task.state {
+            TaskState::Failed => {
+                tracing::warn!(target: TARGET, %task, location = %task.location, "a tracked task failed");
+            }
             TaskState::Panicked => {
                 tracing::error!(target: TARGET, %task, location = %task.location, "a tracked task panicked");
             }

@@ -1,6 +1,7 @@
 //! A blocking closure that counts as a task.
 
 use crate::guard::TaskGuard;
+use crate::judge::Judge;
 
 /// Runs a closure as a task. If it is never run, it is dropped in the task's context.
 pub(crate) struct TrackedClosure<F> {
@@ -15,9 +16,10 @@ impl<F> TrackedClosure<F> {
         Self { f: Some(f), guard }
     }
 
-    pub(crate) fn call<T>(mut self) -> T
+    pub(crate) fn call<T, J>(mut self) -> T
     where
         F: FnOnce() -> T,
+        J: Judge<T>,
     {
         let Some(f) = self.f.take() else {
             unreachable!("`call` takes the closure by value")
@@ -25,8 +27,12 @@ impl<F> TrackedClosure<F> {
         let Some(mut guard) = self.guard.take() else {
             return f();
         };
-        let output = guard.run(f);
-        guard.complete();
+        let (output, failure) = guard.run(|| {
+            let output = f();
+            let failure = J::failure(&output);
+            (output, failure)
+        });
+        guard.end_of_run(failure);
         output
     }
 }

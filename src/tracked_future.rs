@@ -1,12 +1,14 @@
 //! A future that counts as a task.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use crate::guard::TaskGuard;
+use crate::judge::{Judge, Plain};
 
 pin_project! {
     /// A future that its request waits for, made by [`Tasks::track_future`](crate::Tasks::track_future).
@@ -19,15 +21,16 @@ pin_project! {
     /// When polled after it has ended.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct TrackedFuture<F> {
+    pub struct TrackedFuture<F, J = Plain> {
         // `None` once it has ended. It is dropped in the task's context, before the task ends.
         #[pin]
         future: Option<F>,
         // `None` outside of a request, and once the task has ended.
         guard: Option<TaskGuard>,
+        judge: PhantomData<fn() -> J>,
     }
 
-    impl<F> PinnedDrop for TrackedFuture<F> {
+    impl<F, J> PinnedDrop for TrackedFuture<F, J> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(guard) = this.guard {
@@ -37,26 +40,33 @@ pin_project! {
     }
 }
 
-impl<F> TrackedFuture<F> {
+impl<F, J> TrackedFuture<F, J> {
     pub(crate) fn new(future: F, guard: Option<TaskGuard>) -> Self {
         Self {
             future: Some(future),
             guard,
+            judge: PhantomData,
         }
     }
 }
 
-impl<F: Future> Future for TrackedFuture<F> {
+impl<F, J> Future for TrackedFuture<F, J>
+where
+    F: Future,
+    J: Judge<F::Output>,
+{
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
+        let mut failure = None;
         let mut poll = || {
             let Some(future) = this.future.as_mut().as_pin_mut() else {
                 panic!("`TrackedFuture` polled after it has ended");
             };
             let polled = future.poll(cx);
-            if polled.is_ready() {
+            if let Poll::Ready(output) = &polled {
+                failure = J::failure(output);
                 this.future.set(None);
             }
             polled
@@ -68,7 +78,7 @@ impl<F: Future> Future for TrackedFuture<F> {
         if polled.is_pending() {
             guard.waits();
         } else if let Some(guard) = this.guard.take() {
-            guard.complete();
+            guard.end_of_run(failure);
         }
         polled
     }

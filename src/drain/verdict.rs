@@ -65,7 +65,8 @@ impl Drain {
             stragglers = ledger.stragglers(now);
             stragglers.extend(anonymous.into_iter().flat_map(|a| a.stragglers(now)));
         }
-        let (panicked, aborted) = (ledger.panicked(), ledger.aborted());
+        let (failed, panicked, aborted) = (ledger.failed(), ledger.panicked(), ledger.aborted());
+        let other = failed + panicked + aborted + stragglers.len();
         let spawned = spawned + anonymous.map_or(0, Anonymous::seen);
         if spawned == 0 {
             return None;
@@ -80,7 +81,8 @@ impl Drain {
             },
             drain: self.drained,
             spawned,
-            completed: spawned.saturating_sub(panicked + aborted + stragglers.len()),
+            completed: spawned.saturating_sub(other),
+            failed,
             panicked,
             aborted,
             last: match self.last {

@@ -5,6 +5,7 @@ mod axum_extractor;
 mod bodies;
 mod context;
 mod corners;
+mod fallible;
 mod hold_ends;
 mod hold_table;
 mod late_spawns;

@@ -83,11 +83,15 @@ impl OnDrain for Log {
 /// Every task is counted once.
 #[track_caller]
 pub(crate) fn assert_adds_up(report: &DrainReport) {
-    let counted = report.completed + report.panicked + report.aborted + report.stragglers.len();
+    let counted = report.completed
+        + report.failed
+        + report.panicked
+        + report.aborted
+        + report.stragglers.len();
     assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
     assert_eq!(
         report.troubled.len(),
-        report.panicked + report.aborted,
+        report.failed + report.panicked + report.aborted,
         "each troubled task is told of: {report:?}"
     );
 }

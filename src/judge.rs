@@ -1,0 +1,29 @@
+//! What a task's output says of the task.
+
+use std::fmt::Display;
+
+/// A task that has completed if it has run to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+/// A task that has failed if its output is an `Err`.
+#[derive(Debug, Clone, Copy)]
+pub struct Fallible;
+
+/// Reads a task's output.
+pub trait Judge<T> {
+    /// The message of the failure, if it is one.
+    fn failure(output: &T) -> Option<String>;
+}
+
+impl<T> Judge<T> for Plain {
+    fn failure(_: &T) -> Option<String> {
+        None
+    }
+}
+
+impl<T, E: Display> Judge<Result<T, E>> for Fallible {
+    fn failure(output: &Result<T, E>) -> Option<String> {
+        output.as_ref().err().map(E::to_string)
+    }
+}
