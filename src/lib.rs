@@ -106,17 +106,8 @@
 //!   request, with the target `tower_task_tracker`; tasks run in the span they were spawned in.
 //! * `axum`: [`Tasks`] as an extractor.
 
-mod anonymous;
-mod builder;
-mod context;
 mod drain;
-mod entry;
-mod guard;
 mod handle;
-mod judge;
-mod ledger;
-mod listing;
-mod live;
 #[cfg(feature = "http")]
 mod middleware;
 mod panics;
@@ -125,15 +116,9 @@ mod report;
 mod roster;
 mod scope;
 mod settings;
-mod spawn;
-mod sync;
 mod tasks;
-mod token;
 mod trace;
-mod tracked_closure;
-mod tracked_future;
 
-pub use builder::TaskBuilder;
 pub use handle::TrackerHandle;
 #[cfg(feature = "axum")]
 pub use middleware::MissingTaskTracker;
@@ -145,10 +130,8 @@ pub use report::{Bound, DrainReport, OnDrain, Outcome, TaskInfo, TaskState};
 pub use scope::scope;
 #[cfg(feature = "http")]
 pub use settings::Hold;
-pub use spawn::{named, spawn, spawn_blocking, untracked};
-pub use tasks::Tasks;
-pub use token::TaskToken;
-pub use tracked_future::TrackedFuture;
+pub use tasks::{TaskBuilder, TaskToken, Tasks, TrackedFuture};
+pub use tasks::{named, spawn, spawn_blocking, untracked};
 
 /// The README's code, compiled.
 #[cfg(all(doctest, feature = "axum"))]

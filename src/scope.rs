@@ -3,10 +3,10 @@
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
-use crate::context::Context;
 use crate::drain::Drain;
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
+use crate::registry::context::Context;
 use crate::report::DrainReport;
 use crate::settings::Settings;
 use crate::tasks::Tasks;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use self::verdict::Last;
 use self::window::Window;
-use crate::context::{Context, Entered};
+use crate::registry::context::{Context, Entered};
 use crate::registry::{Registry, Shared};
 use crate::report::{DrainReport, Outcome};
 

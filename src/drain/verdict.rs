@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Drain;
-use crate::anonymous::Anonymous;
-use crate::ledger::Ledger;
+use crate::registry::anonymous::Anonymous;
+use crate::registry::ledger::Ledger;
 use crate::report::{Bound, DrainReport, Outcome, TaskState};
 
 /// Whose end let the response go.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::verdict::Last;
-use crate::anonymous::Wait;
 use crate::registry::Registry;
+use crate::registry::anonymous::Wait;
 use crate::report::Bound;
 
 #[derive(Default)]

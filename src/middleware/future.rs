@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use super::answer::Answer;
 use super::body::ResponseBody;
 use super::hold::Exchange;
-use crate::context::{Context, Entered};
 use crate::drain::Drain;
+use crate::registry::context::{Context, Entered};
 
 pin_project! {
     /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then

@@ -10,9 +10,9 @@ use tower_service::Service;
 use super::body::ResponseBody;
 use super::future::{ResponseFuture, Role};
 use super::hold::Exchange;
-use crate::context::Context;
 use crate::drain::Drain;
 use crate::registry::Shared;
+use crate::registry::context::Context;
 use crate::tasks::Tasks;
 
 /// The service that [`TaskTrackerLayer`](crate::TaskTrackerLayer) makes.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Registry;
-use crate::context::Context;
-use crate::entry::{Pulse, Task};
-use crate::guard::TaskGuard;
-use crate::listing::Listing;
-use crate::live::Added;
+use super::context::Context;
+use super::entry::{Pulse, Task};
+use super::guard::TaskGuard;
+use super::listing::Listing;
+use super::live::Added;
 use crate::report::{TaskInfo, TaskState};
 use crate::trace;
 

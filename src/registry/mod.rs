@@ -1,7 +1,15 @@
 //! Everything known of one request's tasks: who is alive, and who has to be told.
 
 mod admission;
+pub(crate) mod anonymous;
+pub(crate) mod context;
+pub(crate) mod entry;
+pub(crate) mod guard;
+pub(crate) mod ledger;
+pub(crate) mod listing;
+mod live;
 mod seat;
+mod sync;
 mod telling;
 
 use std::panic::Location;
@@ -11,9 +19,9 @@ use std::task::{self, Poll};
 
 use tokio_util::task::TaskTracker;
 
-use crate::anonymous::{Anonymous, Wait};
-use crate::ledger::Ledger;
-use crate::live::Live;
+use self::anonymous::{Anonymous, Wait};
+use self::ledger::Ledger;
+use self::live::Live;
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::trace::Span;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::Registry;
-use crate::context::Context;
+use super::context::Context;
 use crate::report::{Bound, DrainReport, OnDrain};
 #[cfg(feature = "http")]
 use crate::settings::Hold;

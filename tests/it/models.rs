@@ -14,7 +14,7 @@ mod sync {
 
 // Not every method is part of a model.
 #[allow(dead_code)]
-#[path = "../../src/live.rs"]
+#[path = "../../src/registry/live.rs"]
 mod live;
 
 use live::Live;

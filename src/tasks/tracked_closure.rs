@@ -1,7 +1,7 @@
 //! A blocking closure that counts as a task.
 
-use crate::guard::TaskGuard;
-use crate::judge::Judge;
+use super::judge::Judge;
+use crate::registry::guard::TaskGuard;
 
 /// Runs a closure as a task. If it is never run, it is dropped in the task's context.
 pub(crate) struct TrackedClosure<F> {

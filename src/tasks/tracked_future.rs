@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::guard::TaskGuard;
-use crate::judge::{Judge, Plain};
+use super::judge::{Judge, Plain};
+use crate::registry::guard::TaskGuard;
 
 pin_project! {
     /// A future that its request waits for, made by [`Tasks::track_future`](crate::Tasks::track_future).

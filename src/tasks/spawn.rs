@@ -4,8 +4,8 @@ use std::future::Future;
 
 use tokio::task::JoinHandle;
 
-use crate::builder::TaskBuilder;
-use crate::context::{Context, InContext};
+use super::builder::TaskBuilder;
+use crate::registry::context::{Context, InContext};
 
 /// Spawns a task that the current request waits for: [`Tasks::spawn`](crate::Tasks::spawn) through
 /// [`Tasks::current`](crate::Tasks::current), for code that is handed no `Tasks`.

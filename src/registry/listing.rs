@@ -2,8 +2,8 @@
 
 use tokio::task::AbortHandle;
 
-use crate::entry::{Pulse, Task};
-use crate::registry::Registry;
+use super::Registry;
+use super::entry::{Pulse, Task};
 use crate::report::TaskState;
 
 /// What a spawn itself holds of the request, from before the task exists until the task is listed:

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle, LocalSet};
 
-use crate::context::Context;
-use crate::guard::TaskGuard;
-use crate::judge::{Fallible, Judge, Plain};
-use crate::listing::Listing;
+use super::judge::{Fallible, Judge, Plain};
+use super::token::TaskToken;
+use super::tracked_closure::TrackedClosure;
+use super::tracked_future::TrackedFuture;
 use crate::registry::Registry;
-use crate::token::TaskToken;
+use crate::registry::context::Context;
+use crate::registry::guard::TaskGuard;
+use crate::registry::listing::Listing;
 use crate::trace;
-use crate::tracked_closure::TrackedClosure;
-use crate::tracked_future::TrackedFuture;
 
 /// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),
 /// [`Tasks::task`](crate::Tasks::task) and [`named`](crate::named).

@@ -1,4 +1,4 @@
-//! The primitives under [`Live`](crate::live::Live), named in one place so that its `loom` models
+//! The primitives under [`Live`](super::live::Live), named in one place so that its `loom` models
 //! can put their own in.
 
 pub(crate) use std::sync::Mutex;

@@ -1,5 +1,12 @@
 //! The handle of a request's tasks.
 
+mod builder;
+mod judge;
+mod spawn;
+mod token;
+mod tracked_closure;
+mod tracked_future;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -10,14 +17,16 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::builder::TaskBuilder;
-use crate::context::{Context, InContext};
 use crate::registry::Registry;
+use crate::registry::context::{Context, InContext};
 #[cfg(feature = "http")]
 use crate::settings::Hold;
 use crate::settings::Settings;
-use crate::token::TaskToken;
-use crate::tracked_future::TrackedFuture;
+
+pub use self::builder::TaskBuilder;
+pub use self::spawn::{named, spawn, spawn_blocking, untracked};
+pub use self::token::TaskToken;
+pub use self::tracked_future::TrackedFuture;
 
 /// The task tracker of one request: what is spawned through it is waited for before the response
 /// ends.

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-use crate::context::Context;
-use crate::entry::Task;
+use super::context::Context;
+use super::entry::Task;
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;

@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::registry::Registry;
+use super::Registry;
 
 /// Where code runs, as far as tracking goes.
 #[derive(Clone, Default)]

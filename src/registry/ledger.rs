@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::entry::{Entry, Pulse, Task};
+use super::entry::{Entry, Pulse, Task};
 use crate::report::{TaskInfo, TaskState};
 use crate::roster::Seat;
 use crate::settings::Settings;
