@@ -101,12 +101,12 @@ impl Ledger {
     /// Writes down the end of a task. Says whether the report will count it, or has counted it as
     /// ended; if not, the task has to be told of by itself.
     pub(crate) fn note_end(&mut self, task: Task, info: &TaskInfo) -> bool {
-        if self.closed || task.late {
-            return false;
-        }
         let index = self.find(task.id);
         if let Some(index) = index {
             self.entries[index].pulse = Pulse::Ended(info.state);
+        }
+        if self.closed || task.late {
+            return false;
         }
         if info.state == TaskState::Completed {
             return index.is_some();

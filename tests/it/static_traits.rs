@@ -97,4 +97,14 @@ fn errors_and_observers_are_what_their_users_expect() {
     // A body whose error is boxed already, as axum's and hyper's users have it.
     is_boxable::<BodyError<Box<dyn Error + Send + Sync>>>();
     is_boxable::<BodyError<std::convert::Infallible>>();
+
+    // The inner error comes through as it is, and each has its words.
+    let inner = BodyError::Inner(std::io::Error::other("torn"));
+    assert_eq!(inner.to_string(), "torn");
+    let boxed: Box<dyn Error + Send + Sync> = inner.into();
+    assert!(boxed.downcast_ref::<std::io::Error>().is_some());
+    let required = BodyError::<std::io::Error>::RequiredFailed;
+    assert!(required.to_string().contains("depends on"));
+    let boxed: Box<dyn Error + Send + Sync> = required.into();
+    assert!(boxed.to_string().contains("depends on"));
 }

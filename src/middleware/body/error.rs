@@ -3,21 +3,26 @@
 use std::error::Error;
 use std::fmt;
 
+const REQUIRED_FAILED: &str = "a task that the response depends on has failed";
+
 /// The error of a [`ResponseBody`](crate::ResponseBody).
 ///
 /// It does not implement [`std::error::Error`] itself: it turns into a boxed error, and a type
 /// that is an error already could not do so around an inner body whose error is boxed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum BodyError<E> {
     /// The inner body failed.
     Inner(E),
+    /// A task that the response depends on has failed: it ends as an error, so that no client takes
+    /// it for a whole one. No task can be marked so in this version.
+    RequiredFailed,
 }
 
 impl<E: fmt::Display> fmt::Display for BodyError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BodyError::Inner(error) => error.fmt(f),
+            BodyError::RequiredFailed => f.write_str(REQUIRED_FAILED),
         }
     }
 }
@@ -29,6 +34,7 @@ where
     fn from(error: BodyError<E>) -> Self {
         match error {
             BodyError::Inner(error) => error.into(),
+            BodyError::RequiredFailed => REQUIRED_FAILED.into(),
         }
     }
 }

@@ -32,6 +32,8 @@ pin_project! {
     ///
     /// Its default is an empty body, which middleware such as tower-http's `Timeout` asks for.
     ///
+    /// It is `Send` where the inner body, its data and its errors are: one of them may be kept back.
+    ///
     /// There is no `into_inner`: what is kept back would be lost, and the end would not be held.
     pub struct ResponseBody<B>
     where
