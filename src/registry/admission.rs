@@ -50,7 +50,7 @@ impl Registry {
         let released = spawner && self.live.remove(task.id);
         if late {
             let info = self.info(task, TaskState::Running, None);
-            self.log(|| trace::late_spawn(&info));
+            self.in_span(|| trace::late_spawn(&info));
             self.tell(|observer| observer.on_late_spawn(&info));
         }
         if let Some(info) = ended {
@@ -68,7 +68,7 @@ impl Registry {
         // completed.
         if !spawned || state != TaskState::Completed {
             let (info, in_report) = self.note_end(task, state, message.clone());
-            self.log(|| trace::task_ended(&info));
+            self.in_span(|| trace::task_ended(&info));
             counted = in_report;
         }
         if self.live.remove(task.id) {

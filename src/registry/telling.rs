@@ -53,7 +53,7 @@ impl Registry {
         let overrides = self.ledger().overrides.clone();
         let mut outside = Context::Untracked;
         let _entered = outside.enter();
-        self.span.in_scope(|| {
+        self.in_span(|| {
             self.shared.settings.notify(&call);
             if let Some(overrides) = overrides {
                 overrides.notify(&call);
@@ -61,15 +61,16 @@ impl Registry {
         });
     }
 
-    /// Logs in the request's span. A subscriber that panics must not take a destructor down.
-    pub(super) fn log(&self, event: impl FnOnce()) {
-        let _ = panics::caught(|| self.span.in_scope(event));
+    /// Runs in the request's span. It may be a destructor that does so: a subscriber that panics must
+    /// not take it down.
+    pub(super) fn in_span(&self, f: impl FnOnce()) {
+        let _ = panics::caught(|| self.span.in_scope(f));
     }
 
     /// The request is over: tells everybody, and leaves the roster as soon as no task is alive.
     pub(crate) fn conclude(self: &Arc<Self>, report: Option<&DrainReport>) {
         if let Some(report) = report {
-            self.log(|| trace::request_ended(report));
+            self.in_span(|| trace::request_ended(report));
             self.tell(|observer| observer.on_drain(report));
         }
         // After the callbacks: who waits for the handle to be idle has been told everything.

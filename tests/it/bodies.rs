@@ -1,6 +1,5 @@
 //! The response body, frame by frame, where the property tests are too blunt.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
@@ -17,56 +16,7 @@ use tower_task_tracker::{
     Hold, Outcome, ResponseBody, TaskState, TaskTrackerLayer, Tasks, scope, spawn,
 };
 
-use crate::support::{Log, after, ms, request};
-
-/// Gives its frames one by one, spawns a task when it is dropped, and panics when it is polled
-/// after its end.
-struct Frames {
-    frames: VecDeque<Frame<Bytes>>,
-    at_drop: Option<u64>,
-    ended: bool,
-}
-
-impl Frames {
-    fn new<const N: usize>(frames: [&'static str; N]) -> Self {
-        Self {
-            frames: frames
-                .into_iter()
-                .map(|data| Frame::data(Bytes::from_static(data.as_bytes())))
-                .collect(),
-            at_drop: None,
-            ended: false,
-        }
-    }
-
-    fn spawns_at_drop(mut self, millis: u64) -> Self {
-        self.at_drop = Some(millis);
-        self
-    }
-}
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        assert!(!self.ended, "polled after its end");
-        let frame = self.frames.pop_front();
-        self.ended = frame.is_none();
-        Poll::Ready(frame.map(Ok))
-    }
-}
-
-impl Drop for Frames {
-    fn drop(&mut self) {
-        if let Some(millis) = self.at_drop {
-            tower_task_tracker::named("last will").spawn(after(millis));
-        }
-    }
-}
+use crate::support::{Frames, Log, after, ms, request};
 
 /// The response of a handler that runs `start` and then makes a body.
 async fn respond<B, S>(
@@ -151,23 +101,9 @@ async fn while_the_end_is_held_the_body_says_that_more_is_to_come() {
 #[tokio::test(start_paused = true)]
 async fn a_data_frame_of_a_stream_passes_and_its_end_is_held() {
     // Its inner body knows with its only frame that it is at its end; the frame passes all the same.
-    struct OneFrame(Option<Bytes>);
-    impl Body for OneFrame {
-        type Data = Bytes;
-        type Error = Infallible;
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
-        }
-        fn is_end_stream(&self) -> bool {
-            self.0.is_none()
-        }
-    }
     let response = respond(&TaskTrackerLayer::new(), Method::GET, || {
         spawn(after(100));
-        OneFrame(Some(Bytes::from_static(b"x")))
+        Frames::new(["x"]).knows_its_end()
     })
     .await;
     let start = Instant::now();
@@ -513,7 +449,7 @@ async fn the_inner_body_can_be_reached_until_it_has_ended() {
     let layer = TaskTrackerLayer::new();
     let response = respond(&layer, Method::GET, || Frames::new(["a"])).await;
     let mut body = response.into_body();
-    assert_eq!(body.get_ref().map(|inner| inner.frames.len()), Some(1));
+    assert_eq!(body.get_ref().map(Frames::left), Some(1));
     assert!(body.get_mut().is_some());
     assert!(Pin::new(&mut body).get_pin_mut().is_some());
     drop((&mut body).collect().await);

@@ -4,15 +4,14 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
@@ -21,7 +20,7 @@ use tower_task_tracker::{
     DrainReport, Hold, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, scope, spawn,
 };
 
-use crate::support::{Log, after, full, ms, request, tracked};
+use crate::support::{Frames, Log, after, full, ms, request, tracked};
 
 /// Hands something out of a handler.
 type Slot<T> = Arc<Mutex<Option<T>>>;
@@ -261,23 +260,9 @@ async fn a_request_in_the_context_of_a_released_one_is_held_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_whose_hint_never_changes_is_told_of_as_it_told() {
-    struct Constant(Option<Bytes>);
-    impl Body for Constant {
-        type Data = Bytes;
-        type Error = Infallible;
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
-        }
-        fn size_hint(&self) -> SizeHint {
-            SizeHint::with_exact(3)
-        }
-    }
     let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
         spawn(after(5));
-        let body = Constant(Some(Bytes::from_static(b"abc")));
+        let body = Frames::new(["abc"]).always_hints(3);
         Ok::<_, Infallible>(Response::new(body))
     }));
     let response = service.oneshot(request()).await.expect("infallible");
@@ -345,4 +330,42 @@ async fn endless_trouble_does_not_fill_the_memory() {
     let report = log.reports().remove(0);
     assert_eq!((report.spawned, report.aborted), (10_001, 10_000));
     assert_eq!(report.troubled.len(), 1024);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_panics_spoils_nothing() {
+    struct Panics;
+    impl tracing::Subscriber for Panics {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            assert_ne!(event.metadata().target(), "tower_task_tracker");
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    let _guard = tracing::subscriber::set_default(Panics);
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(10))
+        .on_drain(log.clone());
+    let service = tracked(&layer, || {
+        spawn(async { panic!("boom") });
+        spawn(async {
+            after(20).await;
+            spawn(async {});
+        });
+    });
+    let response = service.oneshot(request()).await.expect("infallible");
+    let body = response.into_body().collect().await.expect("a whole body");
+    assert_eq!(body.to_bytes(), "done");
+    layer.handle().wait_idle().await;
+    assert_eq!((log.report().panicked, log.late_spawns().len()), (1, 1));
+    assert_eq!(log.detached_ends().len(), 2);
 }
