@@ -106,6 +106,8 @@
 //!   request, with the target `tower_task_tracker`; tasks run in the span they were spawned in.
 //! * `axum`: [`Tasks`] as an extractor.
 
+#[cfg(feature = "http")]
+pub mod deadline;
 mod drain;
 mod handle;
 #[cfg(feature = "http")]
@@ -119,6 +121,8 @@ mod settings;
 mod tasks;
 mod trace;
 
+#[cfg(feature = "http")]
+pub use deadline::DeadlineSource;
 pub use handle::TrackerHandle;
 #[cfg(feature = "axum")]
 pub use middleware::MissingTaskTracker;
@@ -130,7 +134,8 @@ pub use report::{Bound, DrainReport, OnDrain, Outcome, TaskInfo, TaskState};
 pub use scope::scope;
 #[cfg(feature = "http")]
 pub use settings::Hold;
-pub use tasks::{TaskBuilder, TaskToken, Tasks, TrackedFuture};
+pub use settings::Unfinished;
+pub use tasks::{SpawnError, TaskBuilder, TaskToken, Tasks, TrackedFuture};
 pub use tasks::{named, spawn, spawn_blocking, untracked};
 
 /// The README's code, compiled.

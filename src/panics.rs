@@ -12,7 +12,7 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<String> {
 }
 
 /// Runs `f` and turns a panic into its message.
-pub(crate) fn caught(f: impl FnOnce()) -> Result<(), Option<String>> {
+pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Option<String>> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let message = message(&*payload);
         // A payload's own destructor may panic too. What that second panic carries is leaked: it

@@ -11,7 +11,9 @@ pub enum Outcome {
     /// Every task ended before the response did.
     #[default]
     Drained,
-    /// The drain window closed while tasks were alive; they are the report's stragglers.
+    /// The drain window closed before the tasks were done. They are the report's stragglers, or were
+    /// aborted, as [`Unfinished`](crate::Unfinished) says. With neither, it was a `before_release`
+    /// that was not through.
     DeadlineExceeded,
     /// The response was dropped before its end: the client left, an outer timeout fired, or the
     /// handler panicked.
@@ -28,6 +30,20 @@ pub enum Outcome {
 pub enum Bound {
     /// The drain timeout, counted from the opening of the window.
     DrainTimeout,
+    /// The total timeout, counted from the arrival of the request.
+    TotalTimeout,
+    /// A deadline source, by its name.
+    Source(&'static str),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::DrainTimeout => "drain timeout",
+            Bound::TotalTimeout => "total timeout",
+            Bound::Source(name) => name,
+        })
+    }
 }
 
 /// What became of a task.
@@ -100,10 +116,11 @@ pub struct DrainReport {
     pub closed_by: Option<Bound>,
     /// For how long the response was kept back, its head and its end together.
     pub held: Duration,
-    /// For how long tasks ran on after the response was ready, until the last one ended or the
-    /// window closed.
+    /// For how long tasks, and what was to be awaited before the release, ran on after the response
+    /// was ready, until the last one ended or the window closed.
     pub drain: Duration,
-    /// The tasks that the request started before it was released.
+    /// The tasks that the request started before it was released. Detached ones are not among them:
+    /// each is told of by itself.
     pub spawned: usize,
     /// Those that ran to their end.
     pub completed: usize,
@@ -113,6 +130,9 @@ pub struct DrainReport {
     pub panicked: usize,
     /// Those that were dropped before their end.
     pub aborted: usize,
+    /// Whether a [`required`](crate::TaskBuilder::required) task did not complete: it failed,
+    /// panicked, was aborted, or was late for the deadline.
+    pub required_failed: bool,
     /// The task whose end released the response; `None` where none was waited for, or not to its
     /// end.
     pub last: Option<TaskInfo>,
@@ -141,11 +161,18 @@ impl fmt::Display for DrainReport {
             #[cfg(feature = "http")]
             Outcome::Upgraded => "upgraded",
         };
+        f.write_str(outcome)?;
+        if let Some(bound) = self.closed_by {
+            write!(f, " ({bound})")?;
+        }
         write!(
             f,
-            "{outcome}: {} of {} tasks completed, held {:.1?}",
+            ": {} of {} tasks completed, held {:.1?}",
             self.completed, self.spawned, self.held
         )?;
+        if self.required_failed {
+            f.write_str("; a required task has failed")?;
+        }
         list(f, "; troubled: ", &self.troubled)?;
         list(f, "; stragglers: ", &self.stragglers)
     }
@@ -169,8 +196,9 @@ fn list(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[TaskInfo]) -> fmt::Res
 /// [`Tasks`](crate::Tasks) of the same request is late and calls it again. One that panics is
 /// caught and logged: it may run while a body is dropped.
 pub trait OnDrain: Send + Sync + 'static {
-    /// Called once for every request that spawned something: when its response ends or is dropped,
-    /// and under `Hold::Never` when its tasks are done after that. A head that was released at its
+    /// Called once for every request that spawned something: when its response ends, under
+    /// `Hold::Never` when its tasks are done after that, and for one that was dropped when what
+    /// `at_disconnect` says of its tasks is through, which is at once by default. A head that was released at its
     /// deadline is reported with the end of its body.
     fn on_drain(&self, report: &DrainReport);
 
@@ -180,7 +208,8 @@ pub trait OnDrain: Send + Sync + 'static {
         let _ = task;
     }
 
-    /// Called when a task ends after its request was released: a straggler, or a late spawn.
+    /// Called when a task ends that no report counts as ended: a straggler or a late spawn, after its
+    /// request was released, and a [`detached`](crate::TaskBuilder::detached) one at any time.
     fn on_detached_end(&self, task: &TaskInfo) {
         let _ = task;
     }

@@ -1,10 +1,15 @@
 //! What a layer, a nested layer and a request may say, and how it merges.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::report::OnDrain;
+#[cfg(feature = "http")]
+use http::StatusCode;
+
+use crate::report::{DrainReport, OnDrain};
 use crate::{panics, trace};
 
 /// Below 29 s, the shortest common limit of a front end (an API gateway's).
@@ -20,7 +25,8 @@ pub(crate) const DEFAULT_DRAIN_TIMEOUT: Option<Duration> = Some(Duration::from_s
 #[non_exhaustive]
 pub enum Hold {
     /// The head, if the whole body is already there, so that nothing is sent before the tasks are
-    /// done. Otherwise the end: the body streams through.
+    /// done, or if a [`required`](crate::TaskBuilder::required) task is alive, so that the status
+    /// can still say that it has failed. Otherwise the end: the body streams through.
     #[default]
     Auto,
     /// The head, always. A task that feeds the response body then waits for a reader that
@@ -32,53 +38,104 @@ pub enum Hold {
     Never,
 }
 
+/// What becomes of tasks that are still alive when the drain window closes, or when the client is
+/// gone.
+///
+/// What can be aborted is what was spawned through this crate. A blocking closure that has begun, a
+/// [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture) and what runs in
+/// [`Tasks::tracker`](crate::Tasks::tracker) cannot: they run on, are reported as stragglers, and
+/// stay with the handle. [`Tasks::cancellation_token`](crate::Tasks::cancellation_token) reaches
+/// them all the same, if they watch it.
+///
+/// A deadline that the client chose never kills work: there, everything is detached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Unfinished {
+    /// They run on: reported as stragglers, and counted by the handle until they end.
+    #[default]
+    Detach,
+    /// They are asked to stop, and then made to: the request's
+    /// [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled so long before the
+    /// deadline, or as soon as the client is gone; what is left when the time is up is aborted, as
+    /// [`Abort`](Unfinished::Abort) does.
+    Cancel {
+        /// From the cancellation to the deadline, on tokio's clock. One that is longer than the
+        /// window begins with the window; with zero nobody has time to stop by himself.
+        grace: Duration,
+    },
+    /// They are aborted so shortly before the deadline that their destructors end in time: 100 ms,
+    /// or a tenth of the window if that is shorter. The token is cancelled in the same moment. When
+    /// the client is gone, they are aborted at once.
+    Abort,
+}
+
+/// Awaited before a response is released.
+pub(crate) type Hook =
+    dyn Fn(Arc<DrainReport>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
 /// What was said explicitly; `None` says nothing, so that who stands further out decides.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     #[cfg(feature = "http")]
-    pub(crate) hold: Option<Hold>,
-    pub(crate) drain_timeout: Option<Option<Duration>>,
+    pub(crate) answer: AnswerSettings,
+    pub(crate) window: WindowSettings,
+    pub(crate) hooks: Vec<Arc<Hook>>,
     pub(crate) observers: Vec<Arc<dyn OnDrain>>,
 }
 
+/// What becomes of the response.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct AnswerSettings {
+    pub(crate) hold: Option<Hold>,
+    pub(crate) deadline_status: Option<StatusCode>,
+    pub(crate) failure_status: Option<StatusCode>,
+    pub(crate) server_timing: Option<bool>,
+}
+
+/// How long the wait may be, and what comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct WindowSettings {
+    pub(crate) drain_timeout: Option<Option<Duration>>,
+    pub(crate) total_timeout: Option<Option<Duration>>,
+    pub(crate) at_deadline: Option<Unfinished>,
+    pub(crate) at_disconnect: Option<Unfinished>,
+}
+
 impl Settings {
-    /// Lets `inner` win wherever it says something. Its observers are added, but for those that are
+    /// Lets `inner` win wherever it says something. Its callbacks are added, but for those that are
     /// here or `known` already: a route's layer is often made from the router's.
-    pub(crate) fn overlay(&mut self, inner: &Settings, known: &[Arc<dyn OnDrain>]) {
+    pub(crate) fn overlay(&mut self, inner: &Settings, known: &Settings) {
         let Settings {
             #[cfg(feature = "http")]
-            hold,
-            drain_timeout,
+            answer,
+            window,
+            hooks,
             observers,
         } = inner;
         #[cfg(feature = "http")]
         {
-            self.hold = hold.or(self.hold);
+            self.answer = answer.over(self.answer);
         }
-        self.drain_timeout = drain_timeout.or(self.drain_timeout);
-        for observer in observers {
-            let is_this = |other: &Arc<dyn OnDrain>| {
-                std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(observer))
-            };
-            if !known.iter().chain(&self.observers).any(is_this) {
-                self.observers.push(observer.clone());
-            }
-        }
+        self.window = window.over(self.window);
+        add_new(&mut self.hooks, hooks, &known.hooks);
+        add_new(&mut self.observers, observers, &known.observers);
     }
 
     /// Whether nothing was said.
     pub(crate) fn is_silent(&self) -> bool {
         let Settings {
             #[cfg(feature = "http")]
-            hold,
-            drain_timeout,
+            answer,
+            window,
+            hooks,
             observers,
         } = self;
         #[cfg(feature = "http")]
-        if hold.is_some() {
+        if *answer != AnswerSettings::default() {
             return false;
         }
-        drain_timeout.is_none() && observers.is_empty()
+        *window == WindowSettings::default() && hooks.is_empty() && observers.is_empty()
     }
 
     /// Calls every observer. One that panics is logged, and the next one is called.
@@ -91,14 +148,61 @@ impl Settings {
     }
 }
 
+#[cfg(feature = "http")]
+impl AnswerSettings {
+    /// Wins over `outer` wherever it says something.
+    pub(crate) fn over(self, outer: Self) -> Self {
+        let Self {
+            hold,
+            deadline_status,
+            failure_status,
+            server_timing,
+        } = self;
+        Self {
+            hold: hold.or(outer.hold),
+            deadline_status: deadline_status.or(outer.deadline_status),
+            failure_status: failure_status.or(outer.failure_status),
+            server_timing: server_timing.or(outer.server_timing),
+        }
+    }
+}
+
+impl WindowSettings {
+    /// Wins over `outer` wherever it says something.
+    pub(crate) fn over(self, outer: Self) -> Self {
+        let Self {
+            drain_timeout,
+            total_timeout,
+            at_deadline,
+            at_disconnect,
+        } = self;
+        Self {
+            drain_timeout: drain_timeout.or(outer.drain_timeout),
+            total_timeout: total_timeout.or(outer.total_timeout),
+            at_deadline: at_deadline.or(outer.at_deadline),
+            at_disconnect: at_disconnect.or(outer.at_disconnect),
+        }
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut settings = f.debug_struct("Settings");
         #[cfg(feature = "http")]
-        settings.field("hold", &self.hold);
+        settings.field("answer", &self.answer);
         settings
-            .field("drain_timeout", &self.drain_timeout)
+            .field("window", &self.window)
+            .field("hooks", &self.hooks.len())
             .field("observers", &self.observers.len())
             .finish()
+    }
+}
+
+fn add_new<T: ?Sized>(list: &mut Vec<Arc<T>>, more: &[Arc<T>], known: &[Arc<T>]) {
+    for item in more {
+        let is_this = |other: &Arc<T>| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(item));
+        if !known.iter().chain(&*list).any(is_this) {
+            list.push(item.clone());
+        }
     }
 }

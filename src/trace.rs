@@ -21,8 +21,11 @@ mod enabled {
 
     pub(crate) fn request_ended(report: &DrainReport) {
         match report.outcome {
+            _ if report.required_failed => {
+                tracing::error!(target: TARGET, %report, "a task that the response depends on has failed");
+            }
             Outcome::DeadlineExceeded => {
-                tracing::warn!(target: TARGET, %report, "the drain window closed while tasks were running");
+                tracing::warn!(target: TARGET, %report, "the drain window closed before the tasks were done");
             }
             _ => tracing::debug!(target: TARGET, %report, "the tasks of a request"),
         }
@@ -37,8 +40,11 @@ mod enabled {
     }
 
     /// A task ended that did not complete, or ran elsewhere.
-    pub(crate) fn task_ended(task: &TaskInfo) {
+    pub(crate) fn task_ended(task: &TaskInfo, required: bool) {
         match task.state {
+            TaskState::Failed if required => {
+                tracing::error!(target: TARGET, %task, location = %task.location, "a required task failed");
+            }
             TaskState::Failed => {
                 tracing::warn!(target: TARGET, %task, location = %task.location, "a tracked task failed");
             }
@@ -67,10 +73,15 @@ mod enabled {
         );
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn deadline_ignored(source: &'static str, reason: &'static str) {
+        tracing::debug!(target: TARGET, source, reason, "a deadline was ignored");
+    }
+
     pub(crate) fn callback_panicked(message: Option<&str>) {
         tracing::error!(target: TARGET,
             message = message.unwrap_or("(no message)"),
-            "a drain callback panicked"
+            "a callback panicked"
         );
     }
 }
@@ -98,9 +109,12 @@ mod disabled {
 
     pub(crate) fn late_spawn(_: &TaskInfo) {}
 
-    pub(crate) fn task_ended(_: &TaskInfo) {}
+    pub(crate) fn task_ended(_: &TaskInfo, _: bool) {}
 
     pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
+
+    #[cfg(feature = "http")]
+    pub(crate) fn deadline_ignored(_: &'static str, _: &'static str) {}
 
     pub(crate) fn callback_panicked(_: Option<&str>) {}
 }

@@ -1,7 +1,10 @@
 //! The wait for a request's tasks, and what is said of it: the only place that decides an outcome.
 
+mod hook;
+mod leaving;
 #[cfg(feature = "http")]
 mod response;
+mod schedule;
 mod verdict;
 mod window;
 
@@ -10,11 +13,13 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
+use self::hook::Hooks;
+use self::schedule::Schedule;
 use self::verdict::Last;
 use self::window::Window;
 use crate::registry::context::{Context, Entered};
 use crate::registry::{Registry, Shared};
-use crate::report::{DrainReport, Outcome};
+use crate::report::{Bound, DrainReport, Outcome};
 
 /// The owner of a request: it lives as long as the response, waits for the tasks, and reports once.
 /// Dropping it before [`try_finish`](Self::try_finish) has said `Ok` means that the client is gone.
@@ -27,7 +32,12 @@ pub(crate) struct Drain {
     /// The response is kept back while tasks are alive. If it is not, they are waited for in the
     /// background once it has ended.
     keeps_back: bool,
+    /// A window was opened.
+    waited: bool,
+    hooks: Hooks,
     last: Last,
+    /// The response has to say that a required task has failed: known at the end.
+    required_failed: bool,
     stage: Stage,
 }
 
@@ -37,6 +47,8 @@ enum Stage {
     /// It may spawn, and may be held. `complete`: dropped here, it has ended; otherwise it is cut
     /// off.
     Open { complete: bool },
+    /// The client is gone, and tasks have some time left to stop.
+    Leaving(Box<Schedule>),
     /// Its window closed at the deadline and stays closed. The report, if there is something to
     /// report, waits for the end of the response.
     Expired(Option<Arc<DrainReport>>),
@@ -44,8 +56,8 @@ enum Stage {
     Over,
 }
 
-/// A task is alive that the response has to wait for.
-pub(crate) struct TasksAlive;
+/// Something is still to be waited for.
+pub(crate) struct NotDrained;
 
 impl Drain {
     pub(crate) fn new(shared: Arc<Shared>) -> (Self, Arc<Registry>) {
@@ -68,25 +80,25 @@ impl Drain {
     }
 
     /// Moves it out, and leaves one behind that has nothing to do.
-    #[cfg(feature = "http")]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::over())
     }
 
-    /// Ready when no task is alive, or the deadline has passed. The window opens with the first
-    /// poll that finds a task alive.
+    /// Ready when no task is alive and the hooks are through, or the deadline has passed. The window
+    /// opens with the first poll that finds something to wait for.
     pub(crate) fn poll_drained(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let (Stage::Open { .. }, Some(registry)) = (&self.stage, self.context.registry()) else {
+        let Stage::Open { .. } = &self.stage else {
             return Poll::Ready(());
         };
         // The drain wins over the deadline: what is whole is not reported as late.
-        if self.window.poll_none_alive(registry, cx).is_ready() {
-            if let Some(last) = self.shut_window() {
-                self.last = last;
-            }
-            return Poll::Ready(());
+        if self.poll_work(cx).is_ready() {
+            return self.poll_shut(cx);
         }
+        let Some(registry) = self.context.registry() else {
+            return Poll::Ready(());
+        };
         if !self.window.is_open() {
+            self.waited = true;
             self.window.open(registry);
             // Tasks get one turn of the scheduler, even if the deadline has passed. Most need no
             // more, and then no timer is made.
@@ -94,16 +106,13 @@ impl Drain {
             return Poll::Pending;
         }
         let bound = ready!(self.window.poll_deadline(registry, cx));
-        self.shut_window();
-        self.last = Last::Nobody;
-        let report = self.give_up(Outcome::DeadlineExceeded, Some(bound));
-        self.stage = Stage::Expired(report);
+        self.expire(Some(bound), None);
         Poll::Ready(())
     }
 
-    /// Ends the request and reports, unless a task is alive that the response has to wait for. The
-    /// report, if there is one, is given the first time only.
-    pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, TasksAlive> {
+    /// Ends the request and reports, unless there is something that the response has to wait for.
+    /// The report, if there is one, is given the first time only.
+    pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         #[cfg(feature = "http")]
         if !self.keeps_back && self.has_to_drain() {
             self.finish_in_background();
@@ -118,25 +127,78 @@ impl Drain {
             window: Window::default(),
             drained: Duration::ZERO,
             keeps_back: true,
+            waited: false,
+            hooks: Hooks::Through,
             last: Last::Nobody,
+            required_failed: false,
             stage: Stage::Over,
         }
     }
 
-    #[cfg(feature = "http")]
-    fn has_to_drain(&self) -> bool {
-        matches!(self.stage, Stage::Open { .. }) && self.registry().is_some_and(|r| r.alive() > 0)
+    /// Ready when no task is alive and the hooks are through.
+    fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        loop {
+            let Some(registry) = self.context.registry() else {
+                return Poll::Ready(());
+            };
+            let tasks = self.window.poll_none_alive(registry, cx);
+            if self.hooks.are_through() || (self.hooks.are_waiting() && tasks.is_pending()) {
+                return tasks;
+            }
+            let registry = registry.clone();
+            if self.hooks.are_waiting() {
+                let report = self.report_until_now(&registry).unwrap_or_default();
+                self.hooks.start(&registry, report);
+            }
+            let _entered = self.context.enter();
+            ready!(self.hooks.poll(&registry, cx));
+            // They may have spawned.
+        }
     }
 
-    fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, TasksAlive> {
+    /// Everything is done: shuts the window.
+    fn poll_shut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if self.window.is_cut() {
+            // It is done because it was cut short: that is a deadline, a moment before its time.
+            let Some(registry) = self.registry() else {
+                return Poll::Ready(());
+            };
+            let Some(spawned) = registry.try_release() else {
+                // A task came up at the last moment.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            let bound = registry.deadline().map(|deadline| deadline.bound);
+            self.expire(bound, Some(spawned));
+        } else if let Some(last) = self.shut_window() {
+            self.last = last;
+        }
+        Poll::Ready(())
+    }
+
+    /// The window closes at its deadline. `spawned`: how many tasks there were, if all have ended.
+    fn expire(&mut self, bound: Option<Bound>, spawned: Option<usize>) {
+        self.shut_window();
+        self.stop_hooks();
+        self.last = Last::Nobody;
+        let report = match spawned {
+            Some(_) => self.last_report(Outcome::DeadlineExceeded, bound, spawned),
+            None => self.give_up(Outcome::DeadlineExceeded, bound),
+        };
+        self.stage = Stage::Expired(report);
+    }
+
+    fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         let Some(registry) = self.registry() else {
             return Ok(None);
         };
         let report = match &self.stage {
             Stage::Over => return Ok(None),
             Stage::Expired(report) => report.clone(),
+            Stage::Leaving(_) => return Err(NotDrained),
+            Stage::Open { .. } if !self.hooks.are_through() => return Err(NotDrained),
             Stage::Open { .. } => {
-                let spawned = registry.try_release().ok_or(TasksAlive)?;
+                let spawned = registry.try_release().ok_or(NotDrained)?;
                 self.last_report(Outcome::Drained, None, Some(spawned))
             }
         };
@@ -151,8 +213,18 @@ impl Drain {
         Some(last)
     }
 
+    /// Drops what still runs of the hooks, in the request's context.
+    fn stop_hooks(&mut self) {
+        if self.hooks.are_through() {
+            return;
+        }
+        let _entered = self.context.enter();
+        self.hooks.stop();
+    }
+
     fn conclude(&mut self, report: Option<&Arc<DrainReport>>) {
         self.stage = Stage::Over;
+        self.required_failed = report.is_some_and(|report| report.required_failed);
         if let Some(registry) = self.registry() {
             registry.conclude(report.map(|report| &**report));
         }
@@ -163,10 +235,17 @@ impl Drop for Drain {
     fn drop(&mut self) {
         // The window of a response that is dropped in the middle of a hold was open until now.
         self.shut_window();
-        let cut_off = matches!(self.stage, Stage::Open { complete: false });
-        if cut_off || self.try_finish().is_err() {
-            let report = self.give_up(Outcome::Dropped, None);
-            self.conclude(report.as_ref());
+        self.stop_hooks();
+        match self.stage {
+            Stage::Over => {}
+            Stage::Open { complete: false } => self.leave(),
+            // The runtime shuts down.
+            Stage::Leaving(_) => self.leave_at_once(),
+            Stage::Open { complete: true } | Stage::Expired(_) => {
+                if self.try_finish().is_err() {
+                    self.leave();
+                }
+            }
         }
     }
 }

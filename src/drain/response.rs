@@ -2,13 +2,25 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::hook::Hooks;
 use super::{Drain, Stage};
+use crate::registry::said::Said;
 use crate::report::{DrainReport, Outcome};
 
 impl Drain {
+    /// The handler has answered: says what counts from now on. `None` when it was moved on.
+    pub(crate) fn answered(&mut self) -> Option<Said> {
+        let said = self.registry()?.said();
+        if said.has_hooks {
+            self.hooks = Hooks::Waiting;
+        }
+        Some(said)
+    }
+
     /// From now on the response is not kept back.
     pub(crate) fn keep_nothing_back(&mut self) {
         self.keeps_back = false;
@@ -22,9 +34,19 @@ impl Drain {
         }
     }
 
-    /// Whether a task is alive that the response has to wait for.
+    /// Whether there is something that the response has to wait for.
     pub(crate) fn must_wait(&self) -> bool {
         self.keeps_back && self.has_to_drain()
+    }
+
+    /// Whether the response was kept back, or was to be.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.waited
+    }
+
+    /// For how long windows were open.
+    pub(crate) fn waited_for(&self) -> Duration {
+        self.drained
     }
 
     /// Whether everything was said.
@@ -32,18 +54,31 @@ impl Drain {
         matches!(self.stage, Stage::Over)
     }
 
+    /// Whether a task has failed by now that the response fails with.
+    pub(crate) fn required_failed(&self) -> bool {
+        match &self.stage {
+            Stage::Over | Stage::Leaving(_) => self.required_failed,
+            Stage::Expired(report) => report.as_ref().is_some_and(|r| r.required_failed),
+            Stage::Open { .. } => self.registry().is_some_and(|r| r.required_failed()),
+        }
+    }
+
+    /// Whether the window closed before the tasks were done. (A hook may have been late as well.)
+    pub(crate) fn is_cut_short(&self) -> bool {
+        match &self.stage {
+            Stage::Expired(Some(report)) => !report.stragglers.is_empty() || report.aborted > 0,
+            _ => false,
+        }
+    }
+
     /// What there is to say while the response is not at its end; `None` if nothing was spawned.
     pub(crate) fn report_so_far(&self) -> Option<Arc<DrainReport>> {
         match &self.stage {
             Stage::Expired(report) => report.clone(),
-            Stage::Over => None,
+            Stage::Over | Stage::Leaving(_) => None,
             Stage::Open { .. } => {
-                let registry = self.registry()?;
-                let spawned = registry.spawned();
-                if spawned == 0 && registry.anonymous().is_none() {
-                    return None;
-                }
-                self.report(Outcome::Drained, None, spawned, &registry.ledger())
+                let registry = self.registry().filter(|registry| registry.has_spawned())?;
+                self.report_until_now(registry)
             }
         }
     }
@@ -58,9 +93,16 @@ impl Drain {
         self.conclude(report.as_ref());
     }
 
+    pub(super) fn has_to_drain(&self) -> bool {
+        let is_open = matches!(self.stage, Stage::Open { .. });
+        is_open && (!self.hooks.are_through() || self.registry().is_some_and(|r| r.is_busy()))
+    }
+
     /// The response has ended and was not kept back: the wait goes on without it.
     pub(super) fn finish_in_background(&mut self) {
+        let required_failed = self.required_failed();
         let mut drain = self.take();
+        self.required_failed = required_failed;
         // Dropped from now on, by a runtime that shuts down or where there is none, it is reported
         // as it stands.
         drain.stage = Stage::Open { complete: false };

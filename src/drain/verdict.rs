@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Drain;
+use crate::registry::Registry;
 use crate::registry::anonymous::Anonymous;
 use crate::registry::ledger::Ledger;
 use crate::report::{Bound, DrainReport, Outcome, TaskState};
@@ -41,13 +42,19 @@ impl Drain {
         spawned: Option<usize>,
     ) -> Option<Arc<DrainReport>> {
         let registry = self.registry()?;
-        if registry.spawned() == 0 && registry.anonymous().is_none() {
+        if !registry.has_spawned() {
             return None;
         }
         let mut ledger = registry.ledger();
         ledger.closed = true;
         let spawned = spawned.unwrap_or(ledger.listed());
         self.report(outcome, closed_by, spawned, &ledger)
+    }
+
+    /// How things stand, while they may go on.
+    pub(super) fn report_until_now(&self, registry: &Registry) -> Option<Arc<DrainReport>> {
+        let ledger = registry.ledger();
+        self.report(Outcome::Drained, None, registry.spawned(), &ledger)
     }
 
     /// `None` if nothing was spawned.
@@ -58,7 +65,8 @@ impl Drain {
         spawned: usize,
         ledger: &Ledger,
     ) -> Option<Arc<DrainReport>> {
-        let anonymous = self.registry()?.anonymous();
+        let registry = self.registry()?;
+        let anonymous = registry.anonymous();
         let now = Instant::now();
         let mut stragglers = Vec::new();
         if outcome != Outcome::Drained {
@@ -68,23 +76,27 @@ impl Drain {
         let (failed, panicked, aborted) = (ledger.failed(), ledger.panicked(), ledger.aborted());
         let other = failed + panicked + aborted + stragglers.len();
         let spawned = spawned + anonymous.map_or(0, Anonymous::seen);
-        if spawned == 0 {
+        if spawned == 0 && !registry.has_spawned_detached() {
             return None;
         }
+        let drain = self.drained + self.window.open_for();
+        // Who left did not wait for it, and who goes on as a stream does not.
+        let is_late = outcome == Outcome::DeadlineExceeded && ledger.required_unfinished();
         Some(Arc::new(DrainReport {
             outcome,
             closed_by,
             held: if self.keeps_back {
-                self.drained
+                drain
             } else {
                 Duration::ZERO
             },
-            drain: self.drained,
+            drain,
             spawned,
             completed: spawned.saturating_sub(other),
             failed,
             panicked,
             aborted,
+            required_failed: ledger.required_failed || is_late,
             last: match self.last {
                 Last::Nobody => None,
                 Last::Task(id) => ledger.ended(id, now),

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::schedule::Schedule;
 use super::verdict::Last;
 use crate::registry::Registry;
 use crate::registry::anonymous::Wait;
@@ -19,13 +20,30 @@ pub(super) struct Window {
     /// `Some` once tasks were alive after a turn of the scheduler.
     timer: Option<Pin<Box<Sleep>>>,
     anonymous: Wait,
-    /// What was waited for last was all in the tokio-util tracker.
-    only_anonymous: bool,
+    /// Tasks were alive when it was last looked, and whether all were in the tokio-util tracker.
+    waited: Option<Waited>,
+    /// What was alive shortly before the deadline was aborted.
+    cut: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Waited {
+    ForOwn,
+    ForAnonymous,
 }
 
 impl Window {
     pub(super) fn is_open(&self) -> bool {
         self.opened.is_some()
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    pub(super) fn open_for(&self) -> Duration {
+        self.opened
+            .map_or(Duration::ZERO, |opened| opened.elapsed())
     }
 
     pub(super) fn open(&mut self, registry: &Registry) {
@@ -42,14 +60,15 @@ impl Window {
             opened,
             timer: _,
             anonymous: _,
-            only_anonymous,
+            waited,
+            cut: _,
         } = std::mem::take(self);
         let open_for = opened?.elapsed();
         registry.ledger().opened = None;
-        let last = if only_anonymous {
-            Last::Anonymous
-        } else {
-            Last::Task(registry.last())
+        let last = match waited {
+            None => Last::Nobody,
+            Some(Waited::ForOwn) => Last::Task(registry.last()),
+            Some(Waited::ForAnonymous) => Last::Anonymous,
         };
         Some((open_for, last))
     }
@@ -61,7 +80,10 @@ impl Window {
     ) -> Poll<()> {
         let none_alive = registry.poll_none_alive(&mut self.anonymous, cx);
         if none_alive.is_pending() {
-            self.only_anonymous = registry.counted() == 0;
+            self.waited = Some(match registry.counted() {
+                0 => Waited::ForAnonymous,
+                _ => Waited::ForOwn,
+            });
         }
         none_alive
     }
@@ -72,19 +94,49 @@ impl Window {
         cx: &mut Context<'_>,
     ) -> Poll<Bound> {
         // Looked up each time: the request may have moved it.
-        let Some((deadline, bound)) = registry.deadline() else {
+        let (Some(opened), Some(deadline)) = (self.opened, registry.deadline()) else {
             self.timer = None;
             return Poll::Pending;
         };
-        if deadline <= Instant::now() {
-            return Poll::Ready(bound);
+        let schedule = Schedule::at_deadline(opened, deadline.at, deadline.unfinished);
+        self.poll_schedule(&schedule, registry, cx)
+            .map(|()| deadline.bound)
+    }
+
+    /// Takes the steps that are due; ready at the end of the last one.
+    pub(super) fn poll_schedule(
+        &mut self,
+        schedule: &Schedule,
+        registry: &Registry,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let now = Instant::now();
+            if schedule.cancel.is_some_and(|at| at <= now) {
+                registry.cancel();
+            }
+            if schedule.abort.is_some_and(|at| at <= now) && !self.cut {
+                self.cut = true;
+                registry.abort_unfinished();
+                // Their destructors get one turn of the scheduler, even if there is no time left.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if schedule.end <= now {
+                if self.cut {
+                    // What destructors have spawned.
+                    registry.abort_unfinished();
+                }
+                return Poll::Ready(());
+            }
+            let next = schedule.next(now);
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(next)));
+            if timer.deadline() != next {
+                timer.as_mut().reset(next);
+            }
+            ready!(timer.as_mut().poll(cx));
         }
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        timer.as_mut().poll(cx).map(|()| bound)
     }
 }

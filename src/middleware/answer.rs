@@ -2,24 +2,29 @@
 
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::Body;
 
 use super::body::ResponseBody;
+use super::grpc::is_grpc;
+use super::head::{Failure, write_server_timing};
 use super::hold::{
     Exchange, Facts, Held, content_length, has_no_body, held, is_never_sent, known_length,
 };
 use crate::drain::Drain;
-use crate::settings::Hold;
+use crate::settings::{AnswerSettings, Hold};
 
 /// What an HTTP service has answered, and what is held of it.
 pub(crate) struct Answer<B: Body, E> {
     result: Result<Response<ResponseBody<B>>, E>,
+    settings: AnswerSettings,
     held: Held,
     /// The server sends the end with the head, and may never look at the body.
     no_body: bool,
     /// The length after which a server ends the response, if it knows one.
     length: Option<u64>,
+    /// The response is not the handler's any more.
+    failed: bool,
 }
 
 impl<B: Body, E> Answer<B, E> {
@@ -29,21 +34,23 @@ impl<B: Body, E> Answer<B, E> {
         drain: &mut Drain,
         cx: &mut Context<'_>,
     ) -> Self {
-        let hold = drain
-            .registry()
-            .map_or(Hold::Never, |registry| registry.hold());
+        let said = drain.answered();
+        let settings = said.as_ref().map(|said| said.answer).unwrap_or_default();
+        let hold = settings.hold.unwrap_or_default();
         let response = match result {
             Ok(response) => response,
             // Nothing can follow it: it is held like a head with its end.
             Err(error) => {
                 return Self {
                     result: Err(error),
+                    settings,
                     held: match hold {
                         Hold::Never => Held::Nothing,
                         Hold::Auto | Hold::Head | Hold::End => Held::Head,
                     },
                     no_body: true,
                     length: None,
+                    failed: false,
                 };
             }
         };
@@ -55,9 +62,10 @@ impl<B: Body, E> Answer<B, E> {
             content_length: content_length(&parts.headers),
             size_hint: body.size_hint(),
             is_end_stream: body.is_end_stream(),
+            required: said.is_some_and(|said| said.required_unfinished),
         };
         let (body, held) = match held(&facts) {
-            // With no task alive the body is not looked into.
+            // With nothing to wait for the body is not looked into.
             Held::HeadIfThere(length) if drain.must_wait() => {
                 let (body, is_there) = ResponseBody::peek(body, length, drain, cx);
                 (body, if is_there { Held::Head } else { Held::End })
@@ -76,9 +84,11 @@ impl<B: Body, E> Answer<B, E> {
         };
         Self {
             result: Ok(Response::from_parts(parts, body)),
+            settings,
             held,
             no_body: has_no_body(&facts),
             length: known_length(&facts.size_hint, facts.content_length),
+            failed: false,
         }
     }
 
@@ -90,8 +100,15 @@ impl<B: Body, E> Answer<B, E> {
                 Held::Nothing => drain.keep_nothing_back(),
                 Held::Head => ready!(drain.poll_drained(cx)),
                 // The rest is the body's.
+                Held::HeadIfThere(_) | Held::End => {}
+            }
+            if self.fail(drain) {
+                continue;
+            }
+            match self.held {
                 Held::HeadIfThere(_) => break drain.report_so_far(),
                 Held::End => break None,
+                Held::Upgraded | Held::Nothing | Held::Head => {}
             }
             if !self.ends_with_head() {
                 if self.no_body {
@@ -99,14 +116,19 @@ impl<B: Body, E> Answer<B, E> {
                 }
                 break drain.report_so_far();
             }
-            // Only a task that came up at the last moment is in the way: it has to be waited for.
+            // Only what came up at the last moment is in the way: it has to be waited for.
             if let Ok(report) = drain.try_finish() {
                 break report;
             }
         };
         let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
-        if let (true, Some(report), Ok(response)) = (is_head, report, &mut self.result) {
-            response.extensions_mut().insert(report);
+        if let (true, Ok(response)) = (is_head, &mut self.result) {
+            if self.settings.server_timing == Some(true) && drain.has_waited() {
+                write_server_timing(response.headers_mut(), drain.waited_for());
+            }
+            if let Some(report) = report {
+                response.extensions_mut().insert(report);
+            }
         }
         Poll::Ready(())
     }
@@ -115,9 +137,47 @@ impl<B: Body, E> Answer<B, E> {
     pub(crate) fn into_result(self, drain: Drain) -> Result<Response<ResponseBody<B>>, E> {
         let mut result = self.result;
         if let Ok(response) = &mut result {
-            response.body_mut().watch(drain, self.length);
+            let grpc = is_grpc(response.headers());
+            response.body_mut().watch(drain, self.length, grpc);
         }
         result
+    }
+
+    /// Puts a failure in the place of the handler's response, if there is one, and says whether it did
+    /// so just now: what the body's destructor has spawned is to be waited for.
+    fn fail(&mut self, drain: &mut Drain) -> bool {
+        let (false, Some(failure), Ok(response)) =
+            (self.failed, self.failure(drain), &mut self.result)
+        else {
+            return false;
+        };
+        self.failed = true;
+        self.no_body = true;
+        self.length = None;
+        // Whatever was to be held before: this ends with its head.
+        if self.held != Held::Nothing {
+            self.held = Held::Head;
+        }
+        response.body_mut().drop_all(drain);
+        let (mut parts, body) = std::mem::take(response).into_parts();
+        failure.write(&mut parts);
+        *response = Response::from_parts(parts, body);
+        true
+    }
+
+    fn failure(&self, drain: &Drain) -> Option<Failure> {
+        if self.held == Held::Upgraded {
+            None
+        } else if drain.required_failed() {
+            let status = self.settings.failure_status;
+            Some(Failure::Required(
+                status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            ))
+        } else if self.held == Held::Head && drain.is_cut_short() {
+            self.settings.deadline_status.map(Failure::Deadline)
+        } else {
+            None
+        }
     }
 
     /// Whether nothing can come after the head.

@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) content_length: Option<u64>,
     pub(crate) size_hint: SizeHint,
     pub(crate) is_end_stream: bool,
+    /// A task is alive that the response fails with.
+    pub(crate) required: bool,
 }
 
 /// What the method of the request says of the response.
@@ -46,7 +48,10 @@ pub(crate) fn held(facts: &Facts) -> Held {
         Held::Upgraded
     } else if facts.hold == Hold::Never {
         Held::Nothing
-    } else if has_no_body(facts) || facts.hold == Hold::Head {
+    } else if has_no_body(facts)
+        || facts.hold == Hold::Head
+        || (facts.hold == Hold::Auto && facts.required)
+    {
         Held::Head
     } else if let (Hold::Auto, Some(length)) = (facts.hold, facts.size_hint.exact()) {
         Held::HeadIfThere(length)

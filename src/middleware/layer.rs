@@ -1,16 +1,19 @@
 //! The layer.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tower_layer::Layer;
 
 use super::service::TaskTrackerService;
+use crate::deadline::DeadlineSource;
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
-use crate::report::OnDrain;
-use crate::settings::{Hold, Settings};
+use crate::report::{DrainReport, OnDrain};
+use crate::settings::{Hold, Hook, Settings, Unfinished};
 
 /// Gives every request a task tracker, and holds its response back until the tasks are done.
 ///
@@ -31,6 +34,7 @@ use crate::settings::{Hold, Settings};
 #[must_use = "a layer does nothing before it wraps a service"]
 pub struct TaskTrackerLayer {
     settings: Settings,
+    sources: Vec<Arc<dyn DeadlineSource>>,
     handle: TrackerHandle,
 }
 
@@ -39,13 +43,14 @@ impl TaskTrackerLayer {
     pub fn new() -> Self {
         Self {
             settings: Settings::default(),
+            sources: Vec::new(),
             handle: TrackerHandle::new(),
         }
     }
 
     /// What is held back of a response. [`Hold::Auto`] by default.
     pub fn hold(mut self, hold: Hold) -> Self {
-        self.settings.hold = Some(hold);
+        self.settings.answer.hold = Some(hold);
         self
     }
 
@@ -54,14 +59,112 @@ impl TaskTrackerLayer {
     ///
     /// It counts on tokio's clock from the moment the response could be released: when the handler
     /// has answered, where the head is held, and when the body has come to its end, where the end
-    /// is held. Then the response goes out, and the tasks run on. Zero gives running tasks one
-    /// turn of the scheduler; `None` waits without limit.
+    /// is held. Then the response goes out, and [`at_deadline`](Self::at_deadline) says what becomes of
+    /// the tasks. Zero gives running tasks one turn of the scheduler; `None` waits without limit.
     ///
     /// # Panics
     ///
     /// A wait on a runtime without time panics.
     pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.drain_timeout = Some(timeout.into());
+        self.settings.window.drain_timeout = Some(timeout.into());
+        self
+    }
+
+    /// How long after its arrival a response may still be waiting for its tasks. `None` by default,
+    /// which is no limit.
+    ///
+    /// It counts on tokio's clock from the moment the request reaches this layer, and bounds the
+    /// wait alone: a handler is not interrupted, and one that takes longer finds its window closed,
+    /// so that running tasks get one turn of the scheduler. So they do with zero.
+    pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.window.total_timeout = Some(timeout.into());
+        self
+    }
+
+    /// Adds a source that may know of a deadline: those in [`deadline`](crate::deadline), or a
+    /// closure `|request: &http::request::Parts| -> Option<tokio::time::Instant>`.
+    ///
+    /// It is asked when a request arrives, on tokio's clock, and the earliest limit counts: a source
+    /// only shortens the wait, it never interrupts the handler. `None` is no limit; an instant that
+    /// has passed when the request arrives is ignored. None is there by default.
+    pub fn deadline_from(mut self, source: impl DeadlineSource) -> Self {
+        self.sources.push(Arc::new(source));
+        self
+    }
+
+    /// What becomes of tasks that are alive at the deadline. [`Unfinished::Detach`] by default: they
+    /// run on, and are reported as stragglers.
+    ///
+    /// A response is released at its deadline at the latest: what is to be aborted is aborted a
+    /// moment before. Where the client chose the deadline everything is detached.
+    pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
+        self.settings.window.at_deadline = Some(unfinished);
+        self
+    }
+
+    /// What becomes of tasks whose client is gone, that is when the response is dropped before its
+    /// end. [`Unfinished::Detach`] by default: they run on, and are reported as stragglers at once.
+    ///
+    /// [`Unfinished::Abort`] gives their destructors 100 ms; [`Unfinished::Cancel`] has its grace from
+    /// the drop, on tokio's clock. Both wait in a small task on the current runtime, and report when
+    /// it is through; without a runtime they abort and report at once.
+    ///
+    /// A server notices that its client left when it reads: hyper does so over HTTP/1 only while
+    /// nothing else is unread on the connection, such as a rest of the request's body or a pipelined
+    /// request, and a GOAWAY of an HTTP/2 client ends no stream.
+    pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
+        self.settings.window.at_disconnect = Some(unfinished);
+        self
+    }
+
+    /// The status of a response whose head was held until its deadline, with tasks that were not done: it
+    /// takes the place of the handler's, with an empty body. By default the handler's response is
+    /// kept. A held end, which has sent its status long ago, is just let go.
+    ///
+    /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. Where a
+    /// [`required`](crate::TaskBuilder::required) task was late, [`failure_status`](Self::failure_status)
+    /// counts. Headers that speak of the body, of its validity or of its caching are taken out, the
+    /// others are kept.
+    pub fn deadline_status(mut self, status: StatusCode) -> Self {
+        self.settings.answer.deadline_status = Some(status);
+        self
+    }
+
+    /// The status of a response whose head was held and that a
+    /// [`required`](crate::TaskBuilder::required) task has failed: 500 by default. Its body is empty, and its headers
+    /// are treated as for [`deadline_status`](Self::deadline_status). `application/grpc` gets
+    /// `grpc-status: 13` (`INTERNAL`) instead.
+    pub fn failure_status(mut self, status: StatusCode) -> Self {
+        self.settings.answer.failure_status = Some(status);
+        self
+    }
+
+    /// Whether a held head tells for how long it was held, in milliseconds:
+    /// `server-timing: drain;dur=12.3` ([Server Timing][spec]), after what the handler says there itself.
+    /// False by default. Browsers show it to whoever may read the response.
+    ///
+    /// [spec]: https://www.w3.org/TR/server-timing/
+    pub fn server_timing(mut self, tell: bool) -> Self {
+        self.settings.answer.server_timing = Some(tell);
+        self
+    }
+
+    /// Adds something to be awaited before a response is released: the place to flush telemetry.
+    ///
+    /// It is called once for each response that ends, when its tasks are done and before what is
+    /// held of it is let go, also where there were no tasks; a stream is held at its end for it. It
+    /// is part of the drain window, in the request's span and context (what it spawns is waited for
+    /// too), and it is dropped at the deadline, or when the client leaves; what closes before the tasks are done
+    /// does not call it. The report is as things stand then. Under `Hold::Never` it runs after the
+    /// response. Several run one after the other, an outer layer's first; one that panics is logged,
+    /// and counts as done.
+    pub fn before_release<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let hook: Arc<Hook> = Arc::new(move |report| Box::pin(hook(report)));
+        self.settings.hooks.push(hook);
         self
     }
 
@@ -99,7 +202,7 @@ impl<S> Layer<S> for TaskTrackerLayer {
             settings: self.settings.clone(),
             roster: self.handle.roster.clone(),
         };
-        TaskTrackerService::new(inner, Arc::new(shared))
+        TaskTrackerService::new(inner, Arc::new(shared), self.sources.clone().into())
     }
 }
 
@@ -107,6 +210,7 @@ impl fmt::Debug for TaskTrackerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskTrackerLayer")
             .field("settings", &self.settings)
+            .field("sources", &self.sources.len())
             .field("handle", &self.handle)
             .finish()
     }

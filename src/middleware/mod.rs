@@ -3,6 +3,8 @@
 mod answer;
 mod body;
 mod future;
+mod grpc;
+mod head;
 mod hold;
 mod layer;
 mod service;

@@ -1,18 +1,22 @@
 //! The service that the layer makes.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::{ResponseFuture, Role};
 use super::hold::Exchange;
+use crate::deadline::{self, DeadlineSource};
 use crate::drain::Drain;
-use crate::registry::Shared;
 use crate::registry::context::Context;
+use crate::registry::limits::SourceLimit;
+use crate::registry::{Registry, Shared};
 use crate::tasks::Tasks;
 
 /// The service that [`TaskTrackerLayer`](crate::TaskTrackerLayer) makes.
@@ -24,15 +28,24 @@ use crate::tasks::Tasks;
 ///
 /// A panic of the inner service, in `call` or while its future is polled, is passed on; its
 /// request counts as dropped.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TaskTrackerService<S> {
     inner: S,
     shared: Arc<Shared>,
+    sources: Arc<[Arc<dyn DeadlineSource>]>,
 }
 
 impl<S> TaskTrackerService<S> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+    pub(crate) fn new(
+        inner: S,
+        shared: Arc<Shared>,
+        sources: Arc<[Arc<dyn DeadlineSource>]>,
+    ) -> Self {
+        Self {
+            inner,
+            shared,
+            sources,
+        }
     }
 
     /// The inner service.
@@ -64,10 +77,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (mut request, arrival) = self.arrival(request);
         let exchange = Exchange::of(request.method());
         // Made before the inner service is called: if that panics, dropping it reports the request.
-        let mut role = self.role(&mut request);
+        let mut role = self.role(&mut request, arrival);
         let inner = {
             let _entered = role.enter();
             self.inner.call(request)
@@ -78,7 +92,12 @@ where
 
 impl<S> TaskTrackerService<S> {
     /// Whether the request is ours, or belongs to a layer or scope further out.
-    fn role<B>(&self, request: &mut Request<B>) -> Role {
+    fn role<B>(&self, request: &mut Request<B>, arrival: Option<Arrival>) -> Role {
+        let limit = |registry: &Registry| {
+            if let Some(Arrival { at, limits }) = arrival {
+                registry.limit(at, limits);
+            }
+        };
         // One that was released holds nothing any more: what is served over an upgraded connection,
         // or called by a straggler, is a request of its own.
         let holds = |tasks: &Tasks| !tasks.is_released();
@@ -86,13 +105,46 @@ impl<S> TaskTrackerService<S> {
         let found = extension.is_some();
         if let Some(tasks) = extension.or_else(|| Tasks::current().filter(holds)) {
             tasks.registry.overlay(&self.shared.settings);
+            limit(&tasks.registry);
             if !found {
                 request.extensions_mut().insert(tasks.clone());
             }
             return Role::Nested(Context::In(tasks.registry));
         }
         let (drain, registry) = Drain::new(self.shared.clone());
+        limit(&registry);
         request.extensions_mut().insert(Tasks { registry });
         Role::Owner(drain)
+    }
+
+    /// Asks what is known of the deadline as the request arrives.
+    fn arrival<B>(&self, request: Request<B>) -> (Request<B>, Option<Arrival>) {
+        let total_timeout = self.shared.settings.window.total_timeout.flatten();
+        if self.sources.is_empty() && total_timeout.is_none() {
+            return (request, None);
+        }
+        let at = Instant::now();
+        let (parts, body) = request.into_parts();
+        let limits = deadline::limits(&self.sources, &parts, at);
+        (
+            Request::from_parts(parts, body),
+            Some(Arrival { at, limits }),
+        )
+    }
+}
+
+/// When a request arrived, and what the deadline sources said then.
+struct Arrival {
+    at: Instant,
+    limits: Vec<SourceLimit>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for TaskTrackerService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskTrackerService")
+            .field("inner", &self.inner)
+            .field("settings", &self.shared.settings)
+            .field("sources", &self.sources.len())
+            .finish_non_exhaustive()
     }
 }

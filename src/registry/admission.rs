@@ -1,13 +1,12 @@
 //! How a task comes to be counted and listed, and how it ends.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::Registry;
 use super::context::Context;
-use super::entry::{Pulse, Task};
+use super::entry::{Brief, Pulse, Task};
 use super::guard::TaskGuard;
 use super::listing::Listing;
 use super::live::Added;
@@ -16,23 +15,33 @@ use crate::trace;
 
 impl Registry {
     /// Counts in a task that is about to be spawned.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        name: Option<&'static str>,
-        location: &'static Location<'static>,
-    ) -> (Listing<'_>, TaskGuard) {
-        let task = self.task(self.live.add_with_spawner(), name, location);
-        let guard = TaskGuard::new(Context::In(self.clone()), task, true);
-        (Listing::new(self, task), guard)
+    pub(crate) fn admit(self: &Arc<Self>, brief: Brief) -> (Listing<'_>, TaskGuard) {
+        let added = if brief.detached {
+            self.detached.add(2)
+        } else {
+            self.live.add_with_spawner()
+        };
+        self.admitted(added, brief)
+    }
+
+    /// Counts in a task that is about to be spawned, unless the request was released.
+    pub(crate) fn try_admit(self: &Arc<Self>, brief: Brief) -> Option<(Listing<'_>, TaskGuard)> {
+        let added = if brief.detached {
+            self.detached.add(2)
+        } else {
+            self.live.try_add_with_spawner()?
+        };
+        Some(self.admitted(added, brief))
     }
 
     /// Counts in and lists a task that runs elsewhere.
-    pub(crate) fn admit_elsewhere(
-        self: &Arc<Self>,
-        name: Option<&'static str>,
-        location: &'static Location<'static>,
-    ) -> TaskGuard {
-        let task = self.task(self.live.add(), name, location);
+    pub(crate) fn admit_elsewhere(self: &Arc<Self>, brief: Brief) -> TaskGuard {
+        let added = if brief.detached {
+            self.detached.add(1)
+        } else {
+            self.live.add()
+        };
+        let task = self.task(added, brief);
         self.enlist(task, Pulse::Elsewhere, false);
         TaskGuard::new(Context::In(self.clone()), task, false)
     }
@@ -45,9 +54,9 @@ impl Registry {
             // does not know of it.
             let late = task.late || ledger.closed;
             let ended = ledger.enlist(Task { late, ..task }, pulse);
-            (late && !ledger.goes_on, ended)
+            (late && !task.brief.detached && !ledger.goes_on, ended)
         };
-        let released = spawner && self.live.remove(task.id);
+        let told_alone = spawner && self.count_out(task);
         if late {
             let info = self.info(task, TaskState::Running, None);
             self.in_span(|| trace::late_spawn(&info));
@@ -56,7 +65,7 @@ impl Registry {
         if let Some(info) = ended {
             self.tell(|observer| observer.on_detached_end(&info));
         }
-        if released {
+        if told_alone {
             self.leave_if_over();
         }
     }
@@ -68,10 +77,10 @@ impl Registry {
         // completed.
         if !spawned || state != TaskState::Completed {
             let (info, in_report) = self.note_end(task, state, message.clone());
-            self.in_span(|| trace::task_ended(&info));
+            self.in_span(|| trace::task_ended(&info, task.brief.required));
             counted = in_report;
         }
-        if self.live.remove(task.id) {
+        if self.count_out(task) {
             // Released, but the report may be still to come: then it counts this end.
             if !counted {
                 let (info, in_report) = self.note_end(task, state, message);
@@ -91,21 +100,26 @@ impl Registry {
         }
     }
 
-    fn task(
-        self: &Arc<Self>,
-        Added { id, late }: Added,
-        name: Option<&'static str>,
-        location: &'static Location<'static>,
-    ) -> Task {
+    fn admitted(self: &Arc<Self>, added: Added, brief: Brief) -> (Listing<'_>, TaskGuard) {
+        let task = self.task(added, brief);
+        let guard = TaskGuard::new(Context::In(self.clone()), task, true);
+        (Listing::new(self, task), guard)
+    }
+
+    fn task(self: &Arc<Self>, Added { id, late }: Added, brief: Brief) -> Task {
         if id == 0 || late {
             self.join_roster();
         }
-        Task {
-            id,
-            late,
-            name,
-            location,
+        Task { id, late, brief }
+    }
+
+    /// Says whether its end may be news to the report: nobody waits for it any more.
+    fn count_out(&self, task: Task) -> bool {
+        if task.brief.detached {
+            self.detached.remove();
+            return true;
         }
+        self.live.remove(task.id)
     }
 
     fn note_end(&self, task: Task, state: TaskState, message: Option<String>) -> (TaskInfo, bool) {

@@ -7,14 +7,24 @@ use tokio::time::Instant;
 
 use crate::report::TaskState;
 
-/// Where a task comes from: enough to tell of it, wherever it ends.
+/// What is said of a task before it exists.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brief {
+    pub(crate) name: Option<&'static str>,
+    pub(crate) location: &'static Location<'static>,
+    /// The response fails with it.
+    pub(crate) required: bool,
+    /// Nobody waits for it, and it is told of by itself.
+    pub(crate) detached: bool,
+}
+
+/// A task that was counted in: enough to tell of it, wherever it ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {
     pub(crate) id: u32,
-    /// Spawned after its request was released.
+    /// No report counts it: it is detached, or was spawned after its request was released.
     pub(crate) late: bool,
-    pub(crate) name: Option<&'static str>,
-    pub(crate) location: &'static Location<'static>,
+    pub(crate) brief: Brief,
 }
 
 /// How one can tell whether a task is still alive.
@@ -35,6 +45,13 @@ pub(crate) struct Entry {
     pub(crate) pulse: Pulse,
     /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
     pub(crate) started: Option<Instant>,
+}
+
+impl Entry {
+    /// Whether it is alive, and the report's to tell of.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        !self.task.late && !self.pulse.has_ended()
+    }
 }
 
 impl Pulse {

@@ -80,7 +80,7 @@ impl TaskGuard {
     /// Another task like this one, spawned at the same place.
     pub(crate) fn another(&self) -> Option<Self> {
         let registry = self.context.registry()?;
-        Some(registry.admit_elsewhere(self.task.name, self.task.location))
+        Some(registry.admit_elsewhere(self.task.brief))
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::entry::{Entry, Pulse, Task};
+#[cfg(feature = "http")]
+use super::limits::Limits;
 use crate::report::{TaskInfo, TaskState};
 use crate::roster::Seat;
 use crate::settings::Settings;
@@ -27,6 +31,10 @@ pub(crate) struct Ledger {
     failed: usize,
     panicked: usize,
     aborted: usize,
+    /// A required task did not complete.
+    pub(crate) required_failed: bool,
+    /// How many of those listed are required.
+    required: usize,
     /// Trouble of tasks that ended before they were listed.
     ended_unlisted: Vec<(u32, TaskInfo)>,
     /// The report was made: what is written down from now on is not in it.
@@ -35,6 +43,13 @@ pub(crate) struct Ledger {
     pub(crate) goes_on: bool,
     /// When the drain window opened; `None` while none is open.
     pub(crate) opened: Option<Instant>,
+    /// Limits of the window that do not count from its opening; `None` while there are none.
+    #[cfg(feature = "http")]
+    pub(crate) limits: Option<Box<Limits>>,
+    /// What tasks watch to stop early: made when one is asked for.
+    pub(crate) token: Option<CancellationToken>,
+    /// The token was, or would be, cancelled.
+    pub(crate) cancelled: bool,
     /// What nested layers and the request itself have said.
     pub(crate) overrides: Option<Box<Settings>>,
     /// `Some` while the request is on the roster.
@@ -49,6 +64,7 @@ impl Ledger {
             self.compact();
         }
         self.listed += usize::from(!task.late);
+        self.required += usize::from(!task.late && task.brief.required);
         self.entries.push(Entry {
             task,
             pulse,
@@ -111,6 +127,7 @@ impl Ledger {
         if info.state == TaskState::Completed {
             return index.is_some();
         }
+        self.required_failed |= task.brief.required;
         match index {
             Some(_) => self.push_troubled(task.id, info.clone()),
             None => self.ended_unlisted.push((task.id, info.clone())),
@@ -136,11 +153,27 @@ impl Ledger {
             .map_or(Duration::ZERO, |started| now.duration_since(started))
     }
 
-    /// Those that are listed, not late, and alive.
+    /// Whether a task is alive that the response fails with.
+    pub(crate) fn required_unfinished(&self) -> bool {
+        let is_required = |entry: &Entry| entry.task.brief.required && entry.is_unfinished();
+        self.required > 0 && self.entries.iter().any(is_required)
+    }
+
+    /// What can be aborted of what is unfinished.
+    pub(crate) fn abortable(&self) -> Vec<AbortHandle> {
+        let unfinished = self.entries.iter().filter(|entry| entry.is_unfinished());
+        let handle = |entry: &Entry| match &entry.pulse {
+            Pulse::Spawned(handle) => Some(handle.clone()),
+            Pulse::Elsewhere | Pulse::Ended(_) => None,
+        };
+        unfinished.filter_map(handle).collect()
+    }
+
+    /// Those that are unfinished.
     pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
         self.entries
             .iter()
-            .filter(|entry| !entry.task.late && !entry.pulse.has_ended())
+            .filter(|entry| entry.is_unfinished())
             .map(|entry| self.info(entry.task, TaskState::Running, None, now))
             .collect()
     }
@@ -183,8 +216,8 @@ impl Ledger {
         now: Instant,
     ) -> TaskInfo {
         TaskInfo {
-            name: task.name,
-            location: task.location,
+            name: task.brief.name,
+            location: task.brief.location,
             age: self.age(task.id, now),
             state,
             message,

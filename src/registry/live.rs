@@ -79,6 +79,24 @@ impl Live {
         added(self.word.fetch_add(SPAWNED + 2 * ALIVE, Ordering::Relaxed))
     }
 
+    /// Counts a task in as [`add_with_spawner`](Self::add_with_spawner) does, unless the request was
+    /// released: who comes first is decided by the word.
+    pub(crate) fn try_add_with_spawner(&self) -> Option<Added> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & RELEASED == 0 {
+            match self.word.compare_exchange_weak(
+                word,
+                word.wrapping_add(SPAWNED + 2 * ALIVE),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(before) => return Some(added(before)),
+                Err(now) => word = now,
+            }
+        }
+        None
+    }
+
     /// Counts a task out, and wakes who waits if it was the last one. Says whether the request had
     /// been released before.
     pub(crate) fn remove(&self, id: u32) -> bool {

@@ -2,12 +2,16 @@
 
 mod admission;
 pub(crate) mod anonymous;
+mod cancelling;
 pub(crate) mod context;
+mod detached;
 pub(crate) mod entry;
 pub(crate) mod guard;
 pub(crate) mod ledger;
+pub(crate) mod limits;
 pub(crate) mod listing;
 mod live;
+pub(crate) mod said;
 mod seat;
 mod sync;
 mod telling;
@@ -20,6 +24,7 @@ use std::task::{self, Poll};
 use tokio_util::task::TaskTracker;
 
 use self::anonymous::{Anonymous, Wait};
+use self::detached::Detached;
 use self::ledger::Ledger;
 use self::live::Live;
 use crate::roster::Roster;
@@ -37,6 +42,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Registry {
     live: Live,
+    detached: Detached,
     ledger: Mutex<Ledger>,
     /// Made when a tokio-util tracker is asked for.
     anonymous: OnceLock<Anonymous>,
@@ -50,6 +56,7 @@ impl Registry {
     pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             live: Live::new(),
+            detached: Detached::default(),
             ledger: Mutex::default(),
             anonymous: OnceLock::new(),
             shared,
@@ -73,13 +80,35 @@ impl Registry {
         self.anonymous.get()
     }
 
-    /// How many tasks are alive, without those in the tokio-util tracker.
+    /// How many tasks are alive that are waited for and are not in the tokio-util tracker.
     pub(crate) fn counted(&self) -> usize {
         self.live.alive()
     }
 
+    /// Whether a task is alive that is waited for.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.counted() > 0 || self.anonymous().is_some_and(|a| !a.tracker().is_empty())
+    }
+
+    /// How many tasks are alive, detached ones too.
     pub(crate) fn alive(&self) -> usize {
-        self.counted() + self.anonymous().map_or(0, |a| a.tracker().len())
+        let anonymous = self.anonymous().map_or(0, |a| a.tracker().len());
+        self.counted() + anonymous + self.detached.alive()
+    }
+
+    /// Whether there is, or may be, anything to report.
+    pub(crate) fn has_spawned(&self) -> bool {
+        self.spawned() > 0 || self.anonymous().is_some() || self.detached.any_spawned()
+    }
+
+    pub(crate) fn has_spawned_detached(&self) -> bool {
+        self.detached.any_spawned()
+    }
+
+    /// Whether a task has failed that the response fails with.
+    #[cfg(feature = "http")]
+    pub(crate) fn required_failed(&self) -> bool {
+        self.spawned() > 0 && self.ledger().required_failed
     }
 
     /// How many tasks were counted in, late ones too.

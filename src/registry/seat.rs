@@ -1,6 +1,6 @@
 //! The request's place on the roster: from its first spawn until it is over and no task is alive.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, PoisonError};
 
 use super::Registry;
@@ -19,6 +19,8 @@ impl Registry {
         // to join: either it is seen here, or it joins again.
         let seat = {
             let mut ledger = self.ledger();
+            // Who has spawned before this, and does not see `over` here, is seen by `conclude`.
+            fence(Ordering::SeqCst);
             let over = self.over.load(Ordering::Acquire) && self.alive() == 0;
             over.then(|| ledger.seat.take()).flatten()
         };

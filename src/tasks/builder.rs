@@ -9,11 +9,13 @@ use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle, LocalSet};
 
 use super::judge::{Fallible, Judge, Plain};
+use super::spawn_error::SpawnError;
 use super::token::TaskToken;
 use super::tracked_closure::TrackedClosure;
 use super::tracked_future::TrackedFuture;
 use crate::registry::Registry;
 use crate::registry::context::Context;
+use crate::registry::entry::Brief;
 use crate::registry::guard::TaskGuard;
 use crate::registry::listing::Listing;
 use crate::trace;
@@ -24,12 +26,15 @@ use crate::trace;
 /// The methods are those of [`Tasks`](crate::Tasks), each with the same meaning, panics and cancel
 /// safety.
 ///
-/// After [`fallible`](Self::fallible) they take what returns a `Result`.
+/// After [`fallible`](Self::fallible) and [`required`](Self::required) they take what returns a
+/// `Result`.
 #[derive(Debug)]
 #[must_use = "a task does nothing before it is spawned"]
 pub struct TaskBuilder<J = Plain> {
     context: Context,
     name: Option<&'static str>,
+    required: bool,
+    detached: bool,
     judge: PhantomData<J>,
 }
 
@@ -38,10 +43,14 @@ impl TaskBuilder {
         Self {
             context,
             name,
+            required: false,
+            detached: false,
             judge: PhantomData,
         }
     }
+}
 
+impl<J> TaskBuilder<J> {
     /// The task returns a `Result`, and has failed if that is an `Err`: it is counted as failed, and
     /// logged and reported with the error's message. The result comes through the `JoinHandle` as
     /// ever.
@@ -49,12 +58,47 @@ impl TaskBuilder {
         TaskBuilder {
             context: self.context,
             name: self.name,
+            required: self.required,
+            detached: self.detached,
             judge: PhantomData,
         }
     }
-}
 
-impl<J> TaskBuilder<J> {
+    /// The response depends on the task: it is [`fallible`](Self::fallible), and if it fails, panics,
+    /// is aborted, or is still alive at the deadline, the response says so.
+    ///
+    /// * A head that was not sent yet becomes `failure_status` with an empty body: 500, unless the
+    ///   layer says otherwise. While such a task is alive, `Hold::Auto` holds the head of
+    ///   every response, also of one that streams. So a task that feeds the body must not be
+    ///   required, or must go with `Hold::End`.
+    /// * A body that has begun ends as an error, in place of its end: the client sees a stream that
+    ///   is reset, or that lacks its last chunk or its last bytes. (HTTP/1.0 without a length cannot
+    ///   tell the two apart.)
+    /// * `application/grpc` gets `grpc-status: 13` (`INTERNAL`) instead, if its status was no error
+    ///   already.
+    ///
+    /// An `Err` of the service itself is passed on as it is. Under `Hold::Never` nothing waits, and
+    /// the response says only what is known by then. The report has it in any case:
+    /// [`DrainReport::required_failed`](crate::DrainReport::required_failed).
+    pub fn required(self) -> TaskBuilder<Fallible> {
+        let mut task = self.fallible();
+        task.required = true;
+        task
+    }
+
+    /// Nobody waits for the task, neither the response nor the drain. It is tracked by the handle,
+    /// it may outlive the request without being late, neither a deadline nor a disconnect stops it,
+    /// and its end is told to [`OnDrain::on_detached_end`](crate::OnDrain::on_detached_end).
+    ///
+    /// No report counts it, and no response can fail with it: with [`required`](Self::required) it is
+    /// just fallible. What it spawns itself belongs to the request like anything else.
+    ///
+    /// On a platform that freezes an instance when the response ends it may never run on.
+    pub fn detached(mut self) -> Self {
+        self.detached = true;
+        self
+    }
+
     /// As [`Tasks::spawn`](crate::Tasks::spawn).
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
@@ -66,6 +110,31 @@ impl<J> TaskBuilder<J> {
         let (listing, guard) = self.admit();
         let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
         listed(listing, handle)
+    }
+
+    /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task is not
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Released`], with the future.
+    #[track_caller]
+    pub fn try_spawn<F>(self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        J: Judge<F::Output> + 'static,
+    {
+        let brief = self.brief();
+        let (listing, guard) = match self.registry(brief.location) {
+            None => (None, None),
+            Some(registry) => match registry.try_admit(brief) {
+                Some((listing, guard)) => (Some(listing), Some(guard)),
+                None => return Err(SpawnError::Released(future)),
+            },
+        };
+        let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
+        Ok(listed(listing, handle))
     }
 
     /// As [`Tasks::spawn_on`](crate::Tasks::spawn_on).
@@ -153,17 +222,27 @@ impl<J> TaskBuilder<J> {
 
     #[track_caller]
     fn admit(&self) -> (Option<Listing<'_>>, Option<TaskGuard>) {
-        let location = Location::caller();
-        self.registry(location)
-            .map(|registry| registry.admit(self.name, location))
+        let brief = self.brief();
+        self.registry(brief.location)
+            .map(|registry| registry.admit(brief))
             .unzip()
     }
 
     #[track_caller]
     fn admit_elsewhere(&self) -> Option<TaskGuard> {
-        let location = Location::caller();
-        self.registry(location)
-            .map(|registry| registry.admit_elsewhere(self.name, location))
+        let brief = self.brief();
+        self.registry(brief.location)
+            .map(|registry| registry.admit_elsewhere(brief))
+    }
+
+    #[track_caller]
+    fn brief(&self) -> Brief {
+        Brief {
+            name: self.name,
+            location: Location::caller(),
+            required: self.required && !self.detached,
+            detached: self.detached,
+        }
     }
 
     /// `None` outside of a request: the task runs, tracked by nothing.

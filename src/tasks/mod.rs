@@ -3,6 +3,7 @@
 mod builder;
 mod judge;
 mod spawn;
+mod spawn_error;
 mod token;
 mod tracked_closure;
 mod tracked_future;
@@ -15,16 +16,18 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::registry::Registry;
 use crate::registry::context::{Context, InContext};
 #[cfg(feature = "http")]
-use crate::settings::Hold;
-use crate::settings::Settings;
+use crate::settings::{AnswerSettings, Hold};
+use crate::settings::{Settings, Unfinished, WindowSettings};
 
 pub use self::builder::TaskBuilder;
 pub use self::spawn::{named, spawn, spawn_blocking, untracked};
+pub use self::spawn_error::SpawnError;
 pub use self::token::TaskToken;
 pub use self::tracked_future::TrackedFuture;
 
@@ -78,6 +81,28 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         self.task().spawn(future)
+    }
+
+    /// Spawns a task on the current runtime, unless it would be late: the response waits for it, or
+    /// it is not spawned at all.
+    ///
+    /// Whether the request was released is decided in the same atomic step that counts the task.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Released`], with the future, if the request was released, which an upgraded
+    /// one is too.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, as [`tokio::spawn`] does.
+    #[track_caller]
+    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.task().try_spawn(future)
     }
 
     /// Spawns a task on the given runtime that the response waits for.
@@ -179,7 +204,7 @@ impl Tasks {
         self.registry.tracker(std::panic::Location::caller())
     }
 
-    /// The number of tasks alive now. While a task is being spawned it may count twice.
+    /// The number of tasks alive now, detached ones too. While a task is being spawned it may count twice.
     #[must_use]
     pub fn len(&self) -> usize {
         self.registry.alive()
@@ -201,15 +226,29 @@ impl Tasks {
     /// known once the window is open, that is when the response is ready and waits for its tasks.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.registry.deadline().map(|(deadline, _)| deadline)
+        self.registry.deadline().map(|deadline| deadline.at)
+    }
+
+    /// A token that is cancelled when the request's tasks are to stop: when [`Unfinished::Cancel`] or
+    /// [`Unfinished::Abort`] says so, at the deadline or because the client is gone. Under
+    /// [`Unfinished::Detach`] nobody cancels it.
+    ///
+    /// It is a child: cancelling it does nothing to other tasks. If the tasks were told to stop
+    /// before, it is cancelled already.
+    #[must_use]
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.registry.cancellation_token()
     }
 
     /// Sets what is held back of this request's response, over what its layers say. It counts if it
-    /// is said before the handler has answered.
+    /// is said before the handler has answered. By default the layers decide.
     #[cfg(feature = "http")]
     pub fn set_hold(&self, hold: Hold) {
         self.registry.overlay(&Settings {
-            hold: Some(hold),
+            answer: AnswerSettings {
+                hold: Some(hold),
+                ..AnswerSettings::default()
+            },
             ..Settings::default()
         });
     }
@@ -220,9 +259,19 @@ impl Tasks {
     /// already, the wait is extended or shortened at once; once it has ended at its deadline, it
     /// stays ended. Zero gives the tasks one turn of the scheduler; `None` waits without limit.
     pub fn set_drain_timeout(&self, timeout: impl Into<Option<Duration>>) {
-        self.registry.overlay(&Settings {
+        self.set_window(WindowSettings {
             drain_timeout: Some(timeout.into()),
-            ..Settings::default()
+            ..WindowSettings::default()
+        });
+    }
+
+    /// Sets what becomes of this request's tasks that are alive when its window closes, over what
+    /// its layers say. While the response waits already, it counts from now on; what was aborted or
+    /// cancelled stays so.
+    pub fn set_at_deadline(&self, unfinished: Unfinished) {
+        self.set_window(WindowSettings {
+            at_deadline: Some(unfinished),
+            ..WindowSettings::default()
         });
     }
 
@@ -230,6 +279,13 @@ impl Tasks {
     /// tracked. For upgraded connections and actors.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         InContext::new(future, Context::In(self.registry.clone()))
+    }
+
+    fn set_window(&self, window: WindowSettings) {
+        self.registry.overlay(&Settings {
+            window,
+            ..Settings::default()
+        });
     }
 }
 

@@ -21,6 +21,7 @@ fn facts(hold: Hold) -> Facts {
         content_length: None,
         size_hint: SizeHint::default(),
         is_end_stream: false,
+        required: false,
     }
 }
 

@@ -226,7 +226,7 @@ async fn a_report_is_one_line() {
     drop(service.oneshot(request()).await);
     assert_eq!(
         log.report().to_string(),
-        "deadline exceeded: 1 of 4 tasks completed, held 100.0ms; \
+        "deadline exceeded (drain timeout): 1 of 4 tasks completed, held 100.0ms; \
          troubled: mail (panicked, 0.0ns: no\\nserver); \
          stragglers: index (running, 100.0ms), thumbnail (running, 100.0ms)"
     );

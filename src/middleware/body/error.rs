@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-const REQUIRED_FAILED: &str = "a task that the response depends on has failed";
+pub(crate) const REQUIRED_FAILED: &str = "a task that the response depends on has failed";
 
 /// The error of a [`ResponseBody`](crate::ResponseBody).
 ///
@@ -13,8 +13,8 @@ const REQUIRED_FAILED: &str = "a task that the response depends on has failed";
 pub enum BodyError<E> {
     /// The inner body failed.
     Inner(E),
-    /// A task that the response depends on has failed: it ends as an error, so that no client takes
-    /// it for a whole one. No task can be marked so in this version.
+    /// A [`required`](crate::TaskBuilder::required) task has failed: the body ends as an error, so
+    /// that no client takes it for a whole one.
     RequiredFailed,
 }
 

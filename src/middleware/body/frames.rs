@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 
 use super::error::BodyError;
+use super::failure;
 use super::part::{Kept, Part, data_len};
 use super::{ResponseBody, drop_inner, has_ended};
 use crate::drain::Drain;
@@ -34,6 +35,17 @@ impl<B: Body> Body for ResponseBody<B> {
                     (item, part)
                 }
                 Kept::First(item, _) => Part::of(item, this.length),
+                Kept::Failure { waited } => {
+                    let end = failure::end(*this.grpc);
+                    if end.is_err() && !waited {
+                        // hyper discards what it has buffered if the error comes in the same poll.
+                        *this.kept = Kept::Failure { waited: true };
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    *this.done = true;
+                    return Poll::Ready(Some(end));
+                }
                 Kept::Nothing => {
                     let _entered = this.drain.as_mut().map(Drain::enter);
                     let item = match this.inner.as_mut().as_pin_mut() {
@@ -47,22 +59,36 @@ impl<B: Body> Body for ResponseBody<B> {
                 *this.done = item.is_none();
                 return Poll::Ready(item.map(inner_error));
             };
-            if part == Part::End || has_ended(&this.inner) {
+            let ended = part == Part::End || has_ended(&this.inner);
+            if !ended && part == Part::Last && drain.must_wait() {
+                *this.kept = Kept::Withheld(item, part);
+                continue;
+            }
+            // A response that has failed must not reach its length.
+            if ended || (part == Part::Last && drain.required_failed()) {
                 drop_inner(this.inner.as_mut(), drain);
                 // A server that sees an end after a frame drops the body there: only here can its
                 // drop be told from an end.
                 if drain.try_finish().is_ok() {
-                    *this.done = true;
+                    let failed = drain.required_failed();
                     *this.drain = None;
+                    if failed {
+                        let (item, told) = failure::in_place_of(item, part, *this.grpc);
+                        *this.done = told;
+                        if !told {
+                            *this.kept = Kept::Failure { waited: false };
+                        }
+                        if item.is_none() {
+                            continue;
+                        }
+                        return Poll::Ready(item.map(inner_error));
+                    }
+                    *this.done = true;
                 } else if part != Part::Middle {
                     *this.kept = Kept::Withheld(item, part);
                     continue;
                 }
             } else if part == Part::Last {
-                if drain.must_wait() {
-                    *this.kept = Kept::Withheld(item, part);
-                    continue;
-                }
                 // The server has all it needs. It may drop the body, or ask on for trailers.
                 drain.complete();
             }
@@ -95,7 +121,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 }
                 hint.set_lower(lower);
             }
-            Kept::Nothing | Kept::Withheld(..) => {}
+            Kept::Nothing | Kept::Withheld(..) | Kept::Failure { .. } => {}
         }
         hint
     }

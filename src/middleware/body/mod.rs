@@ -1,6 +1,7 @@
 //! The body of a tracked response.
 
 mod error;
+mod failure;
 mod frames;
 mod inner;
 mod part;
@@ -17,6 +18,7 @@ use self::part::{Kept, data_len};
 use crate::drain::Drain;
 
 pub use self::error::BodyError;
+pub(crate) use self::error::REQUIRED_FAILED;
 
 pin_project! {
     /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
@@ -24,7 +26,9 @@ pin_project! {
     /// It passes every frame of the inner body on, in its order. What ends the response on the
     /// wire is kept back until the tasks of the request are done, or the drain window closes: the
     /// last data frame where the length is known, the trailers or the error where there are some,
-    /// and otherwise the end mark. With no task alive nothing is kept back.
+    /// and otherwise the end mark. With no task alive nothing is kept back. If a
+    /// [`required`](crate::TaskBuilder::required) task has failed,
+    /// [`BodyError::RequiredFailed`] comes in place of what is kept back.
     ///
     /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
     /// [`size_hint`](Body::size_hint) counts it. Polled after its end, it goes on to say that it
@@ -49,6 +53,8 @@ pin_project! {
         // Dropping it before the end means that the client is gone. `None` where nothing is
         // watched: under an outer layer, and after the end.
         drain: Option<Drain>,
+        // A failed task is told of in trailers.
+        grpc: bool,
         done: bool,
     }
 
@@ -73,6 +79,7 @@ impl<B: Body> ResponseBody<B> {
             kept: Kept::Nothing,
             length: None,
             drain: None,
+            grpc: false,
             done: false,
         }
     }
@@ -104,9 +111,17 @@ impl<B: Body> ResponseBody<B> {
             },
             length: None,
             drain: None,
+            grpc: false,
             done: false,
         };
         (body, is_whole)
+    }
+
+    /// Drops the inner body, and whatever was taken from it.
+    pub(crate) fn drop_all(&mut self, drain: &mut Drain) {
+        let _entered = drain.enter();
+        self.kept = Kept::Nothing;
+        self.inner = None;
     }
 
     /// Drops the inner body, where the server will never ask for it: whoever feeds it can end. Its
@@ -124,9 +139,10 @@ impl<B: Body> ResponseBody<B> {
     }
 
     /// From now on the end is watched, unless it was reported already.
-    pub(crate) fn watch(&mut self, drain: Drain, length: Option<u64>) {
+    pub(crate) fn watch(&mut self, drain: Drain, length: Option<u64>, grpc: bool) {
         self.drain = (!drain.is_over()).then_some(drain);
         self.length = length;
+        self.grpc = grpc;
     }
 
     /// The inner body; `None` if there is none, or none any more.
@@ -160,6 +176,7 @@ impl<B: Body> Default for ResponseBody<B> {
             kept: Kept::Nothing,
             length: None,
             drain: None,
+            grpc: false,
             done: true,
         }
     }

@@ -25,6 +25,11 @@ pub(crate) enum Kept<D, E> {
     First(Polled<D, E>, SizeHint),
     /// It ends the response, and tasks are alive.
     Withheld(Polled<D, E>, Part),
+    /// A required task has failed, which is still to be told. `waited`: the server had a turn to
+    /// send what it has.
+    Failure {
+        waited: bool,
+    },
 }
 
 impl Part {

@@ -1,0 +1,36 @@
+//! The deadline of a Lambda invocation, behind the AWS Lambda Web Adapter.
+
+use http::request::Parts;
+use serde_json::Value;
+
+use super::source::Source;
+use super::unix::from_unix_millis;
+use crate::trace;
+
+const HEADER: &str = "x-amzn-lambda-context";
+
+/// The deadline of the invocation, as the [AWS Lambda Web Adapter][adapter] hands it to a web app: in
+/// the `x-amzn-lambda-context` header, a JSON object with `deadline` (or `deadline_ms`) in
+/// milliseconds of Unix time, turned into tokio's clock when the request arrives.
+///
+/// What cannot be read is ignored, and so is a deadline in the past. Give it a
+/// [`margin`](Source::margin): at that moment Lambda stops the process. The adapter overwrites
+/// the header; an app that clients reach without it must not use this source.
+///
+/// [adapter]: https://github.com/awslabs/aws-lambda-web-adapter
+pub fn lambda_web_adapter() -> Source {
+    Source::new(HEADER, |parts: &Parts| {
+        let value = parts.headers.get(HEADER)?;
+        let at = unix_millis_of(value.as_bytes()).and_then(from_unix_millis);
+        if at.is_none() {
+            trace::deadline_ignored(HEADER, "it has no deadline");
+        }
+        at
+    })
+}
+
+fn unix_millis_of(json: &[u8]) -> Option<u64> {
+    let context: Value = serde_json::from_slice(json).ok()?;
+    let deadline = context.get("deadline").or(context.get("deadline_ms"))?;
+    deadline.as_u64()
+}

@@ -1,0 +1,42 @@
+//! Where deadlines come from: what [`TaskTrackerLayer::deadline_from`](crate::TaskTrackerLayer::deadline_from) takes.
+//!
+//! A source looks at a request when it arrives, and may know of an instant at which its response has
+//! to be on its way. The drain window closes at the earliest of all that are known, so a source can
+//! only shorten a wait. What it cannot read it ignores, with a debug log.
+//!
+//! | source | what it reads | chosen by |
+//! |---|---|---|
+//! | [`grpc_timeout`] | the `grpc-timeout` header | the client |
+//! | [`prefer_wait`] | `Prefer: wait=N` | the client |
+//! | [`lambda_web_adapter`] | the `x-amzn-lambda-context` header | the platform |
+//! | [`from_env`] | seconds in an environment variable | the platform |
+//! | [`unix_millis`] | Unix milliseconds that a closure finds | the platform, unless it is said to be [`from_client`](Source::from_client) |
+//!
+//! A client can end a hold, but not the work: when the window closes at an instant that the client
+//! chose, the tasks are detached, whatever [`at_deadline`](crate::TaskTrackerLayer::at_deadline) says.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_task_tracker::{TaskTrackerLayer, deadline};
+//!
+//! let layer = TaskTrackerLayer::new()
+//!     .deadline_from(deadline::from_env("CLOUD_RUN_TIMEOUT_SECONDS").margin(Duration::from_secs(1)))
+//!     .deadline_from(deadline::grpc_timeout().at_least(Duration::from_millis(50)));
+//! # let _ = layer;
+//! ```
+
+mod environment;
+mod grpc_timeout;
+mod lambda_context;
+mod prefer;
+mod source;
+mod unix;
+
+pub use self::environment::from_env;
+pub use self::grpc_timeout::grpc_timeout;
+pub use self::lambda_context::lambda_web_adapter;
+pub use self::prefer::prefer_wait;
+pub use self::source::{DeadlineSource, Source};
+pub use self::unix::unix_millis;
+
+pub(crate) use self::source::limits;

@@ -1,0 +1,170 @@
+//! What a deadline source is, and how it is read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use tokio::time::Instant;
+
+use crate::registry::limits::SourceLimit;
+use crate::{panics, trace};
+
+/// Knows of an instant at which the response to a request has to be on its way.
+///
+/// It is asked once, when the request arrives at the layer. An instant that was past by then is
+/// ignored: local emulators of platforms send such values. A source that panics knows of none, and
+/// is logged.
+///
+/// Closures `Fn(&Parts) -> Option<Instant>` are sources that count as the platform's. To say more of
+/// one, make it a [`Source`].
+pub trait DeadlineSource<R = Parts>: Send + Sync + 'static {
+    /// The instant, on tokio's clock, if this request has one.
+    fn deadline(&self, request: &R) -> Option<Instant>;
+
+    /// What [`Bound::Source`](crate::Bound::Source) says when the window closed there.
+    fn name(&self) -> &'static str {
+        "deadline source"
+    }
+
+    /// The source makes no window shorter than this, counted from its opening.
+    fn at_least(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether the client chooses the instant: then it ends no work.
+    fn is_from_client(&self) -> bool {
+        false
+    }
+}
+
+impl<R, F> DeadlineSource<R> for F
+where
+    F: Fn(&R) -> Option<Instant> + Send + Sync + 'static,
+{
+    fn deadline(&self, request: &R) -> Option<Instant> {
+        self(request)
+    }
+}
+
+/// A deadline source that can be tuned.
+pub struct Source<R = Parts> {
+    read: Box<Read<R>>,
+    name: &'static str,
+    margin: Duration,
+    at_least: Duration,
+    from_client: bool,
+}
+
+impl<R: 'static> Source<R> {
+    /// A source that asks a closure. `name` is what reports call it.
+    pub fn new(
+        name: &'static str,
+        read: impl Fn(&R) -> Option<Instant> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            read: Box::new(read),
+            name,
+            margin: Duration::ZERO,
+            at_least: Duration::ZERO,
+            from_client: false,
+        }
+    }
+
+    /// Takes so much off the instant, for the response to travel and for what else has to be done.
+    /// Zero by default. What would then be past is now.
+    #[must_use]
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.margin = margin;
+        self
+    }
+
+    /// The source makes no window shorter than this, counted from its opening on tokio's clock. Zero
+    /// by default. Other limits may make it shorter.
+    #[must_use]
+    pub fn at_least(mut self, at_least: Duration) -> Self {
+        self.at_least = at_least;
+        self
+    }
+
+    /// What reports call it.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The client chooses the instant. Then the tasks that are alive at it are detached, whatever is
+    /// said of them otherwise.
+    #[must_use]
+    pub fn from_client(mut self) -> Self {
+        self.from_client = true;
+        self
+    }
+}
+
+impl<R: 'static> DeadlineSource<R> for Source<R> {
+    fn deadline(&self, request: &R) -> Option<Instant> {
+        let at = (self.read)(request)?;
+        let now = Instant::now();
+        if at <= now {
+            trace::deadline_ignored(self.name, "it is past");
+            return None;
+        }
+        Some(at.checked_sub(self.margin).map_or(now, |at| at.max(now)))
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn at_least(&self) -> Duration {
+        self.at_least
+    }
+
+    fn is_from_client(&self) -> bool {
+        self.from_client
+    }
+}
+
+impl<R> fmt::Debug for Source<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("name", &self.name)
+            .field("margin", &self.margin)
+            .field("at_least", &self.at_least)
+            .field("from_client", &self.from_client)
+            .finish_non_exhaustive()
+    }
+}
+
+type Read<R> = dyn Fn(&R) -> Option<Instant> + Send + Sync;
+
+/// Asks every source of a request that arrived just now.
+pub(crate) fn limits<R: 'static>(
+    sources: &[Arc<dyn DeadlineSource<R>>],
+    request: &R,
+    arrived: Instant,
+) -> Vec<SourceLimit> {
+    let limit = |source: &Arc<dyn DeadlineSource<R>>| {
+        let read = panics::caught(|| {
+            Some(SourceLimit {
+                at: source.deadline(request)?,
+                arrived,
+                at_least: source.at_least(),
+                name: source.name(),
+                from_client: source.is_from_client(),
+            })
+        });
+        let limit = read.unwrap_or_else(|message| {
+            trace::callback_panicked(message.as_deref());
+            None
+        })?;
+        if limit.at < arrived {
+            trace::deadline_ignored(limit.name, "it is past");
+            return None;
+        }
+        Some(limit)
+    };
+    sources.iter().filter_map(limit).collect()
+}

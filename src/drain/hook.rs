@@ -1,0 +1,105 @@
+//! What is awaited before a response is released.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use crate::registry::Registry;
+use crate::report::DrainReport;
+use crate::settings::Hook;
+use crate::{panics, trace};
+
+/// The hooks of one request: each is run once, one after the other.
+#[derive(Default)]
+pub(super) enum Hooks {
+    /// There are none, or they have run.
+    #[default]
+    Through,
+    /// They are to run when the tasks are done.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    Waiting,
+    Running(Box<Running>),
+}
+
+pub(super) struct Running {
+    report: Arc<DrainReport>,
+    /// Polled through `get_mut` alone: the lock only makes it `Sync`.
+    current: Option<Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    rest: std::vec::IntoIter<Arc<Hook>>,
+}
+
+impl Hooks {
+    pub(super) fn are_through(&self) -> bool {
+        matches!(self, Hooks::Through)
+    }
+
+    pub(super) fn are_waiting(&self) -> bool {
+        matches!(self, Hooks::Waiting)
+    }
+
+    pub(super) fn start(&mut self, registry: &Registry, report: Arc<DrainReport>) {
+        *self = Hooks::Running(Box::new(Running {
+            report,
+            current: None,
+            rest: registry.hooks().into_iter(),
+        }));
+    }
+
+    /// Drops what still runs.
+    pub(super) fn stop(&mut self) {
+        let running = std::mem::take(self);
+        let _ = panics::caught(|| drop(running));
+    }
+
+    /// Polls the one that runs, in the request's span. One that panics is logged, and counts as
+    /// through.
+    pub(super) fn poll(&mut self, registry: &Registry, cx: &mut Context<'_>) -> Poll<()> {
+        while let Hooks::Running(running) = self {
+            let Running {
+                report,
+                current,
+                rest,
+            } = &mut **running;
+            let mut polled = Poll::Ready(());
+            registry.in_span(|| {
+                let step = panics::caught(|| {
+                    if current.is_none() {
+                        let next = rest.next().map(|hook| hook(report.clone()));
+                        *current = next.map(Mutex::new);
+                    }
+                    let future = current.as_mut()?;
+                    let future = future.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    Some(future.as_mut().poll(cx))
+                });
+                polled = match step {
+                    Ok(Some(polled)) => polled,
+                    Ok(None) => Poll::Ready(()),
+                    Err(message) => {
+                        trace::callback_panicked(message.as_deref());
+                        Poll::Ready(())
+                    }
+                };
+            });
+            if polled.is_pending() {
+                return Poll::Pending;
+            }
+            let _ = panics::caught(|| *current = None);
+            if rest.len() == 0 {
+                *self = Hooks::Through;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hooks::Through => "Through",
+            Hooks::Waiting => "Waiting",
+            Hooks::Running(_) => "Running",
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! The client is gone: what becomes of its tasks.
+
+use std::future::poll_fn;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::schedule::Schedule;
+use super::{Drain, Stage};
+use crate::report::Outcome;
+
+impl Drain {
+    /// Does what was said about unfinished tasks, and reports when that is through.
+    pub(super) fn leave(&mut self) {
+        let Some(registry) = self.registry() else {
+            return;
+        };
+        let unfinished = registry.at_disconnect();
+        let schedule = Schedule::at_disconnect(Instant::now(), unfinished);
+        let Some(schedule) = schedule.filter(|_| registry.is_busy()) else {
+            self.report_dropped(None);
+            return;
+        };
+        let mut drain = self.take();
+        drain.stage = Stage::Leaving(Box::new(schedule));
+        // Nothing can be awaited here: a small task does it. Dropped by a runtime that shuts down,
+        // or where there is none, it reports at once.
+        if let Ok(runtime) = Handle::try_current() {
+            if let Some(registry) = drain.registry() {
+                // Not only when that task first runs.
+                registry.cancel();
+            }
+            runtime.spawn(async move { poll_fn(|cx| drain.poll_left(cx)).await });
+        }
+    }
+
+    /// There is no time.
+    pub(super) fn leave_at_once(&mut self) {
+        if let Some(registry) = self.registry() {
+            registry.cancel();
+            registry.abort_unfinished();
+        }
+        self.report_dropped(None);
+    }
+
+    fn poll_left(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let (Stage::Leaving(schedule), Some(registry)) = (&self.stage, self.context.registry())
+        else {
+            return Poll::Ready(());
+        };
+        let mut spawned = None;
+        if self.window.poll_none_alive(registry, cx).is_ready() {
+            spawned = registry.try_release();
+        }
+        if spawned.is_none() {
+            ready!(self.window.poll_schedule(schedule, registry, cx));
+        }
+        self.report_dropped(spawned);
+        Poll::Ready(())
+    }
+
+    /// `spawned`: how many tasks there were, if all have ended.
+    fn report_dropped(&mut self, spawned: Option<usize>) {
+        let report = match spawned {
+            Some(_) => self.last_report(Outcome::Dropped, None, spawned),
+            None => self.give_up(Outcome::Dropped, None),
+        };
+        self.conclude(report.as_ref());
+    }
+}

@@ -1,0 +1,75 @@
+//! What is done about unfinished tasks, and when.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::settings::Unfinished;
+
+/// What aborted tasks have at most for their destructors. Those belong to the work.
+const DESTRUCTORS: Duration = Duration::from_millis(100);
+
+/// Longer than any process runs, and short enough for the clock.
+const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The last steps of a wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule {
+    /// Tasks are asked to stop.
+    pub(super) cancel: Option<Instant>,
+    /// Tasks are made to stop.
+    pub(super) abort: Option<Instant>,
+    pub(super) end: Instant,
+}
+
+impl Schedule {
+    /// For a window that closes at `end`.
+    pub(super) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
+        let window = end.saturating_duration_since(opened);
+        let abort = before(end, DESTRUCTORS.min(window / 10));
+        match unfinished {
+            Unfinished::Detach => Self {
+                cancel: None,
+                abort: None,
+                end,
+            },
+            Unfinished::Cancel { grace } => Self {
+                cancel: Some(before(end, grace.min(window)).min(abort)),
+                abort: Some(abort),
+                end,
+            },
+            Unfinished::Abort => Self {
+                cancel: Some(abort),
+                abort: Some(abort),
+                end,
+            },
+        }
+    }
+
+    /// For a client that has left; `None` if nothing is done.
+    pub(super) fn at_disconnect(now: Instant, unfinished: Unfinished) -> Option<Self> {
+        match unfinished {
+            Unfinished::Detach => None,
+            Unfinished::Cancel { grace } => {
+                let end = now + grace.min(AGES);
+                Some(Self::at_deadline(now, end, unfinished))
+            }
+            Unfinished::Abort => Some(Self {
+                cancel: Some(now),
+                abort: Some(now),
+                end: now + DESTRUCTORS,
+            }),
+        }
+    }
+
+    /// The next step that is not due yet.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let steps = [self.cancel, self.abort].into_iter().flatten();
+        let later = steps.filter(|at| *at > now);
+        later.min().unwrap_or(self.end)
+    }
+}
+
+fn before(end: Instant, by: Duration) -> Instant {
+    end.checked_sub(by).unwrap_or(end)
+}

@@ -1,0 +1,38 @@
+//! How a gRPC response says that it has failed.
+
+use http::HeaderName;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+
+/// The codes that we have use for, by their numbers in
+/// <https://grpc.io/docs/guides/status-codes/>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    DeadlineExceeded = 4,
+    Internal = 13,
+}
+
+/// Whether it is gRPC as such: gRPC-Web has its trailers inside of the body.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = content_type.and_then(|value| {
+        let (start, rest) = value.split_at_checked(GRPC.len())?;
+        start.eq_ignore_ascii_case(GRPC).then_some(rest)
+    });
+    matches!(rest, Some([] | [b'+' | b';' | b' ', ..]))
+}
+
+/// Writes it into trailers, or into a head that has no body after it. A status that is an error
+/// already says more, and stays.
+pub(crate) fn write_status(headers: &mut HeaderMap, code: Code, message: &'static str) {
+    let is_error = |status: &HeaderValue| status.as_bytes() != b"0";
+    if !headers.get(STATUS).is_some_and(is_error) {
+        headers.insert(STATUS, HeaderValue::from(code as u16));
+        headers.insert(MESSAGE, HeaderValue::from_static(message));
+        headers.remove(DETAILS);
+    }
+}

@@ -1,0 +1,124 @@
+//! When the drain window of a request closes: every limit that is known of it.
+
+#[cfg(feature = "http")]
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Registry;
+use crate::report::Bound;
+#[cfg(feature = "http")]
+use crate::settings::WindowSettings;
+use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Unfinished};
+
+/// The limits that do not count from the opening of the window.
+#[cfg(feature = "http")]
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    /// When the request arrived: what the total timeout counts from.
+    arrived: Option<Instant>,
+    sources: Vec<SourceLimit>,
+}
+
+/// What a deadline source said of the request.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceLimit {
+    pub(crate) at: Instant,
+    pub(crate) arrived: Instant,
+    /// The window is not made shorter than this by it.
+    pub(crate) at_least: Duration,
+    pub(crate) name: &'static str,
+    pub(crate) from_client: bool,
+}
+
+/// The earliest of the limits, and what it means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    pub(crate) bound: Bound,
+    pub(crate) unfinished: Unfinished,
+}
+
+impl Registry {
+    /// The earliest limit that is known now; `None` if there is none.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        let ledger = self.ledger();
+        let settings = ledger.window_settings(&self.shared.settings);
+        let unfinished = settings.at_deadline.unwrap_or_default();
+        let timeout = settings.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
+        let drain = ledger.opened.zip(timeout).and_then(|(opened, timeout)| {
+            Some(Deadline {
+                // What is too far away for the clock is no limit.
+                at: opened.checked_add(timeout)?,
+                bound: Bound::DrainTimeout,
+                unfinished,
+            })
+        });
+        #[cfg(feature = "http")]
+        let limits = ledger
+            .limits
+            .as_deref()
+            .into_iter()
+            .flat_map(|limits| limits.deadlines(ledger.opened, settings, unfinished));
+        #[cfg(not(feature = "http"))]
+        let limits = None;
+        // Of several at once the first counts: the client's own stand last.
+        drain.into_iter().chain(limits).min_by_key(|d| d.at)
+    }
+
+    /// Adds what is known when the request arrives, at this layer or at one further in.
+    #[cfg(feature = "http")]
+    pub(crate) fn limit(&self, arrived: Instant, sources: Vec<SourceLimit>) {
+        let mut ledger = self.ledger();
+        let limits = ledger.limits.get_or_insert_default();
+        limits.arrived.get_or_insert(arrived);
+        limits.sources.extend(sources);
+        // A stable sort, for ties: see `deadline`.
+        limits.sources.sort_by_key(|source| source.from_client);
+    }
+}
+
+#[cfg(feature = "http")]
+impl Limits {
+    fn deadlines(
+        &self,
+        opened: Option<Instant>,
+        settings: WindowSettings,
+        unfinished: Unfinished,
+    ) -> impl Iterator<Item = Deadline> + '_ {
+        let total = settings.total_timeout.flatten();
+        let total = self.arrived.zip(total).and_then(|(arrived, timeout)| {
+            Some(Deadline {
+                at: arrived.checked_add(timeout)?,
+                bound: Bound::TotalTimeout,
+                unfinished,
+            })
+        });
+        let sources = self.sources.iter().map(move |source| Deadline {
+            at: source.effective(opened),
+            bound: Bound::Source(source.name),
+            // A client can end a hold, never the work.
+            unfinished: if source.from_client {
+                Unfinished::Detach
+            } else {
+                unfinished
+            },
+        });
+        total.into_iter().chain(sources)
+    }
+}
+
+#[cfg(feature = "http")]
+impl SourceLimit {
+    /// The window has not opened before the arrival: until it opens, that is the least.
+    fn effective(&self, opened: Option<Instant>) -> Instant {
+        let least = opened
+            .unwrap_or(self.arrived)
+            .checked_add(self.at_least)
+            // It asks for more than the clock can tell: the source is no limit then, but for the
+            // centuries to come.
+            .unwrap_or(self.at);
+        self.at.max(least)
+    }
+}

@@ -1,0 +1,68 @@
+//! What was said to the request: by its layers, and by itself.
+
+use std::sync::Arc;
+
+use super::Registry;
+use super::ledger::Ledger;
+#[cfg(feature = "http")]
+use crate::settings::AnswerSettings;
+use crate::settings::{Hook, Settings, Unfinished, WindowSettings};
+
+/// What counts once the handler has answered.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) answer: AnswerSettings,
+    /// Something is to be awaited before the release.
+    pub(crate) has_hooks: bool,
+    /// A task is alive that the response fails with.
+    pub(crate) required_unfinished: bool,
+}
+
+impl Registry {
+    /// Says something for this request only. A drain that goes on looks at it at once.
+    pub(crate) fn overlay(&self, settings: &Settings) {
+        if settings.is_silent() {
+            return;
+        }
+        self.ledger()
+            .overrides
+            .get_or_insert_default()
+            .overlay(settings, &self.shared.settings);
+        self.live.wake();
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn said(&self) -> Said {
+        let ledger = self.ledger();
+        let ours = &self.shared.settings;
+        let overrides = ledger.overrides.as_deref();
+        Said {
+            answer: overrides.map_or(ours.answer, |said| said.answer.over(ours.answer)),
+            has_hooks: !ours.hooks.is_empty() || overrides.is_some_and(|o| !o.hooks.is_empty()),
+            required_unfinished: ledger.required_unfinished(),
+        }
+    }
+
+    pub(crate) fn at_disconnect(&self) -> Unfinished {
+        let settings = self.ledger().window_settings(&self.shared.settings);
+        settings.at_disconnect.unwrap_or_default()
+    }
+
+    /// What is to be awaited before the release, the outermost layer's first.
+    pub(crate) fn hooks(&self) -> Vec<Arc<Hook>> {
+        let ledger = self.ledger();
+        let overrides = ledger.overrides.iter().flat_map(|said| &said.hooks);
+        let hooks = self.shared.settings.hooks.iter().chain(overrides);
+        hooks.cloned().collect()
+    }
+}
+
+impl Ledger {
+    pub(super) fn window_settings(&self, ours: &Settings) -> WindowSettings {
+        match &self.overrides {
+            Some(said) => said.window.over(ours.window),
+            None => ours.window,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a task was not spawned.
+
+use std::error::Error;
+use std::fmt;
+
+/// A task was refused by [`Tasks::try_spawn`](crate::Tasks::try_spawn). It has the future, which was
+/// not polled.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SpawnError<F> {
+    /// The request was released: its response would not have waited for the task. Spawn it with
+    /// [`Tasks::spawn`](crate::Tasks::spawn) to run it all the same, or hand the work to something
+    /// that outlives the request.
+    Released(F),
+}
+
+impl<F> SpawnError<F> {
+    /// The future that was refused.
+    pub fn into_inner(self) -> F {
+        match self {
+            SpawnError::Released(future) => future,
+        }
+    }
+}
+
+impl<F> fmt::Debug for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SpawnError::Released(_) => "Released(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SpawnError::Released(_) => {
+                "the request was released: its response would not wait for the task"
+            }
+        })
+    }
+}
+
+impl<F> Error for SpawnError<F> {}
