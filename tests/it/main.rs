@@ -2,9 +2,11 @@
 //! says what holds.
 
 mod axum_extractor;
+mod before_release;
 mod bodies;
 mod context;
 mod corners;
+mod disconnects;
 mod fallible;
 mod hold_ends;
 mod hold_table;
@@ -14,8 +16,11 @@ mod nested_layers;
 mod properties;
 mod readme;
 mod reports;
+mod required;
+mod required_ends;
 mod scope;
 mod spawning;
 mod static_traits;
 mod support;
+mod unfinished;
 mod wire;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::Full;
+use tokio::time::Instant;
 use tower::{Layer, Service, service_fn};
 use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TaskTrackerService};
 
@@ -217,5 +218,37 @@ impl Drop for Frames {
         if let Some(millis) = self.spawns_at_drop {
             tower_task_tracker::named("last will").spawn(after(millis));
         }
+    }
+}
+
+/// The moment at which something was dropped, counted from when this was made.
+#[derive(Debug, Clone)]
+pub(crate) struct DropTime {
+    made: Instant,
+    dropped: Arc<Mutex<Option<Duration>>>,
+}
+
+impl DropTime {
+    pub(crate) fn new() -> Self {
+        Self {
+            made: Instant::now(),
+            dropped: Arc::default(),
+        }
+    }
+
+    /// Whatever holds this is watched.
+    pub(crate) fn watch(&self) -> impl Drop + Send + use<> {
+        struct Watch(DropTime);
+        impl Drop for Watch {
+            fn drop(&mut self) {
+                let dropped = self.0.made.elapsed();
+                *self.0.dropped.lock().expect("no panic holds this lock") = Some(dropped);
+            }
+        }
+        Watch(self.clone())
+    }
+
+    pub(crate) fn get(&self) -> Option<Duration> {
+        *self.dropped.lock().expect("no panic holds this lock")
     }
 }

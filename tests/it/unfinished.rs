@@ -1,0 +1,329 @@
+//! What becomes of tasks that are alive when the window closes.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower_task_tracker::{
+    Bound, Outcome, TaskInfo, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, spawn_blocking,
+};
+
+use crate::support::{DropTime, Log, after, ms, request, tracked};
+
+fn layer(log: &Log, timeout: u64, unfinished: Unfinished) -> TaskTrackerLayer {
+    TaskTrackerLayer::new()
+        .drain_timeout(ms(timeout))
+        .at_deadline(unfinished)
+        .on_drain(log.clone())
+}
+
+fn cancel(grace: u64) -> Unfinished {
+    Unfinished::Cancel { grace: ms(grace) }
+}
+
+fn tasks() -> Tasks {
+    Tasks::current().expect("in a request")
+}
+
+/// For how long a request is held that runs `start`.
+async fn held(layer: &TaskTrackerLayer, start: impl Fn() + Clone + Send + 'static) -> Duration {
+    let arrived = Instant::now();
+    drop(tracked(layer, start).oneshot(request()).await);
+    arrived.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn detached_at_the_deadline_a_task_runs_on_and_its_end_is_told() {
+    let log = Log::default();
+    let layer = layer(&log, 100, Unfinished::Detach);
+    let token = DropTime::new();
+    let held = held(&layer, {
+        let token = token.clone();
+        move || {
+            let (watch, cancelled) = (token.watch(), tasks().cancellation_token());
+            named("slow").spawn(async move {
+                let _watch = watch;
+                after(300).await;
+                assert!(!cancelled.is_cancelled(), "nobody is told to stop");
+            });
+        }
+    })
+    .await;
+    assert_eq!(held, ms(100));
+    assert_eq!(log.report().stragglers.len(), 1);
+    assert_eq!(layer.handle().live_tasks(), 1, "it stays with the handle");
+    layer.handle().wait_idle().await;
+    assert_eq!(token.get(), Some(ms(300)));
+    let ends = log.detached_ends();
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].state, TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn aborted_just_before_the_deadline_a_task_has_time_for_its_destructors() {
+    // Of a window, the last 100 ms, or the last tenth if that is shorter.
+    for (window, aborted_at) in [(25_000, 24_900), (1000, 900), (100, 90)] {
+        let log = Log::default();
+        let dropped = DropTime::new();
+        let held = held(&layer(&log, window, Unfinished::Abort), {
+            let dropped = dropped.clone();
+            move || {
+                let (watch, cancelled) = (dropped.watch(), tasks().cancellation_token());
+                named("slow").spawn(async move {
+                    let _watch = watch;
+                    after(60_000).await;
+                });
+                named("watching").spawn(async move { cancelled.cancelled().await });
+            }
+        })
+        .await;
+        assert_eq!(dropped.get(), Some(ms(aborted_at)));
+        assert!(held <= ms(window), "never past the deadline: {held:?}");
+        let report = log.report();
+        assert_eq!(report.outcome, Outcome::DeadlineExceeded);
+        assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
+        assert!(report.stragglers.is_empty(), "none is alive: {report}");
+        let aborted = |task: &TaskInfo| task.state == TaskState::Aborted;
+        assert!(report.troubled.iter().all(aborted), "{report}");
+        assert_eq!(report.aborted, report.spawned, "the token is told too late");
+        assert!(log.detached_ends().is_empty(), "all is in the report");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_what_was_aborted_is_gone_the_response_waits_no_longer() {
+    let log = Log::default();
+    let held = held(&layer(&log, 1000, Unfinished::Abort), || {
+        named("slow").spawn(after(60_000));
+    })
+    .await;
+    assert_eq!(held, ms(900), "nothing is held for nothing");
+    assert_eq!(log.report().aborted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_is_done_before_the_abort_is_not_touched() {
+    let log = Log::default();
+    let held = held(&layer(&log, 1000, Unfinished::Abort), || {
+        named("quick").spawn(after(899));
+    })
+    .await;
+    assert_eq!(held, ms(899));
+    assert!(log.report().is_clean());
+    assert_eq!(log.report().outcome, Outcome::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_a_grace_before_the_deadline_a_task_may_end_by_itself() {
+    let log = Log::default();
+    let held = held(&layer(&log, 1000, cancel(400)), || {
+        let cancelled = tasks().cancellation_token();
+        named("polite").spawn(async move {
+            cancelled.cancelled().await;
+            after(50).await;
+        });
+    })
+    .await;
+    assert_eq!(held, ms(650), "600 ms, and 50 ms to tidy up");
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::Drained);
+    assert!(report.is_clean(), "it has ended by itself: {report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_cancelled_request_is_aborted() {
+    let log = Log::default();
+    let dropped = DropTime::new();
+    let held = held(&layer(&log, 1000, cancel(400)), {
+        let dropped = dropped.clone();
+        move || {
+            let watch = dropped.watch();
+            named("deaf").spawn(async move {
+                let _watch = watch;
+                after(60_000).await;
+            });
+        }
+    })
+    .await;
+    assert_eq!(dropped.get(), Some(ms(900)));
+    assert_eq!(held, ms(900));
+    assert_eq!(log.report().outcome, Outcome::DeadlineExceeded);
+    assert_eq!(log.report().aborted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_longer_than_the_window_begins_with_the_window() {
+    for grace in [ms(1000), ms(5000), Duration::MAX] {
+        let log = Log::default();
+        let held = held(&layer(&log, 1000, Unfinished::Cancel { grace }), || {
+            let cancelled = tasks().cancellation_token();
+            named("polite").spawn(async move { cancelled.cancelled().await });
+        })
+        .await;
+        assert_eq!(held, ms(0));
+        assert!(log.report().is_clean());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_grace_the_token_is_cancelled_when_tasks_are_aborted() {
+    let log = Log::default();
+    let held = held(&layer(&log, 1000, cancel(0)), || {
+        let cancelled = tasks().cancellation_token();
+        let token = tasks().token();
+        // Not tokio's to abort.
+        std::mem::drop(tokio::spawn(async move {
+            cancelled.cancelled().await;
+            drop(token);
+        }));
+    })
+    .await;
+    assert_eq!(held, ms(900));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_time_at_all_tasks_get_one_turn_and_are_aborted() {
+    for unfinished in [Unfinished::Abort, cancel(0), cancel(500)] {
+        let log = Log::default();
+        let held = held(&layer(&log, 0, unfinished), || {
+            named("quick").spawn(async {});
+            named("slow").spawn(after(60_000));
+        })
+        .await;
+        assert_eq!(held, ms(0), "{unfinished:?}");
+        let report = log.report();
+        assert_eq!(
+            (report.completed, report.aborted),
+            (1, 1),
+            "{unfinished:?}: {report}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_destructor_spawns_has_until_the_deadline() {
+    let log = Log::default();
+    let (written, cut) = (DropTime::new(), DropTime::new());
+    let layer = layer(&log, 1000, Unfinished::Abort);
+    let held = held(&layer, {
+        let (written, cut) = (written.clone(), cut.clone());
+        move || {
+            let (written, cut) = (written.watch(), cut.watch());
+            named("slow").spawn(async move {
+                let _last_words = LastWords(Some((written, cut)));
+                after(60_000).await;
+            });
+        }
+    })
+    .await;
+    assert_eq!(held, ms(1000));
+    assert_eq!(written.get(), Some(ms(950)), "it had 100 ms, and took 50");
+    let report = log.report();
+    assert_eq!(report.spawned, 3, "{report}");
+    assert_eq!(report.stragglers.len(), 1, "{report}");
+    layer.handle().wait_idle().await;
+    assert_eq!(cut.get(), Some(ms(1000)), "it is aborted at the deadline");
+    let ends = log.detached_ends();
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].state, TaskState::Aborted);
+
+    struct LastWords<A: Send + 'static, B: Send + 'static>(Option<(A, B)>);
+    impl<A: Send + 'static, B: Send + 'static> Drop for LastWords<A, B> {
+        fn drop(&mut self) {
+            let Some((written, cut)) = self.0.take() else {
+                return;
+            };
+            named("quick words").spawn(async move {
+                let _written = written;
+                after(50).await;
+            });
+            named("long words").spawn(async move {
+                let _cut = cut;
+                after(60_000).await;
+            });
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_elsewhere_cannot_be_aborted_and_is_reported() {
+    let log = Log::default();
+    let layer = layer(&log, 1000, Unfinished::Abort);
+    let (give, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    let held = held(&layer, move || {
+        let _ = give.send(tasks().named("thread").token());
+        tasks().tracker().spawn(after(2000));
+    })
+    .await;
+    assert_eq!(held, ms(1000));
+    let report = log.report();
+    assert_eq!((report.aborted, report.stragglers.len()), (0, 2));
+    assert_eq!(layer.handle().live_tasks(), 2);
+    drop(taken.recv().await);
+    layer.handle().wait_idle().await;
+}
+
+// Time does not pass by itself while a blocking closure runs.
+#[tokio::test]
+async fn a_blocking_closure_that_runs_is_reported_and_stays_with_the_handle() {
+    let log = Log::default();
+    let layer = layer(&log, 20, Unfinished::Abort);
+    let (let_go, until) = mpsc::channel::<()>();
+    let until = std::sync::Arc::new(std::sync::Mutex::new(until));
+    held(&layer, move || {
+        let until = until.clone();
+        spawn_blocking(move || {
+            let _ = until.lock().expect("no panic holds this lock").recv();
+        });
+    })
+    .await;
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::DeadlineExceeded);
+    assert_eq!((report.aborted, report.stragglers.len()), (0, 1));
+    assert_eq!(layer.handle().live_tasks(), 1);
+    drop(let_go);
+    layer.handle().wait_idle().await;
+    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_choose_for_itself_also_while_it_waits() {
+    let log = Log::default();
+    let layer = layer(&log, 1000, Unfinished::Detach);
+    let first = held(&layer, || {
+        tasks().set_at_deadline(Unfinished::Abort);
+        named("slow").spawn(after(60_000));
+    })
+    .await;
+    assert_eq!(first, ms(900));
+    let second = held(&layer, || {
+        let tasks = tasks();
+        named("slow").spawn(after(60_000));
+        named("changes its mind").spawn(async move {
+            after(500).await;
+            tasks.set_at_deadline(cancel(300));
+        });
+    })
+    .await;
+    assert_eq!(second, ms(900));
+    assert!(log.reports().iter().all(|report| report.aborted == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_a_child_and_knows_of_a_cancellation_before_it_was_made() {
+    let log = Log::default();
+    held(&layer(&log, 1000, cancel(500)), || {
+        let tasks = tasks();
+        let (mine, other) = (tasks.cancellation_token(), tasks.cancellation_token());
+        mine.cancel();
+        assert!(!other.is_cancelled(), "a child cancels nobody else");
+        named("late to ask").spawn(async move {
+            after(600).await;
+            assert!(other.is_cancelled());
+            assert!(tasks.cancellation_token().is_cancelled());
+        });
+    })
+    .await;
+    assert!(log.report().is_clean(), "{}", log.report());
+}
