@@ -64,8 +64,8 @@ pub enum Unfinished {
         grace: Duration,
     },
     /// They are aborted so shortly before the deadline that their destructors end in time: 100 ms,
-    /// or a tenth of the window if that is shorter. The token is cancelled in the same moment. When
-    /// the client is gone, they are aborted at once.
+    /// or a tenth of the window if that is shorter. The token is cancelled in the same moment, and the
+    /// window closes when the tasks are gone. When the client is gone, they are aborted at once.
     Abort,
 }
 

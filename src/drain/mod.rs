@@ -158,17 +158,15 @@ impl Drain {
 
     /// Everything is done: shuts the window.
     fn poll_shut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if self.window.is_cut() {
+        let registry = self.context.registry();
+        if let Some(registry) = registry.filter(|registry| self.window.has_cut_short(registry)) {
             // It is done because it was cut short: that is a deadline, a moment before its time.
-            let Some(registry) = self.registry() else {
-                return Poll::Ready(());
-            };
+            let bound = registry.deadline().map(|deadline| deadline.bound);
             let Some(spawned) = registry.try_release() else {
                 // A task came up at the last moment.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             };
-            let bound = registry.deadline().map(|deadline| deadline.bound);
             self.expire(bound, Some(spawned));
         } else if let Some(last) = self.shut_window() {
             self.last = last;

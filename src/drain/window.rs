@@ -22,8 +22,9 @@ pub(super) struct Window {
     anonymous: Wait,
     /// Tasks were alive when it was last looked, and whether all were in the tokio-util tracker.
     waited: Option<Waited>,
-    /// What was alive shortly before the deadline was aborted.
-    cut: bool,
+    /// `Some` once what was alive shortly before the deadline was aborted: how many had been aborted
+    /// before that.
+    cut: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +38,10 @@ impl Window {
         self.opened.is_some()
     }
 
-    pub(super) fn is_cut(&self) -> bool {
+    /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
+    pub(super) fn has_cut_short(&self, registry: &Registry) -> bool {
         self.cut
+            .is_some_and(|before| registry.ledger().aborted() > before)
     }
 
     pub(super) fn open_for(&self) -> Duration {
@@ -115,15 +118,15 @@ impl Window {
             if schedule.cancel.is_some_and(|at| at <= now) {
                 registry.cancel();
             }
-            if schedule.abort.is_some_and(|at| at <= now) && !self.cut {
-                self.cut = true;
+            if schedule.abort.is_some_and(|at| at <= now) && self.cut.is_none() {
+                self.cut = Some(registry.ledger().aborted());
                 registry.abort_unfinished();
                 // Their destructors get one turn of the scheduler, even if there is no time left.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             if schedule.end <= now {
-                if self.cut {
+                if self.cut.is_some() {
                     // What destructors have spawned.
                     registry.abort_unfinished();
                 }

@@ -78,7 +78,8 @@ pub(crate) fn write_server_timing(headers: &mut HeaderMap, held: Duration) {
             let list = [entry.get().as_bytes(), b", ", ours.as_bytes()].concat();
             // Parts of header values make a header value.
             if let Ok(list) = HeaderValue::try_from(list) {
-                entry.insert(list);
+                // In its place: `insert` would take out what stands after it.
+                *entry.get_mut() = list;
             }
         }
         Entry::Vacant(entry) => {

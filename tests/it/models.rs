@@ -52,6 +52,33 @@ fn a_spawn_that_races_the_release_is_waited_for_or_late() {
 }
 
 #[test]
+fn a_try_spawn_that_races_the_release_is_waited_for_or_refused() {
+    loom::model(|| {
+        let live = Arc::new(Live::new());
+        let spawner = thread::spawn({
+            let live = live.clone();
+            move || {
+                let added = live.try_add_with_spawner()?;
+                assert!(!added.late, "it would have been refused");
+                live.remove(added.id);
+                // Until here the release has to wait.
+                let released_before = live.is_released();
+                live.remove(added.id);
+                Some(released_before)
+            }
+        });
+        let released_with = live.try_release();
+        match spawner.join().expect("no panic") {
+            None => assert_eq!(released_with, Some(0), "refused, so the release came first"),
+            Some(released_before) => {
+                assert!(!released_before, "it was released with a task alive");
+                assert_ne!(released_with, Some(0), "the release did not see the task");
+            }
+        }
+    });
+}
+
+#[test]
 fn at_a_deadline_every_end_after_the_release_knows_it() {
     loom::model(|| {
         let live = Arc::new(Live::new());

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use proptest::prelude::*;
 use tokio::time::Instant;
-use tower_task_tracker::{Hold, Outcome};
+use tower_task_tracker::{Bound, DrainReport, Hold, Outcome, Unfinished};
 
 use super::plan::{Client, Ending, Length, Plan, Step};
 use super::run::{Run, Seen};
@@ -14,11 +14,13 @@ type Checked = Result<(), TestCaseError>;
 
 pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
     counts_add_up(plan, run)?;
+    only_what_the_plan_allows_was_stopped(plan, run)?;
     let Some(head) = run.head else {
         return Ok(());
     };
     frames_are_those_of_the_inner_body(plan, run)?;
-    let (answered, alive_then) = run
+    no_success_is_claimed_for_failed_work(plan, run)?;
+    let answered = run
         .world
         .facts()
         .answered
@@ -26,14 +28,21 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
     let punctual = !matches!(plan.client, Client::IsSlow(_));
 
     // The head.
-    if plan.hold == Hold::Never || alive_then == 0 {
-        prop_assert_eq!(head.at, answered, "the head was held for nothing");
-    } else if run.failed || ends_with_head(plan) || plan.hold == Hold::Head {
-        is_end(plan, run, head, answered)?;
+    let failed_before = answered.required_failed && !run.failed;
+    let required = plan.hold == Hold::Auto && answered.required_alive;
+    if plan.hold == Hold::Never || (answered.alive == 0 && plan.hook.is_none()) {
+        prop_assert_eq!(head.at, answered.at, "the head was held for nothing");
+    } else if run.failed
+        || ends_with_head(plan)
+        || plan.hold == Hold::Head
+        || required
+        || failed_before
+    {
+        is_end(plan, run, head, answered.at)?;
     } else if plan.hold == Hold::End || initial_hint(plan).is_none() {
-        prop_assert_eq!(head.at, answered, "the head of a stream was held");
-    } else if head.at != answered {
-        is_end(plan, run, head, answered)?;
+        prop_assert_eq!(head.at, answered.at, "the head of a stream was held");
+    } else if head.at != answered.at {
+        is_end(plan, run, head, answered.at)?;
     }
 
     // The moment at which a server has sent everything.
@@ -42,7 +51,12 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
             Some((seen, _)) => (*seen, run.world.facts().given.last().map(|(at, _)| *at)),
             None => (head, None),
         };
-        is_end(plan, run, last, item_given.unwrap_or(answered).max(head.at))?;
+        is_end(
+            plan,
+            run,
+            last,
+            item_given.unwrap_or(answered.at).max(head.at),
+        )?;
     }
 
     // The body, frame by frame.
@@ -79,54 +93,110 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
 /// closed, and not later either.
 fn is_end(plan: &Plan, run: &Run, seen: Seen, ready: Instant) -> Checked {
     let punctual = !matches!(plan.client, Client::IsSlow(_));
-    if seen.alive == 0 {
-        let since = seen.none_alive_since;
-        let in_time = seen.at == ready || Some(seen.at) == since;
-        prop_assert!(
-            in_time,
-            "held for nothing: {:?}, ready at {:?}",
-            seen,
-            ready
-        );
+    let answered = run.world.facts().answered.map_or(ready, |a| a.at);
+    let closed = deadline(plan, run, answered);
+    let done = seen.alive == 0 && (plan.hook.is_none() || seen.hooked.is_some());
+    let moments = [Some(ready), seen.none_alive_since, seen.hooked];
+    if done && moments.contains(&Some(seen.at)) {
         return Ok(());
     }
-    let Some(timeout) = plan.drain_timeout.map(ms) else {
-        return Err(TestCaseError::fail(format!("ended early: {seen:?}")));
+    let Some(closed) = closed else {
+        return Err(TestCaseError::fail(format!("not in time: {seen:?}")));
     };
-    let expired = run
-        .log
-        .reports()
-        .iter()
-        .any(|report| report.outcome == Outcome::DeadlineExceeded && report.drain >= timeout);
-    prop_assert!(expired, "ended early, without a deadline: {:?}", seen);
-    let (answered, _) = run.world.facts().answered.unwrap_or((ready, 0));
+    // A hook alone is not reported.
+    let expired = |report: &DrainReport| report.outcome == Outcome::DeadlineExceeded;
+    let reports = run.log.reports();
     prop_assert!(
-        seen.at >= answered + timeout,
-        "before any window could close"
+        reports.iter().any(expired) || (reports.is_empty() && plan.hook.is_some()),
+        "without a deadline: {:?}",
+        seen
     );
+    // A window whose tasks were aborted closes when they are gone: in its last tenth.
+    let aborts = match plan.at_deadline {
+        Unfinished::Detach => ms(0),
+        _ => closed.saturating_duration_since(answered) / 10,
+    };
+    let in_window = seen.at + aborts < closed;
+    prop_assert!(!in_window, "before any window could close: {:?}", seen);
     if punctual {
         // A timer is at most a millisecond late. A window that has closed stays closed.
-        prop_assert!(
-            seen.at <= ready + timeout + ms(1),
-            "past the deadline: {:?}",
-            seen
-        );
+        let closed = deadline(plan, run, ready).unwrap_or(closed).max(ready);
+        prop_assert!(seen.at <= closed + ms(1), "past the deadline: {:?}", seen);
     }
+    Ok(())
+}
+
+/// When a window closes that opens at `opened`.
+fn deadline(plan: &Plan, run: &Run, opened: Instant) -> Option<Instant> {
+    let drain = plan.drain_timeout.map(|timeout| opened + ms(timeout));
+    let total = plan.total_timeout.map(|timeout| run.arrived + ms(timeout));
+    let client = plan.client_timeout.filter(|(timeout, _)| *timeout > 0);
+    let client = client.map(|(timeout, at_least)| {
+        let least = opened + ms(at_least);
+        least.max(run.arrived + ms(timeout))
+    });
+    [drain, total, client].into_iter().flatten().min()
+}
+
+/// A task that was stopped was stopped by a policy, and never for the client's own deadline.
+fn only_what_the_plan_allows_was_stopped(plan: &Plan, run: &Run) -> Checked {
+    let reports = run.log.reports();
+    if run.world.facts().killed == 0 {
+        return Ok(());
+    }
+    let Some(report) = reports.first() else {
+        return Err(TestCaseError::fail(
+            "a task was killed, and nothing said of it",
+        ));
+    };
+    let detaches = match report.outcome {
+        Outcome::DeadlineExceeded => {
+            prop_assert!(
+                !matches!(report.closed_by, Some(Bound::Source(_))),
+                "{:?}",
+                report
+            );
+            plan.at_deadline == Unfinished::Detach
+        }
+        Outcome::Dropped => {
+            plan.at_disconnect == Unfinished::Detach && plan.at_deadline == Unfinished::Detach
+        }
+        _ => true,
+    };
+    prop_assert!(!detaches, "a task was killed: {:?}", report);
+    Ok(())
+}
+
+fn no_success_is_claimed_for_failed_work(plan: &Plan, run: &Run) -> Checked {
+    let body_failed = run.items.iter().any(|(_, item)| *item == Item::Failed);
+    let reports = run.log.reports();
+    let required_failed = reports.first().is_some_and(|report| report.required_failed);
+    if run.head_failed || body_failed {
+        prop_assert!(required_failed, "nothing has failed: {:?}", reports);
+        return Ok(());
+    }
+    let claims_success = run.finished
+        && !run.failed
+        && !run.items.iter().any(|(_, item)| *item == Item::Error)
+        && plan.hold != Hold::Never;
+    prop_assert!(!(claims_success && required_failed), "{:?}", reports);
     Ok(())
 }
 
 fn frames_are_those_of_the_inner_body(plan: &Plan, run: &Run) -> Checked {
     let facts = run.world.facts();
-    let alive_then = facts.answered.is_some_and(|(_, alive)| alive > 0);
-    if has_no_body(plan) && alive_then && plan.hold != Hold::Never {
+    let held = plan.hook.is_some() || facts.answered.is_some_and(|answered| answered.alive > 0);
+    if run.head_failed || (has_no_body(plan) && held && plan.hold != Hold::Never) {
         // No server sends it: it may have been dropped, for the sake of who feeds it.
         return Ok(());
     }
     let inner = facts.given.iter().map(|(_, item)| item);
     let inner: Vec<_> = inner.filter(|item| **item != Item::End).collect();
     let outer = run.items.iter().map(|(_, item)| item);
-    let outer: Vec<_> = outer.filter(|item| **item != Item::End).collect();
-    if run.finished && plan.client != Client::IsServer {
+    let is_of_the_body = |item: &&Item| !matches!(item, Item::End | Item::Failed);
+    let outer: Vec<_> = outer.filter(is_of_the_body).collect();
+    let failed = run.items.iter().any(|(_, item)| *item == Item::Failed);
+    if run.finished && plan.client != Client::IsServer && !failed {
         prop_assert_eq!(&inner, &outer, "a frame was lost or made up");
         if !run.failed {
             let ending = run.items.last().map(|(_, item)| item.clone());
@@ -147,18 +217,20 @@ fn counts_add_up(plan: &Plan, run: &Run) -> Checked {
     let reports = run.log.reports();
     let late = run.log.late_spawns().len();
     let spawned = run.world.facts().spawned;
+    let detached = run.world.facts().detached;
     let (mut reported, mut stragglers, mut anonymous) = (0, 0, 0);
     if let Some(report) = reports.first() {
         reported = report.spawned;
         stragglers = report.stragglers.len();
-        let counted = report.completed + report.panicked + report.aborted + stragglers;
+        let troubled = report.failed + report.panicked + report.aborted;
+        let counted = report.completed + troubled + stragglers;
         prop_assert_eq!(counted, reported, "{:?}", report);
+        prop_assert_eq!(report.troubled.len(), troubled);
         anonymous = report
             .stragglers
             .iter()
             .filter(|task| task.name.is_none())
             .count();
-        prop_assert_eq!(report.troubled.len(), report.panicked + report.aborted);
         if plan.hold == Hold::Never {
             prop_assert_eq!(report.held, ms(0));
         }
@@ -168,13 +240,17 @@ fn counts_add_up(plan: &Plan, run: &Run) -> Checked {
                 let cut_off = !run.finished && !may_have_ended(plan, run);
                 prop_assert!(!cut_off, "it was dropped before its end");
             }
-            Outcome::DeadlineExceeded => prop_assert!(stragglers > 0),
+            Outcome::DeadlineExceeded => {
+                let unfinished = stragglers > 0 || report.aborted > 0;
+                prop_assert!(unfinished || plan.hook.is_some(), "{:?}", report);
+                prop_assert!(report.closed_by.is_some());
+            }
             Outcome::Dropped => prop_assert!(!run.finished, "it was read to its end"),
             other => prop_assert!(false, "{:?}", other),
         }
     }
     prop_assert!(reports.len() <= 1, "{:?}", reports);
-    prop_assert_eq!(reports.len(), usize::from(reported > 0));
+    prop_assert!(reported > 0 || reports.is_empty() || detached > 0);
     // The one in the tokio-util tracker is counted if it was seen alive.
     let seen = (reported + late).saturating_sub(spawned);
     prop_assert!(
@@ -182,7 +258,8 @@ fn counts_add_up(plan: &Plan, run: &Run) -> Checked {
         "told of twice"
     );
     prop_assert_eq!(reported + late - seen, spawned, "each task is told of once");
-    prop_assert_eq!(run.log.detached_ends().len(), stragglers - anonymous + late);
+    let told_alone = stragglers - anonymous + late + detached;
+    prop_assert_eq!(run.log.detached_ends().len(), told_alone);
     Ok(())
 }
 

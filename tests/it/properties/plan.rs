@@ -4,7 +4,9 @@ use http::{Method, StatusCode};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
-use tower_task_tracker::Hold;
+use tower_task_tracker::{Hold, Unfinished};
+
+use crate::support::ms;
 
 /// One request, from its handler to its client. Times are in milliseconds.
 #[derive(Debug, Clone)]
@@ -13,6 +15,13 @@ pub(super) struct Plan {
     pub(super) status: StatusCode,
     pub(super) hold: Hold,
     pub(super) drain_timeout: Option<u64>,
+    pub(super) total_timeout: Option<u64>,
+    /// How long the client says it waits, and the least that its source grants.
+    pub(super) client_timeout: Option<(u64, u64)>,
+    pub(super) at_deadline: Unfinished,
+    pub(super) at_disconnect: Unfinished,
+    /// How long that takes which is awaited before the release.
+    pub(super) hook: Option<u64>,
     pub(super) handler_takes: u64,
     pub(super) handler_fails: bool,
     pub(super) tasks: Vec<Task>,
@@ -28,13 +37,24 @@ pub(super) struct Task {
     pub(super) takes: u64,
     pub(super) children: Vec<Task>,
     pub(super) end: TaskEnd,
+    pub(super) kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TaskEnd {
     Completes,
+    /// It stops as soon as it is asked to.
+    Heeds,
+    Fails,
     Panics,
     Aborted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Required,
+    Detached,
 }
 
 #[derive(Debug, Clone)]
@@ -101,23 +121,31 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
     ];
     let fails = prop::bool::weighted(0.1);
     let anonymous = prop::option::weighted(0.1, 0..60u64);
-    let request = (
-        method,
-        status,
-        hold,
+    let rarely = |range| prop::option::weighted(0.15, range);
+    let request = (method, status, hold, 0..20u64, fails, anonymous);
+    let window = (
         of(0..60u64),
-        0..20u64,
-        fails,
-        anonymous,
+        rarely(0..60u64),
+        prop::option::weighted(0.15, (0..60u64, 0..20u64)),
+        unfinished(),
+        unfinished(),
+        rarely(0..40u64),
     );
-    (request, vec(task(), 0..4), script(), client()).prop_map(|(request, tasks, body, client)| {
-        let (method, status, hold, drain_timeout, handler_takes, handler_fails, anonymous) =
-            request;
+    let parts = (request, window, vec(task(), 0..4), script(), client());
+    parts.prop_map(|(request, window, tasks, body, client)| {
+        let (method, status, hold, handler_takes, handler_fails, anonymous) = request;
+        let (drain_timeout, total_timeout, client_timeout, at_deadline, at_disconnect, hook) =
+            window;
         Plan {
             method,
             status,
             hold,
             drain_timeout,
+            total_timeout,
+            client_timeout,
+            at_deadline,
+            at_disconnect,
+            hook,
             handler_takes,
             handler_fails,
             tasks,
@@ -128,16 +156,32 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
+fn unfinished() -> impl Strategy<Value = Unfinished> {
+    prop_oneof![
+        2 => Just(Unfinished::Detach),
+        1 => Just(Unfinished::Abort),
+        1 => (0..40u64).prop_map(|grace| Unfinished::Cancel { grace: ms(grace) }),
+    ]
+}
+
 fn task() -> impl Strategy<Value = Task> {
     let end = prop_oneof![
         6 => Just(TaskEnd::Completes),
+        1 => Just(TaskEnd::Heeds),
+        1 => Just(TaskEnd::Fails),
         1 => Just(TaskEnd::Panics),
         1 => Just(TaskEnd::Aborted),
     ];
-    let leaf = (0..50u64, end).prop_map(|(takes, end)| Task {
+    let kind = prop_oneof![
+        8 => Just(Kind::Plain),
+        1 => Just(Kind::Required),
+        1 => Just(Kind::Detached),
+    ];
+    let leaf = (0..50u64, end, kind).prop_map(|(takes, end, kind)| Task {
         takes,
         children: Vec::new(),
         end,
+        kind,
     });
     leaf.prop_recursive(2, 4, 2, |inner| {
         (inner.clone(), vec(inner, 0..2)).prop_map(|(task, children)| Task { children, ..task })

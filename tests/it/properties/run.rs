@@ -4,30 +4,36 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{ResponseBody, TaskTrackerLayer};
+use tower_task_tracker::{ResponseBody, TaskTrackerLayer, deadline};
 
 use super::check;
 use super::plan::{Client, Length, Plan};
-use super::world::{Item, Scripted, World, item};
+use super::world::{Answered, Item, Scripted, World, item};
 use crate::support::{Log, ms, request};
 
 /// Longer than anything that a plan can do: who waits for so long was not woken.
 const NEVER: Duration = Duration::from_secs(3600);
+
+/// What no handler answers by itself.
+pub(super) const FAILURE: StatusCode = StatusCode::IM_A_TEAPOT;
 
 /// What was seen from outside.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) world: World,
     pub(super) log: Log,
+    pub(super) arrived: Instant,
     /// `None` if the client left before.
     pub(super) head: Option<Seen>,
+    /// The head says that a required task has failed.
+    pub(super) head_failed: bool,
     /// The service failed instead of answering.
     pub(super) failed: bool,
     pub(super) items: Vec<(Seen, Item)>,
@@ -41,19 +47,19 @@ pub(super) struct Seen {
     pub(super) at: Instant,
     pub(super) alive: usize,
     pub(super) none_alive_since: Option<Instant>,
+    pub(super) hooked: Option<Instant>,
 }
 
 pub(super) async fn run(plan: &Plan) -> Result<Run, TestCaseError> {
     let world = World::default();
     let log = Log::default();
-    let layer = TaskTrackerLayer::new()
-        .hold(plan.hold)
-        .drain_timeout(plan.drain_timeout.map(ms))
-        .on_drain(log.clone());
+    let layer = layer(plan, &world).on_drain(log.clone());
     let run = Arc::new(Mutex::new(Run {
         world: world.clone(),
         log,
+        arrived: Instant::now(),
         head: None,
+        head_failed: false,
         failed: false,
         items: Vec::new(),
         finished: false,
@@ -72,8 +78,32 @@ pub(super) async fn run(plan: &Plan) -> Result<Run, TestCaseError> {
     prop_assert!(idle.is_ok(), "the handle is never idle");
     prop_assert_eq!(layer.handle().live_tasks(), 0);
     prop_assert_eq!(world.facts().alive, 0, "a task was left over");
+    prop_assert_eq!(world.facts().detached_alive, 0, "a detached one was");
     let run = run.lock().expect("no panic holds this lock").clone();
     Ok(run)
+}
+
+fn layer(plan: &Plan, world: &World) -> TaskTrackerLayer {
+    let at_least = plan.client_timeout.map_or(0, |(_, at_least)| at_least);
+    let layer = TaskTrackerLayer::new()
+        .hold(plan.hold)
+        .drain_timeout(plan.drain_timeout.map(ms))
+        .total_timeout(plan.total_timeout.map(ms))
+        .deadline_from(deadline::grpc_timeout().at_least(ms(at_least)))
+        .at_deadline(plan.at_deadline)
+        .at_disconnect(plan.at_disconnect)
+        .failure_status(FAILURE);
+    let Some(takes) = plan.hook else {
+        return layer;
+    };
+    let world = world.clone();
+    layer.before_release(move |_| {
+        let world = world.clone();
+        async move {
+            sleep(ms(takes)).await;
+            world.facts().hooked = Some(Instant::now());
+        }
+    })
 }
 
 /// The service and its client.
@@ -98,7 +128,12 @@ async fn exchange(
             response.headers_mut().insert(CONTENT_LENGTH, length);
         }
         let mut facts = world.facts();
-        facts.answered = Some((Instant::now(), facts.alive));
+        facts.answered = Some(Answered {
+            at: Instant::now(),
+            alive: facts.alive,
+            required_alive: facts.required_alive > 0,
+            required_failed: facts.required_failed,
+        });
         if plan.handler_fails {
             return Err("planned");
         }
@@ -106,14 +141,25 @@ async fn exchange(
     }));
     let mut request = request();
     *request.method_mut() = plan.method.clone();
+    if let Some((millis, _)) = plan.client_timeout {
+        let timeout = HeaderValue::try_from(format!("{millis}m")).expect("ASCII");
+        request.headers_mut().insert("grpc-timeout", timeout);
+    }
     let result = service.oneshot(request).await;
     {
         let mut run = run.lock().expect("no panic holds this lock");
         run.head = Some(Seen::now(world));
         run.failed = result.is_err();
+        run.head_failed = result.as_ref().is_ok_and(|head| head.status() == FAILURE);
         run.finished = result.is_err();
     }
     match result {
+        Ok(response) if response.status() == FAILURE => {
+            let body = response.into_body();
+            prop_assert!(body.is_end_stream(), "a failed head has no body");
+            run.lock().expect("no panic holds this lock").finished = true;
+            Ok(())
+        }
         Ok(response) => read(plan, world, response.into_body(), run).await,
         Err(_) => Ok(()),
     }
@@ -146,7 +192,7 @@ async fn read(
             prop_assert_eq!(&read, &Item::End, "`is_end_stream` was true before");
         }
         let truthful = !matches!(plan.body.length, Length::WrongHint(_));
-        if truthful && !matches!(read, Item::End) {
+        if truthful && !matches!(read, Item::End | Item::Failed) {
             prop_assert!(hint.lower() <= left, "{:?} with {} left", hint, left);
             prop_assert!(hint.upper().is_none_or(|upper| upper >= left), "{:?}", hint);
         }
@@ -182,6 +228,7 @@ impl Seen {
             at: Instant::now(),
             alive: facts.alive,
             none_alive_since: facts.none_alive_since,
+            hooked: facts.hooked,
         }
     }
 }

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
-use tower_task_tracker::Tasks;
+use tower_task_tracker::{BodyError, Tasks};
 
-use super::plan::{Ending, Length, Script, Step, Task, TaskEnd};
+use super::plan::{Ending, Kind, Length, Script, Step, Task, TaskEnd};
+use crate::support::ms;
 
 /// What goes over the border of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,18 @@ pub(super) enum Item {
     Data(Bytes),
     Trailers,
     Error,
+    /// The body says that a required task has failed.
+    Failed,
     End,
+}
+
+/// How things stood when the handler answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    pub(super) at: Instant,
+    pub(super) alive: usize,
+    pub(super) required_alive: bool,
+    pub(super) required_failed: bool,
 }
 
 /// What happened, on the test's own count.
@@ -30,8 +41,16 @@ pub(super) struct Facts {
     pub(super) alive: usize,
     /// When the number of tasks alive last became zero.
     pub(super) none_alive_since: Option<Instant>,
-    /// When the handler answered, and how many tasks were alive.
-    pub(super) answered: Option<(Instant, usize)>,
+    /// Those that nobody waits for.
+    pub(super) detached: usize,
+    pub(super) detached_alive: usize,
+    pub(super) required_alive: usize,
+    pub(super) required_failed: bool,
+    /// How many were stopped by somebody who was not asked to by the plan.
+    pub(super) killed: usize,
+    pub(super) answered: Option<Answered>,
+    /// When that had ended which is awaited before the release.
+    pub(super) hooked: Option<Instant>,
     /// What the inner body gave, and when.
     pub(super) given: Vec<(Instant, Item)>,
 }
@@ -46,58 +65,111 @@ impl World {
 
     /// Starts a task through the free functions, as code without a handle does.
     pub(super) fn start(&self, task: &Task) {
-        let alive = Alive::new(self);
-        let (world, task) = (self.clone(), task.clone());
-        let end = task.end;
-        let half = task.takes / 2;
-        let handle = tower_task_tracker::named("planned").spawn(async move {
-            let _alive = alive;
-            sleep(Duration::from_millis(half)).await;
-            for child in &task.children {
-                world.start(child);
-            }
-            sleep(Duration::from_millis(task.takes - half)).await;
-            if task.end == TaskEnd::Panics {
+        let mut alive = Alive::new(self, task.kind);
+        alive.killed = task.end != TaskEnd::Aborted;
+        let (world, plan) = (self.clone(), task.clone());
+        let work = async move {
+            // As a whole: the block would take its fields alone.
+            let mut alive = alive;
+            world.run(&plan).await;
+            alive.killed = false;
+            if plan.end == TaskEnd::Panics {
                 // Past the panic hook, which would print thousands of these.
                 std::panic::resume_unwind(Box::new("planned"));
             }
-        });
-        if end == TaskEnd::Aborted {
+            if plan.end == TaskEnd::Fails {
+                return Err("planned");
+            }
+            alive.failed = false;
+            Ok(())
+        };
+        let builder = tower_task_tracker::named("planned");
+        let handle = match task.kind {
+            Kind::Plain => builder.fallible().spawn(work),
+            Kind::Required => builder.required().spawn(work),
+            Kind::Detached => builder.fallible().detached().spawn(work),
+        };
+        if task.end == TaskEnd::Aborted {
             handle.abort();
         }
     }
-}
 
-impl World {
+    async fn run(&self, plan: &Task) {
+        let half = plan.takes / 2;
+        let work = async {
+            sleep(ms(half)).await;
+            for child in &plan.children {
+                self.start(child);
+            }
+            sleep(ms(plan.takes - half)).await;
+        };
+        let tasks = Tasks::current().expect("in a request");
+        if plan.end == TaskEnd::Heeds {
+            tasks.cancellation_token().run_until_cancelled(work).await;
+        } else {
+            work.await;
+        }
+    }
+
     /// Starts a task in the request's tokio-util tracker. It is alive like any other, but of its
     /// spawn and its end nobody is told.
     pub(super) fn start_anonymous(&self, takes: u64) {
-        let alive = Alive::new(self);
+        let mut alive = Alive::new(self, Kind::Plain);
+        alive.failed = false;
         self.facts().spawned -= 1;
         let tasks = Tasks::current().expect("in a request");
         tasks.tracker().spawn(async move {
             let _alive = alive;
-            sleep(Duration::from_millis(takes)).await;
+            sleep(ms(takes)).await;
         });
     }
 }
 
 /// Counts a task for as long as its future lives.
-struct Alive(World);
+struct Alive {
+    world: World,
+    kind: Kind,
+    /// How it ends if it is dropped now.
+    killed: bool,
+    failed: bool,
+}
 
 impl Alive {
-    fn new(world: &World) -> Self {
+    fn new(world: &World, kind: Kind) -> Self {
         let mut facts = world.facts();
-        facts.spawned += 1;
-        facts.alive += 1;
+        match kind {
+            Kind::Detached => {
+                facts.detached += 1;
+                facts.detached_alive += 1;
+            }
+            Kind::Plain | Kind::Required => {
+                facts.spawned += 1;
+                facts.alive += 1;
+                facts.required_alive += usize::from(kind == Kind::Required);
+            }
+        }
         drop(facts);
-        Self(world.clone())
+        Self {
+            world: world.clone(),
+            kind,
+            killed: false,
+            failed: true,
+        }
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        let mut facts = self.0.facts();
+        let mut facts = self.world.facts();
+        facts.killed += usize::from(self.killed);
+        if self.kind == Kind::Detached {
+            facts.detached_alive -= 1;
+            return;
+        }
+        if self.kind == Kind::Required {
+            facts.required_alive -= 1;
+            facts.required_failed |= self.failed;
+        }
         facts.alive -= 1;
         if facts.alive == 0 {
             facts.none_alive_since = Some(Instant::now());
@@ -149,7 +221,7 @@ impl Body for Scripted {
             }
             match self.steps.pop_front() {
                 Some(Step::Wait(millis)) => {
-                    self.wait = Some(Box::pin(sleep(Duration::from_millis(millis))));
+                    self.wait = Some(Box::pin(sleep(ms(millis))));
                 }
                 Some(Step::Spawn(task)) => self.world.start(&task),
                 Some(Step::Data(len)) => {
@@ -199,10 +271,11 @@ impl Body for Scripted {
 }
 
 /// What a frame is, as an item.
-pub(super) fn item<E>(polled: Option<Result<Frame<Bytes>, E>>) -> Item {
+pub(super) fn item<E>(polled: Option<Result<Frame<Bytes>, BodyError<E>>>) -> Item {
     match polled.transpose() {
         Ok(None) => Item::End,
-        Err(_) => Item::Error,
+        Err(BodyError::Inner(_)) => Item::Error,
+        Err(BodyError::RequiredFailed) => Item::Failed,
         Ok(Some(frame)) => match frame.into_data() {
             Ok(data) => Item::Data(data),
             Err(_) => Item::Trailers,

@@ -1,0 +1,138 @@
+//! Tasks that nobody waits for.
+
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower_task_tracker::{
+    Outcome, SpawnError, TaskState, TaskTrackerLayer, Tasks, Unfinished, named,
+};
+
+use crate::support::{Log, after, ms, request, tracked};
+
+fn tasks() -> Tasks {
+    Tasks::current().expect("in a request")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let arrived = Instant::now();
+    let service = tracked(&layer, || {
+        named("warm the cache").detached().spawn(after(100));
+        drop(tasks().named("thread").detached().token());
+        named("audit").spawn(after(20));
+        assert_eq!(tasks().len(), 2);
+    });
+    drop(service.oneshot(request()).await);
+    assert_eq!(arrived.elapsed(), ms(20), "the other one is waited for");
+    let report = log.report();
+    assert_eq!((report.spawned, report.outcome), (1, Outcome::Drained));
+    assert!(report.is_clean());
+    assert_eq!(layer.handle().live_tasks(), 1, "the handle tracks it");
+    layer.handle().wait_idle().await;
+    assert_eq!(arrived.elapsed(), ms(100));
+    let ends = log.detached_ends();
+    let names: Vec<_> = ends.iter().filter_map(|task| task.name).collect();
+    assert_eq!(names, ["thread", "warm the cache"]);
+    assert!(ends.iter().all(|task| task.state == TaskState::Completed));
+    assert!(log.late_spawns().is_empty(), "it is late for nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_detached_tasks_alone_is_reported_too() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = tracked(&layer, || drop(named("slow").detached().spawn(after(100))));
+    drop(service.oneshot(request()).await);
+    assert_eq!(log.report().spawned, 0);
+    layer.handle().wait_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_deadline_nor_a_disconnect_stops_a_detached_task() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(50))
+        .at_deadline(Unfinished::Abort)
+        .at_disconnect(Unfinished::Abort)
+        .on_drain(log.clone());
+    let service = tracked(&layer, || {
+        named("detached").detached().spawn(after(1000));
+        named("slow").spawn(after(1000));
+    });
+    drop(service.clone().oneshot(request()).await);
+    drop(tokio::time::timeout(ms(10), service.oneshot(request())).await);
+    layer.handle().wait_idle().await;
+    let completed = |ends: usize| vec![TaskState::Completed; ends];
+    let ends: Vec<_> = log.detached_ends().iter().map(|task| task.state).collect();
+    assert_eq!(ends, completed(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = tracked(&layer, || {
+        let fails = async { Err::<(), _>("no cache") };
+        named("cache").fallible().detached().spawn(fails);
+    });
+    drop(service.oneshot(request()).await);
+    layer.handle().wait_idle().await;
+    let ends = log.detached_ends();
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].state, TaskState::Failed);
+    assert_eq!(ends[0].message.as_deref(), Some("no cache"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_detached_task_spawns_belongs_to_its_request() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = tracked(&layer, || {
+        named("detached").detached().spawn(async {
+            named("in time").spawn(after(20));
+            after(100).await;
+            named("late").spawn(after(10));
+        });
+        named("slow").spawn(after(10));
+    });
+    let arrived = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(arrived.elapsed(), ms(20));
+    layer.handle().wait_idle().await;
+    assert_eq!(log.report().spawned, 2);
+    assert_eq!(log.late_spawns().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn try_spawn_refuses_what_would_be_late_and_gives_the_future_back() {
+    let layer = TaskTrackerLayer::new();
+    let (give, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    let service = tracked(&layer, move || {
+        let in_time = tasks().try_spawn(after(20));
+        assert!(in_time.is_ok());
+        let _ = give.send(tasks());
+    });
+    let arrived = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(arrived.elapsed(), ms(20), "what it takes is waited for");
+    let tasks = taken.recv().await.expect("it was sent");
+    let refused = tasks.try_spawn(std::future::ready(7));
+    let Err(refused) = refused else {
+        panic!("it would be late");
+    };
+    assert!(matches!(refused, SpawnError::Released(_)));
+    assert!(refused.to_string().contains("released"), "{refused}");
+    assert_eq!(refused.into_inner().await, 7, "the future is whole");
+    assert_eq!(layer.handle().live_tasks(), 0);
+    let detached = tasks.task().detached().try_spawn(after(10));
+    assert!(detached.is_ok(), "that one is never late");
+    layer.handle().wait_idle().await;
+}
+
+#[tokio::test]
+async fn outside_of_a_request_try_spawn_spawns() {
+    let spawned = named("nobody's").try_spawn(std::future::ready(7));
+    let handle = spawned.expect("nobody refuses");
+    assert_eq!(handle.await.expect("no panic"), 7);
+}
