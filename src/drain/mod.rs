@@ -6,11 +6,11 @@ mod leaving;
 mod response;
 mod schedule;
 mod verdict;
+mod waiting;
 mod window;
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use self::hook::Hooks;
@@ -19,7 +19,7 @@ use self::verdict::Last;
 use self::window::Window;
 use crate::registry::context::{Context, Entered};
 use crate::registry::{Registry, Shared};
-use crate::report::{Bound, DrainReport, Outcome};
+use crate::report::{DrainReport, Outcome};
 
 /// The owner of a request: it lives as long as the response, waits for the tasks, and reports once.
 /// Dropping it before [`try_finish`](Self::try_finish) has said `Ok` means that the client is gone.
@@ -84,32 +84,6 @@ impl Drain {
         std::mem::replace(self, Self::over())
     }
 
-    /// Ready when no task is alive and the hooks are through, or the deadline has passed. The window
-    /// opens with the first poll that finds something to wait for.
-    pub(crate) fn poll_drained(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Stage::Open { .. } = &self.stage else {
-            return Poll::Ready(());
-        };
-        // The drain wins over the deadline: what is whole is not reported as late.
-        if self.poll_work(cx).is_ready() {
-            return self.poll_shut(cx);
-        }
-        let Some(registry) = self.context.registry() else {
-            return Poll::Ready(());
-        };
-        if !self.window.is_open() {
-            self.waited = true;
-            self.window.open(registry);
-            // Tasks get one turn of the scheduler, even if the deadline has passed. Most need no
-            // more, and then no timer is made.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let bound = ready!(self.window.poll_deadline(registry, cx));
-        self.expire(Some(bound), None);
-        Poll::Ready(())
-    }
-
     /// Ends the request and reports, unless there is something that the response has to wait for.
     /// The report, if there is one, is given the first time only.
     pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
@@ -135,57 +109,6 @@ impl Drain {
         }
     }
 
-    /// Ready when no task is alive and the hooks are through.
-    fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        loop {
-            let Some(registry) = self.context.registry() else {
-                return Poll::Ready(());
-            };
-            let tasks = self.window.poll_none_alive(registry, cx);
-            if self.hooks.are_through() || (self.hooks.are_waiting() && tasks.is_pending()) {
-                return tasks;
-            }
-            let registry = registry.clone();
-            if self.hooks.are_waiting() {
-                let report = self.report_until_now(&registry).unwrap_or_default();
-                self.hooks.start(&registry, report);
-            }
-            let _entered = self.context.enter();
-            ready!(self.hooks.poll(&registry, cx));
-            // They may have spawned.
-        }
-    }
-
-    /// Everything is done: shuts the window.
-    fn poll_shut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let registry = self.context.registry();
-        if let Some(registry) = registry.filter(|registry| self.window.has_cut_short(registry)) {
-            // It is done because it was cut short: that is a deadline, a moment before its time.
-            let bound = registry.deadline().map(|deadline| deadline.bound);
-            let Some(spawned) = registry.try_release() else {
-                // A task came up at the last moment.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            };
-            self.expire(bound, Some(spawned));
-        } else if let Some(last) = self.shut_window() {
-            self.last = last;
-        }
-        Poll::Ready(())
-    }
-
-    /// The window closes at its deadline. `spawned`: how many tasks there were, if all have ended.
-    fn expire(&mut self, bound: Option<Bound>, spawned: Option<usize>) {
-        self.shut_window();
-        self.stop_hooks();
-        self.last = Last::Nobody;
-        let report = match spawned {
-            Some(_) => self.last_report(Outcome::DeadlineExceeded, bound, spawned),
-            None => self.give_up(Outcome::DeadlineExceeded, bound),
-        };
-        self.stage = Stage::Expired(report);
-    }
-
     fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         let Some(registry) = self.registry() else {
             return Ok(None);
@@ -202,22 +125,6 @@ impl Drain {
         };
         self.conclude(report.as_ref());
         Ok(report)
-    }
-
-    /// Says whose end shut the window, if it was open and that was an end.
-    fn shut_window(&mut self) -> Option<Last> {
-        let (open_for, last) = self.window.shut(self.context.registry()?)?;
-        self.drained += open_for;
-        Some(last)
-    }
-
-    /// Drops what still runs of the hooks, in the request's context.
-    fn stop_hooks(&mut self) {
-        if self.hooks.are_through() {
-            return;
-        }
-        let _entered = self.context.enter();
-        self.hooks.stop();
     }
 
     fn conclude(&mut self, report: Option<&Arc<DrainReport>>) {

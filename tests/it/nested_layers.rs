@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 
-use http::Request;
+use http::{Request, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Outcome, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, spawn};
 
 use crate::support::{Log, after, ms, request, tracked};
 
@@ -143,4 +143,50 @@ async fn layers_that_share_a_handle_are_seen_by_it() {
     drop((first.await, second.await));
     handle.wait_idle().await;
     assert_eq!((handle.live_requests(), handle.live_tasks()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_chooses_its_own_policies_and_statuses_and_leaves_the_rest() {
+    let log = Log::default();
+    let base = TaskTrackerLayer::new()
+        .drain_timeout(ms(100))
+        .deadline_status(StatusCode::GATEWAY_TIMEOUT)
+        .failure_status(StatusCode::BAD_GATEWAY)
+        .on_drain(log.clone());
+    let route = base
+        .clone()
+        .at_deadline(Unfinished::Abort)
+        .deadline_status(StatusCode::ACCEPTED)
+        .server_timing(true);
+    let slow = base.layer(tracked(&route, || {
+        spawn(after(500));
+    }));
+    let Ok(answer) = slow.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    assert_eq!(answer.headers()["server-timing"], "drain;dur=90.0");
+    assert_eq!(log.report().aborted, 1);
+    let failing = base.layer(tracked(&route, || {
+        named("order")
+            .required()
+            .spawn(async { Err::<(), _>("no stock") });
+    }));
+    let Ok(answer) = failing.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_chooses_what_becomes_of_its_tasks_when_the_client_leaves() {
+    let log = Log::default();
+    let base = TaskTrackerLayer::new()
+        .at_disconnect(Unfinished::Abort)
+        .on_drain(log.clone());
+    let route = base.clone().at_disconnect(Unfinished::Detach);
+    let service = base.layer(tracked(&route, || {
+        spawn(after(500));
+    }));
+    let held = tokio::time::timeout(ms(20), service.oneshot(request())).await;
+    assert!(held.is_err());
+    assert_eq!(log.report().stragglers.len(), 1);
+    base.handle().wait_idle().await;
+    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
 }

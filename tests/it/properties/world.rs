@@ -99,7 +99,12 @@ impl World {
         let work = async {
             sleep(ms(half)).await;
             for child in &plan.children {
-                self.start(child);
+                let mut child = child.clone();
+                if plan.kind == Kind::Detached {
+                    // It may come after the release, and would be late.
+                    child.kind = Kind::Detached;
+                }
+                self.start(&child);
             }
             sleep(ms(plan.takes - half)).await;
         };
