@@ -133,6 +133,9 @@ pub struct DrainReport {
     /// Whether a [`required`](crate::TaskBuilder::required) task did not complete: it failed,
     /// panicked, was aborted, or was late for the deadline.
     pub required_failed: bool,
+    /// Whether the tasks were asked to stop, as [`Unfinished`](crate::Unfinished) says: those that
+    /// completed may have done less than they would have.
+    pub cancelled: bool,
     /// The task whose end released the response; `None` where none was waited for, or not to its
     /// end.
     pub last: Option<TaskInfo>,
@@ -170,6 +173,9 @@ impl fmt::Display for DrainReport {
             ": {} of {} tasks completed, held {:.1?}",
             self.completed, self.spawned, self.held
         )?;
+        if self.cancelled {
+            f.write_str("; asked to stop")?;
+        }
         if self.required_failed {
             f.write_str("; a required task has failed")?;
         }
@@ -190,8 +196,8 @@ fn list(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[TaskInfo]) -> fmt::Res
 /// Closures `|report: &DrainReport|` implement it for [`on_drain`](OnDrain::on_drain) alone, and
 /// `()` ignores everything.
 ///
-/// The callbacks run in the span that was current when the layer was called, on whatever thread
-/// made them happen, and must not block. They run outside of any request: what a callback spawns
+/// The callbacks run in the span that was current when the layer was called, so that the current span
+/// tells which request it is, on whatever thread made them happen, and must not block. They run outside of any request: what a callback spawns
 /// with [`spawn`](fn@crate::spawn) is not tracked, and what it spawns through a kept
 /// [`Tasks`](crate::Tasks) of the same request is late and calls it again. One that panics is
 /// caught and logged: it may run while a body is dropped.

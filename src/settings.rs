@@ -47,7 +47,8 @@ pub enum Hold {
 /// stay with the handle. [`Tasks::cancellation_token`](crate::Tasks::cancellation_token) reaches
 /// them all the same, if they watch it.
 ///
-/// A deadline that the client chose never kills work: there, everything is detached.
+/// A deadline that the client chose never kills work: there, everything is detached, and runs on
+/// past the deadline that it would have had otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Unfinished {
@@ -57,10 +58,13 @@ pub enum Unfinished {
     /// They are asked to stop, and then made to: the request's
     /// [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled so long before the
     /// deadline, or as soon as the client is gone; what is left when the time is up is aborted, as
-    /// [`Abort`](Unfinished::Abort) does.
+    /// [`Abort`](Unfinished::Abort) does. If all stop by themselves, the request has drained;
+    /// [`DrainReport::cancelled`](crate::DrainReport::cancelled) tells that they were asked to.
     Cancel {
-        /// From the cancellation to the deadline, on tokio's clock. One that is longer than the
-        /// window begins with the window; with zero nobody has time to stop by himself.
+        /// From the cancellation to the deadline, on tokio's clock. Its end, at most 100 ms, a tenth
+        /// of the window or half of the grace, is for the destructors of what is aborted. A grace
+        /// that is longer than the window begins with the window; with zero nobody has time to stop
+        /// by himself.
         grace: Duration,
     },
     /// They are aborted so shortly before the deadline that their destructors end in time: 100 ms,

@@ -28,6 +28,7 @@
 mod environment;
 mod grpc_timeout;
 mod lambda_context;
+mod limit;
 mod prefer;
 mod source;
 mod unix;
@@ -39,4 +40,4 @@ pub use self::prefer::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
 pub use self::unix::unix_millis;
 
-pub(crate) use self::source::limits;
+pub(crate) use self::limit::{Limit, Sources, limits};

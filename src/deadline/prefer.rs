@@ -14,6 +14,9 @@ const HEADER: &str = "prefer";
 /// `Prefer: wait=N`: how many seconds the client wishes to wait, counted from the arrival of the
 /// request ([RFC 7240, section 4.3][wait]).
 ///
+/// What the client gets then is what [`deadline_status`](crate::TaskTrackerLayer::deadline_status)
+/// says, and by default the handler's answer.
+///
 /// Only whole seconds are read, and of several the first. Zero, and what is no number, is ignored. It
 /// is the client's: tasks that are alive at it are detached.
 ///
@@ -28,7 +31,7 @@ pub fn prefer_wait() -> Source {
         }
         at
     };
-    Source::new(HEADER, read).from_client()
+    Source::new("prefer-wait", read).from_client()
 }
 
 /// The first `wait` of all fields, if there is one, and its seconds, if it says so.

@@ -1,25 +1,24 @@
 //! What a deadline source is, and how it is read.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 use tokio::time::Instant;
 
-use crate::registry::limits::SourceLimit;
-use crate::{panics, trace};
+use crate::trace;
 
 /// Knows of an instant at which the response to a request has to be on its way.
 ///
-/// It is asked once, when the request arrives at the layer. An instant that was past by then is
+/// It is asked when the request arrives at the layer. An instant that was past by then is
 /// ignored: local emulators of platforms send such values. A source that panics knows of none, and
 /// is logged.
 ///
 /// Closures `Fn(&Parts) -> Option<Instant>` are sources that count as the platform's. To say more of
 /// one, make it a [`Source`].
 pub trait DeadlineSource<R = Parts>: Send + Sync + 'static {
-    /// The instant, on tokio's clock, if this request has one.
+    /// The instant, on tokio's clock, if this request has one. Asked once for each request, also by
+    /// layers inside of each other that share the source.
     fn deadline(&self, request: &R) -> Option<Instant>;
 
     /// What [`Bound::Source`](crate::Bound::Source) says when the window closed there.
@@ -139,32 +138,3 @@ impl<R> fmt::Debug for Source<R> {
 }
 
 type Read<R> = dyn Fn(&R) -> Option<Instant> + Send + Sync;
-
-/// Asks every source of a request that arrived just now.
-pub(crate) fn limits<R: 'static>(
-    sources: &[Arc<dyn DeadlineSource<R>>],
-    request: &R,
-    arrived: Instant,
-) -> Vec<SourceLimit> {
-    let limit = |source: &Arc<dyn DeadlineSource<R>>| {
-        let read = panics::caught(|| {
-            Some(SourceLimit {
-                at: source.deadline(request)?,
-                arrived,
-                at_least: source.at_least(),
-                name: source.name(),
-                from_client: source.is_from_client(),
-            })
-        });
-        let limit = read.unwrap_or_else(|message| {
-            trace::callback_panicked(message.as_deref());
-            None
-        })?;
-        if limit.at < arrived {
-            trace::deadline_ignored(limit.name, "it is past");
-            return None;
-        }
-        Some(limit)
-    };
-    sources.iter().filter_map(limit).collect()
-}

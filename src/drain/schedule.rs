@@ -26,7 +26,14 @@ impl Schedule {
     /// For a window that closes at `end`.
     pub(super) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
         let window = end.saturating_duration_since(opened);
-        let abort = before(end, DESTRUCTORS.min(window / 10));
+        let mut destructors = DESTRUCTORS.min(window / 10);
+        if let Unfinished::Cancel { grace } = unfinished {
+            // Who was asked to stop has time to do so, unless there is none.
+            if !grace.is_zero() {
+                destructors = destructors.min(grace / 2);
+            }
+        }
+        let abort = before(end, destructors);
         match unfinished {
             Unfinished::Detach => Self {
                 cancel: None,

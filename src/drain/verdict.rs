@@ -96,6 +96,7 @@ impl Drain {
             failed,
             panicked,
             aborted,
+            cancelled: ledger.cancelled,
             required_failed: ledger.required_failed || is_late,
             last: match self.last {
                 Last::Nobody => None,

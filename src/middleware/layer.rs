@@ -9,7 +9,7 @@ use http::StatusCode;
 use tower_layer::Layer;
 
 use super::service::TaskTrackerService;
-use crate::deadline::DeadlineSource;
+use crate::deadline::{DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
 use crate::report::{DrainReport, OnDrain};
@@ -60,7 +60,7 @@ impl TaskTrackerLayer {
     /// It counts on tokio's clock from the moment the response could be released: when the handler
     /// has answered, where the head is held, and when the body has come to its end, where the end
     /// is held. Then the response goes out, and [`at_deadline`](Self::at_deadline) says what becomes of
-    /// the tasks. Zero gives running tasks one turn of the scheduler; `None` waits without limit.
+    /// the tasks; those it aborts have up to 100 ms less. Zero gives running tasks one turn of the scheduler; `None` waits without limit.
     ///
     /// # Panics
     ///
@@ -175,13 +175,14 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Tracks the requests by this handle, instead of the layer's own.
+    /// Tracks the requests by this handle, instead of the layer's own. A request is tracked by the
+    /// handle of the outermost layer that it passes.
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
         self
     }
 
-    /// The handle that the requests are tracked by.
+    /// The handle that the requests are tracked by, where no other layer stands further out.
     #[must_use]
     pub fn handle(&self) -> TrackerHandle {
         self.handle.clone()
@@ -202,7 +203,7 @@ impl<S> Layer<S> for TaskTrackerLayer {
             settings: self.settings.clone(),
             roster: self.handle.roster.clone(),
         };
-        TaskTrackerService::new(inner, Arc::new(shared), self.sources.clone().into())
+        TaskTrackerService::new(inner, Arc::new(shared), Sources::new(&self.sources))
     }
 }
 

@@ -12,10 +12,9 @@ use tower_service::Service;
 use super::body::ResponseBody;
 use super::future::{ResponseFuture, Role};
 use super::hold::Exchange;
-use crate::deadline::{self, DeadlineSource};
+use crate::deadline::{self, Sources};
 use crate::drain::Drain;
 use crate::registry::context::Context;
-use crate::registry::limits::SourceLimit;
 use crate::registry::{Registry, Shared};
 use crate::tasks::Tasks;
 
@@ -32,15 +31,11 @@ use crate::tasks::Tasks;
 pub struct TaskTrackerService<S> {
     inner: S,
     shared: Arc<Shared>,
-    sources: Arc<[Arc<dyn DeadlineSource>]>,
+    sources: Sources,
 }
 
 impl<S> TaskTrackerService<S> {
-    pub(crate) fn new(
-        inner: S,
-        shared: Arc<Shared>,
-        sources: Arc<[Arc<dyn DeadlineSource>]>,
-    ) -> Self {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>, sources: Sources) -> Self {
         Self {
             inner,
             shared,
@@ -78,10 +73,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut request, arrival) = self.arrival(request);
         let exchange = Exchange::of(request.method());
         // Made before the inner service is called: if that panics, dropping it reports the request.
-        let mut role = self.role(&mut request, arrival);
+        let (mut role, request) = self.role(request);
         let inner = {
             let _entered = role.enter();
             self.inner.call(request)
@@ -92,12 +86,7 @@ where
 
 impl<S> TaskTrackerService<S> {
     /// Whether the request is ours, or belongs to a layer or scope further out.
-    fn role<B>(&self, request: &mut Request<B>, arrival: Option<Arrival>) -> Role {
-        let limit = |registry: &Registry| {
-            if let Some(Arrival { at, limits }) = arrival {
-                registry.limit(at, limits);
-            }
-        };
+    fn role<B>(&self, mut request: Request<B>) -> (Role, Request<B>) {
         // One that was released holds nothing any more: what is served over an upgraded connection,
         // or called by a straggler, is a request of its own.
         let holds = |tasks: &Tasks| !tasks.is_released();
@@ -105,38 +94,30 @@ impl<S> TaskTrackerService<S> {
         let found = extension.is_some();
         if let Some(tasks) = extension.or_else(|| Tasks::current().filter(holds)) {
             tasks.registry.overlay(&self.shared.settings);
-            limit(&tasks.registry);
             if !found {
                 request.extensions_mut().insert(tasks.clone());
             }
-            return Role::Nested(Context::In(tasks.registry));
+            let request = self.limit(&tasks.registry, request);
+            return (Role::Nested(Context::In(tasks.registry)), request);
         }
         let (drain, registry) = Drain::new(self.shared.clone());
-        limit(&registry);
+        let mut request = self.limit(&registry, request);
         request.extensions_mut().insert(Tasks { registry });
-        Role::Owner(drain)
+        (Role::Owner(drain), request)
     }
 
-    /// Asks what is known of the deadline as the request arrives.
-    fn arrival<B>(&self, request: Request<B>) -> (Request<B>, Option<Arrival>) {
+    /// Tells the request of the limits that are known as it arrives.
+    fn limit<B>(&self, registry: &Registry, request: Request<B>) -> Request<B> {
         let total_timeout = self.shared.settings.window.total_timeout.flatten();
         if self.sources.is_empty() && total_timeout.is_none() {
-            return (request, None);
+            return request;
         }
-        let at = Instant::now();
+        let arrived = Instant::now();
         let (parts, body) = request.into_parts();
-        let limits = deadline::limits(&self.sources, &parts, at);
-        (
-            Request::from_parts(parts, body),
-            Some(Arrival { at, limits }),
-        )
+        let limits = deadline::limits(&self.sources, &registry.asked(), &parts, arrived);
+        registry.limit(arrived, limits, &self.sources);
+        Request::from_parts(parts, body)
     }
-}
-
-/// When a request arrived, and what the deadline sources said then.
-struct Arrival {
-    at: Instant,
-    limits: Vec<SourceLimit>,
 }
 
 impl<S: fmt::Debug> fmt::Debug for TaskTrackerService<S> {
@@ -144,7 +125,7 @@ impl<S: fmt::Debug> fmt::Debug for TaskTrackerService<S> {
         f.debug_struct("TaskTrackerService")
             .field("inner", &self.inner)
             .field("settings", &self.shared.settings)
-            .field("sources", &self.sources.len())
+            .field("sources", &self.sources)
             .finish_non_exhaustive()
     }
 }

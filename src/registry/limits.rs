@@ -1,11 +1,10 @@
 //! When the drain window of a request closes: every limit that is known of it.
 
-#[cfg(feature = "http")]
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::Registry;
+#[cfg(feature = "http")]
+use crate::deadline::{Limit, Sources};
 use crate::report::Bound;
 #[cfg(feature = "http")]
 use crate::settings::WindowSettings;
@@ -17,19 +16,9 @@ use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Unfinished};
 pub(crate) struct Limits {
     /// When the request arrived: what the total timeout counts from.
     arrived: Option<Instant>,
-    sources: Vec<SourceLimit>,
-}
-
-/// What a deadline source said of the request.
-#[cfg(feature = "http")]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SourceLimit {
-    pub(crate) at: Instant,
-    pub(crate) arrived: Instant,
-    /// The window is not made shorter than this by it.
-    pub(crate) at_least: Duration,
-    pub(crate) name: &'static str,
-    pub(crate) from_client: bool,
+    sources: Vec<Limit>,
+    /// Which layers' sources were asked.
+    asked: Vec<Sources>,
 }
 
 /// The earliest of the limits, and what it means.
@@ -67,15 +56,26 @@ impl Registry {
         drain.into_iter().chain(limits).min_by_key(|d| d.at)
     }
 
+    /// Which sources were asked of this request.
+    #[cfg(feature = "http")]
+    pub(crate) fn asked(&self) -> Vec<Sources> {
+        let ledger = self.ledger();
+        ledger
+            .limits
+            .as_ref()
+            .map_or_else(Vec::new, |limits| limits.asked.clone())
+    }
+
     /// Adds what is known when the request arrives, at this layer or at one further in.
     #[cfg(feature = "http")]
-    pub(crate) fn limit(&self, arrived: Instant, sources: Vec<SourceLimit>) {
+    pub(crate) fn limit(&self, arrived: Instant, said: Vec<Limit>, asked: &Sources) {
         let mut ledger = self.ledger();
         let limits = ledger.limits.get_or_insert_default();
         limits.arrived.get_or_insert(arrived);
-        limits.sources.extend(sources);
+        limits.sources.extend(said);
         // A stable sort, for ties: see `deadline`.
         limits.sources.sort_by_key(|source| source.from_client);
+        limits.asked.push(asked.clone());
     }
 }
 
@@ -96,7 +96,7 @@ impl Limits {
             })
         });
         let sources = self.sources.iter().map(move |source| Deadline {
-            at: source.effective(opened),
+            at: source.at(opened),
             bound: Bound::Source(source.name),
             // A client can end a hold, never the work.
             unfinished: if source.from_client {
@@ -106,19 +106,5 @@ impl Limits {
             },
         });
         total.into_iter().chain(sources)
-    }
-}
-
-#[cfg(feature = "http")]
-impl SourceLimit {
-    /// The window has not opened before the arrival: until it opens, that is the least.
-    fn effective(&self, opened: Option<Instant>) -> Instant {
-        let least = opened
-            .unwrap_or(self.arrived)
-            .checked_add(self.at_least)
-            // It asks for more than the clock can tell: the source is no limit then, but for the
-            // centuries to come.
-            .unwrap_or(self.at);
-        self.at.max(least)
     }
 }

@@ -77,6 +77,10 @@ impl<J> TaskBuilder<J> {
     /// * `application/grpc` gets `grpc-status: 13` (`INTERNAL`) instead, if its status was no error
     ///   already.
     ///
+    /// A late one runs on all the same under [`Unfinished::Detach`](crate::Unfinished::Detach), which
+    /// is the default: who is told that it failed may still find it done. Choose
+    /// [`Unfinished::Abort`](crate::Unfinished::Abort) where that must not be.
+    ///
     /// An `Err` of the service itself is passed on as it is. Under `Hold::Never` nothing waits, and
     /// the response says only what is known by then. The report has it in any case:
     /// [`DrainReport::required_failed`](crate::DrainReport::required_failed).

@@ -6,6 +6,7 @@ mod before_release;
 mod bodies;
 mod context;
 mod corners;
+mod deadlines_example;
 mod detached;
 mod disconnects;
 mod fallible;

@@ -129,6 +129,8 @@ async fn cancelled_a_grace_before_the_deadline_a_task_may_end_by_itself() {
     let report = log.report();
     assert_eq!(report.outcome, Outcome::Drained);
     assert!(report.is_clean(), "it has ended by itself: {report}");
+    assert!(report.cancelled, "but it was asked to");
+    assert!(report.to_string().contains("asked to stop"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,6 +152,32 @@ async fn what_is_left_of_a_cancelled_request_is_aborted() {
     assert_eq!(held, ms(900));
     assert_eq!(log.report().outcome, Outcome::DeadlineExceeded);
     assert_eq!(log.report().aborted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_a_short_grace_is_for_who_stops_by_himself() {
+    let log = Log::default();
+    let (polite, deaf) = (DropTime::new(), DropTime::new());
+    let held = held(&layer(&log, 1000, cancel(50)), {
+        let (polite, deaf) = (polite.clone(), deaf.clone());
+        move || {
+            let (polite, deaf) = (polite.watch(), deaf.watch());
+            let cancelled = tasks().cancellation_token();
+            named("polite").spawn(async move {
+                let _polite = polite;
+                cancelled.cancelled().await;
+                after(20).await;
+            });
+            named("deaf").spawn(async move {
+                let _deaf = deaf;
+                after(60_000).await;
+            });
+        }
+    })
+    .await;
+    assert_eq!((polite.get(), deaf.get()), (Some(ms(970)), Some(ms(975))));
+    assert_eq!(held, ms(975));
+    assert_eq!((log.report().completed, log.report().aborted), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,210 @@
+//! The header of `examples/deadlines.rs` is true: its commands are carried out on the real example,
+//! and what comes is what stands there, but for the times.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SOURCE: &str = include_str!("../../examples/deadlines.rs");
+const VARIABLE: &str = "CLOUD_RUN_TIMEOUT_SECONDS";
+
+/// More than anything here takes, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const BUILD: &str = "`cargo test` builds it, but `cargo test --test it` does not: \
+                     cargo build --example deadlines --features axum";
+
+#[test]
+fn each_command_does_what_the_header_of_the_example_says() {
+    let (as_usual, _) = header();
+    check(&as_usual, &[]);
+}
+
+#[test]
+fn the_limit_of_a_platform_does_what_the_header_of_the_example_says() {
+    let (_, on_a_platform) = header();
+    check(&on_a_platform, &[(VARIABLE, "1")]);
+}
+
+/// What is shown without and with the limit of a platform.
+fn header() -> (String, String) {
+    let lines = SOURCE.lines().map_while(|line| line.strip_prefix("//!"));
+    let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let header = lines.collect::<Vec<_>>().join("\n");
+    let (as_usual, on_a_platform) = header
+        .split_once(&format!("{VARIABLE}=1 cargo run"))
+        .expect("it says how to start it with a limit");
+    (as_usual.to_owned(), on_a_platform.to_owned())
+}
+
+/// All at once, each on a server of its own: most of the time they wait.
+fn check(header: &str, environment: &[(&str, &str)]) {
+    let shown: Vec<Shown> = header.split("$ curl ").skip(1).map(Shown::parse).collect();
+    assert!(!shown.is_empty(), "a command in: {header}");
+    thread::scope(|scope| {
+        for shown in shown {
+            scope.spawn(move || shown.check(Example::start(environment)));
+        }
+    });
+}
+
+/// A command and what it is said to do.
+struct Shown<'a> {
+    command: &'a str,
+    answer: String,
+    seconds: f64,
+    printed: String,
+}
+
+impl<'a> Shown<'a> {
+    fn parse(text: &'a str) -> Self {
+        let (command, text) = text.split_once('\n').expect("the rest");
+        let text = text.split("```").next().unwrap_or_default();
+        let (client, printed) = text.split_once("# the server:\n").expect("both sides");
+        let (answer, time) = client.trim_end().rsplit_once('\n').expect("a last line");
+        let seconds = time.strip_suffix(" s").and_then(|time| time.parse().ok());
+        Self {
+            command,
+            answer: without_times(answer.trim_end()),
+            seconds: seconds.expect("the time"),
+            printed: without_times(printed.trim_end()),
+        }
+    }
+
+    fn check(&self, mut example: Example) {
+        let Self {
+            command, seconds, ..
+        } = self;
+        let start = Instant::now();
+        let answer = without_times(&example.answer(&self.request()));
+        let took = start.elapsed().as_secs_f64();
+        assert_eq!(
+            answer, self.answer,
+            "{command}\nis the example up to date? {BUILD}"
+        );
+        // The tenths are what the route makes of it, the rest is the machine's.
+        let least = (seconds * 10.0).floor() / 10.0;
+        let range = least..seconds + LIMIT.as_secs_f64();
+        assert!(range.contains(&took), "{command}\n{took} s");
+
+        for wanted in self.printed.lines() {
+            let line = example.next_line(wanted);
+            assert_eq!(without_times(&line), wanted, "{command}");
+        }
+        assert_eq!(example.last_lines(), [""; 0], "{command}");
+    }
+
+    /// What `curl` sends.
+    fn request(&self) -> String {
+        let between = |before, after| self.command.split_once(before)?.1.split(after).next();
+        let path = between("http://127.0.0.1:3000", '\'').expect("where to");
+        let header = between("-H '", '\'').map_or(String::new(), |header| format!("{header}\r\n"));
+        format!("POST {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{header}\r\n")
+    }
+}
+
+/// The example as a process. Dropping it kills it, and waits for its end.
+struct Example {
+    child: Child,
+    lines: Receiver<String>,
+    address: String,
+}
+
+impl Example {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let path = Self::path();
+        let child = Command::new(&path)
+            .args(["--port", "0"])
+            .env_remove(VARIABLE)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}. {BUILD}", path.display()));
+        let (sender, lines) = mpsc::channel();
+        // A guard before anything can fail.
+        let mut example = Self {
+            child,
+            lines,
+            address: String::new(),
+        };
+        let stdout = example.child.stdout.take().expect("it is piped");
+        thread::spawn(move || {
+            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            lines.for_each(|line| drop(sender.send(line)));
+        });
+        let listens = "listening on http://";
+        let line = example.next_line(listens);
+        let address = line.strip_prefix(listens).expect("where it listens");
+        example.address = address.to_owned();
+        example
+    }
+
+    /// Examples lie beside the directory of the test binaries.
+    fn path() -> PathBuf {
+        let test = env::current_exe().expect("the test's own path");
+        let profile = test.ancestors().nth(2).expect("target/<profile>/deps");
+        let name = format!("deadlines{}", env::consts::EXE_SUFFIX);
+        profile.join("examples").join(name)
+    }
+
+    /// What is shown of the answer: the status, the time that it was held, and the body.
+    fn answer(&self, request: &str) -> String {
+        let mut client = TcpStream::connect(&self.address).expect("it listens");
+        client.set_read_timeout(Some(LIMIT)).expect("a limit");
+        let sent = client.write_all(request.as_bytes());
+        sent.expect("the server reads");
+        let mut answer = String::new();
+        let read = client.read_to_string(&mut answer);
+        read.expect("an answer, and then the end of the connection");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
+        let (status, headers) = head.split_once("\r\n").expect("some headers");
+        let is_shown = |header: &&str| header.starts_with("server-timing:");
+        let timing: Vec<_> = headers.lines().filter(is_shown).collect();
+        let shown = format!("{status}\n{}\n\n{body}", timing.join("\n"));
+        shown.trim_end().to_owned()
+    }
+
+    fn next_line(&self, wanted: &str) -> String {
+        let line = self.lines.recv_timeout(LIMIT);
+        line.unwrap_or_else(|error| panic!("{error}: {wanted}"))
+    }
+
+    /// Kills it, and says what else it had printed.
+    fn last_lines(&mut self) -> Vec<String> {
+        self.kill();
+        self.lines.iter().collect()
+    }
+
+    fn kill(&mut self) {
+        // Both do nothing once its end was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// With `_` for every number that has a decimal point, and its unit: those are times.
+fn without_times(text: &str) -> String {
+    let parts = text.split_inclusive([' ', ',', ';', ':', '=', '(', ')', '\n']);
+    let masked = parts.map(|part| {
+        let number = part.trim_end_matches([' ', ',', ';', ':', '=', '(', ')', '\n']);
+        let is_time = number.contains('.') && number.starts_with(|c: char| c.is_ascii_digit());
+        if is_time {
+            part.replacen(number, "_", 1)
+        } else {
+            part.to_owned()
+        }
+    });
+    masked.collect()
+}
