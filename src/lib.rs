@@ -25,9 +25,8 @@
 //! # When a response is released
 //!
 //! As soon as no task of its request is alive, and at the latest when its drain window closes: 25 s
-//! after it could have been sent, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) says
-//! otherwise. Then the rest is sent, and tasks that are still alive run on. A response whose
-//! request spawned nothing is not touched.
+//! after it could have been sent, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) or
+//! another limit says otherwise. A response whose request spawned nothing is not touched.
 //!
 //! What is held is, by default ([`Hold::Auto`]), the **head** of a response whose body is already
 //! there, so that nothing is sent at all, and the **end** of any other, so that a stream reaches
@@ -44,6 +43,20 @@
 //!
 //! What a body spawns while it streams is waited for as well.
 //!
+//! # Deadlines, and what is late
+//!
+//! The window closes at the earliest limit that is known:
+//! [`drain_timeout`](TaskTrackerLayer::drain_timeout), from when the response could have been sent;
+//! [`total_timeout`](TaskTrackerLayer::total_timeout), from the arrival of the request; and what the
+//! [sources](deadline) know that [`deadline_from`](TaskTrackerLayer::deadline_from) adds: the
+//! platform's limit, or the client's.
+//!
+//! [`Unfinished`] says what becomes of tasks that are alive then, and of those whose
+//! [client has left](TaskTrackerLayer::at_disconnect): they run on, unless you would rather have them
+//! asked to stop, or aborted. What must not be late, or fail, without the client knowing is
+//! [`required`](TaskBuilder::required): the response fails with it. What nobody has to wait for is
+//! [`detached`](TaskBuilder::detached). The example `deadlines` has a route for each of these.
+//!
 //! # Which work is tracked
 //!
 //! What is spawned through [`Tasks`], or through [`spawn`](fn@spawn), [`spawn_blocking`] and
@@ -53,7 +66,7 @@
 //! [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request to
 //! code that lost it, and [`untracked`] is for work that the response need not wait for.
 //!
-//! A task that panics touches neither its siblings nor the response. What happened to the tasks is
+//! A task that panics touches neither its siblings nor the response (unless it is required). What happened to the tasks is
 //! in the [`DrainReport`]: handed to [`on_drain`](TaskTrackerLayer::on_drain), logged, and carried
 //! as `Arc<DrainReport>` in the extensions of a response whose head was held.
 //!

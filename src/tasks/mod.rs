@@ -41,7 +41,7 @@ pub use self::tracked_future::TrackedFuture;
 ///
 /// Every task runs in the request's context, so that what it spawns itself is tracked too, and in
 /// the `tracing` span that was current where it was spawned. A task that panics touches neither
-/// its siblings nor the response. Dropping a [`JoinHandle`] detaches the handle, not the task;
+/// its siblings nor the response, unless it is [`required`](TaskBuilder::required). Dropping a [`JoinHandle`] detaches the handle, not the task;
 /// aborting through it counts as aborted.
 ///
 /// # Comparison with tokio-util's `TaskTracker`
