@@ -11,7 +11,7 @@ use tower_task_tracker::{
     DrainReport, Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, spawn_blocking,
 };
 
-use crate::support::{DropTime, Frames, Log, after, ms, request, tracked};
+use crate::support::{DropTime, Frames, LastWords, Log, after, ms, request, tracked};
 
 fn layer(log: &Log, unfinished: Unfinished) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
@@ -152,20 +152,38 @@ async fn what_destructors_spawn_is_counted_and_falls_under_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_destructors_spawn_has_100_ms() {
+    for (takes, completed) in [(99, 1), (101, 0)] {
+        let log = Log::default();
+        let layer = layer(&log, Unfinished::Abort);
+        left_after(&layer, 20, move || {
+            named("slow").spawn(async move {
+                let _last_words = LastWords::new(move || {
+                    named("last words").spawn(after(takes));
+                });
+                after(60_000).await;
+            });
+        })
+        .await;
+        layer.handle().wait_idle().await;
+        let report = dropped(&log);
+        assert_eq!((report.spawned, report.aborted), (2, 1), "{report}");
+        assert_eq!(report.completed, completed, "{report}");
+        assert_eq!(report.stragglers.len(), 1 - completed, "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_handler_is_dropped_before_its_tasks_are_stopped() {
-    struct LastWords;
-    impl Drop for LastWords {
-        fn drop(&mut self) {
+    let log = Log::default();
+    let layer = layer(&log, Unfinished::Abort);
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        let _last_words = LastWords::new(|| {
             let token = Tasks::current().map(|tasks| tasks.cancellation_token());
             let token = token.expect("it is dropped in its request");
             assert!(!token.is_cancelled(), "the policy comes after it");
             named("last words").spawn(async {});
-        }
-    }
-    let log = Log::default();
-    let layer = layer(&log, Unfinished::Abort);
-    let service = layer.layer(service_fn(|_: Request<()>| async {
-        let _last_words = LastWords;
+        });
         named("slow").spawn(after(60_000));
         after(60_000).await;
         Ok::<_, Infallible>(Response::new(Frames::new(["a"])))

@@ -252,3 +252,20 @@ impl DropTime {
         *self.dropped.lock().expect("no panic holds this lock")
     }
 }
+
+/// Does something when it is dropped.
+pub(crate) struct LastWords<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> LastWords<F> {
+    pub(crate) fn new(say: F) -> Self {
+        Self(Some(say))
+    }
+}
+
+impl<F: FnOnce()> Drop for LastWords<F> {
+    fn drop(&mut self) {
+        if let Some(say) = self.0.take() {
+            say();
+        }
+    }
+}

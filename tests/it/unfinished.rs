@@ -1,15 +1,19 @@
 //! What becomes of tasks that are alive when the window closes.
 
+use std::convert::Infallible;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use http_body_util::BodyExt;
 use tokio::time::Instant;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, Outcome, TaskInfo, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, spawn_blocking,
+    Bound, Hold, Outcome, TaskInfo, TaskState, TaskTrackerLayer, Tasks, Unfinished, named,
+    spawn_blocking,
 };
 
-use crate::support::{DropTime, Log, after, ms, request, tracked};
+use crate::support::{DropTime, Frames, LastWords, Log, after, ms, request, tracked};
 
 fn layer(log: &Log, timeout: u64, unfinished: Unfinished) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
@@ -239,7 +243,17 @@ async fn what_a_destructor_spawns_has_until_the_deadline() {
         move || {
             let (written, cut) = (written.watch(), cut.watch());
             named("slow").spawn(async move {
-                let _last_words = LastWords(Some((written, cut)));
+                let _last_words = LastWords::new(move || {
+                    let (written, cut) = (written, cut);
+                    named("quick words").spawn(async move {
+                        let _written = written;
+                        after(50).await;
+                    });
+                    named("long words").spawn(async move {
+                        let _cut = cut;
+                        after(60_000).await;
+                    });
+                });
                 after(60_000).await;
             });
         }
@@ -255,23 +269,6 @@ async fn what_a_destructor_spawns_has_until_the_deadline() {
     let ends = log.detached_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0].state, TaskState::Aborted);
-
-    struct LastWords<A: Send + 'static, B: Send + 'static>(Option<(A, B)>);
-    impl<A: Send + 'static, B: Send + 'static> Drop for LastWords<A, B> {
-        fn drop(&mut self) {
-            let Some((written, cut)) = self.0.take() else {
-                return;
-            };
-            named("quick words").spawn(async move {
-                let _written = written;
-                after(50).await;
-            });
-            named("long words").spawn(async move {
-                let _cut = cut;
-                after(60_000).await;
-            });
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,4 +351,36 @@ async fn a_token_is_a_child_and_knows_of_a_cancellation_before_it_was_made() {
     })
     .await;
     assert!(log.report().is_clean(), "{}", log.report());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_aborted_may_still_end_in_time() {
+    let log = Log::default();
+    let held = held(&layer(&log, 1000, Unfinished::Abort), || {
+        let token = tasks().named("thread").token();
+        tokio::spawn(async move {
+            after(950).await;
+            drop(token);
+        });
+    })
+    .await;
+    assert_eq!(held, ms(950));
+    let report = log.report();
+    assert_eq!((report.outcome, report.closed_by), (Outcome::Drained, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_released_the_head_did_not_release_an_end_that_is_late() {
+    let log = Log::default();
+    let layer = layer(&log, 100, Unfinished::Detach).hold(Hold::Head);
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        named("head").spawn(after(20));
+        let late = Frames::new(["a"]).spawns_at_drop(500);
+        Ok::<_, Infallible>(Response::new(late))
+    }));
+    let Ok(answer) = service.oneshot(request()).await;
+    drop(answer.into_body().collect().await);
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::DeadlineExceeded);
+    assert_eq!(report.last, None, "{report}");
 }
