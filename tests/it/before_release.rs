@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -114,6 +114,16 @@ async fn it_is_dropped_at_the_deadline() {
     assert_eq!(report.outcome, Outcome::DeadlineExceeded);
     assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
     assert!(report.is_clean(), "the task is done: {report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_it_was_late_is_no_reason_for_another_status() {
+    let layer = layer(&Calls::default(), 60_000)
+        .drain_timeout(ms(100))
+        .deadline_status(StatusCode::GATEWAY_TIMEOUT);
+    let service = tracked(&layer, || drop(named("audit").spawn(after(20))));
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::OK, "the work was done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -174,6 +174,21 @@ async fn what_destructors_spawn_has_100_ms() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_required_task_has_not_failed_because_its_client_left() {
+    let log = Log::default();
+    let layer = layer(&log, Unfinished::Detach);
+    left_after(&layer, 20, || {
+        let order = async {
+            after(500).await;
+            Ok::<_, Infallible>(())
+        };
+        named("order").required().spawn(order);
+    })
+    .await;
+    assert!(!dropped(&log).required_failed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_handler_is_dropped_before_its_tasks_are_stopped() {
     let log = Log::default();
     let layer = layer(&log, Unfinished::Abort);

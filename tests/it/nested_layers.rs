@@ -172,6 +172,14 @@ async fn a_route_chooses_its_own_policies_and_statuses_and_leaves_the_rest() {
     }));
     let Ok(answer) = failing.oneshot(request()).await;
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    let route = route.failure_status(StatusCode::CONFLICT);
+    let failing = base.layer(tracked(&route, || {
+        named("order")
+            .required()
+            .spawn(async { Err::<(), _>("no stock") });
+    }));
+    let Ok(answer) = failing.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,4 +197,22 @@ async fn a_route_chooses_what_becomes_of_its_tasks_when_the_client_leaves() {
     assert_eq!(log.report().stragglers.len(), 1);
     base.handle().wait_idle().await;
     assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_timeout_counts_from_the_arrival_at_the_outermost_layer_that_has_one() {
+    let layer = TaskTrackerLayer::new().total_timeout(ms(1000));
+    let route = tracked(&layer.clone().total_timeout(ms(100)), || {
+        spawn(after(500));
+    });
+    let service = layer.layer(service_fn(move |request: Request<()>| {
+        let route = route.clone();
+        async move {
+            after(70).await;
+            route.oneshot(request).await
+        }
+    }));
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(100));
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Mutex;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -10,11 +11,12 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{BodyError, Hold, ResponseBody, TaskTrackerLayer};
+use tower_task_tracker::{BodyError, Hold, ResponseBody, TaskTrackerLayer, named};
 
 use crate::required::{FAILURE, required};
-use crate::support::{Frames, request};
+use crate::support::{Frames, after, request};
 
 type End<E> = Option<Result<HeaderMap, BodyError<E>>>;
 
@@ -97,11 +99,26 @@ async fn a_failure_before_the_end_is_not_forgotten() {
     for hold in [Hold::End, Hold::Never] {
         let answer = answer(hold, Response::new(Frames::new(["a", "b"])), fails_later).await;
         // Nothing is alive any more when the end is asked for.
-        crate::support::after(100).await;
+        after(100).await;
         let (data, end) = read(answer).await;
         assert_eq!(data, ["a", "b"], "{hold:?}");
         assert_eq!(end, Some(Err(BodyError::RequiredFailed)), "{hold:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_never_a_failure_that_is_known_is_told_while_others_still_run() {
+    let start = || {
+        fails_later();
+        named("slow").spawn(after(500));
+    };
+    let body = Frames::new(["a", "b"]);
+    let answer = answer(Hold::Never, Response::new(body), start).await;
+    after(100).await;
+    let asked = Instant::now();
+    let (_, end) = read(answer).await;
+    assert_eq!(end, Some(Err(BodyError::RequiredFailed)));
+    assert_eq!(asked.elapsed(), Duration::ZERO, "nothing is waited for");
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +137,7 @@ async fn before_the_error_the_server_has_a_turn_to_send_what_it_has() {
         Frames::new(["a", "b"]).always_hints(2),
     ] {
         let answer = answer(Hold::End, Response::new(body), fails_later).await;
-        crate::support::after(100).await;
+        after(100).await;
         let mut body = tokio_test::task::spawn(answer.into_body());
         let data = body.enter(|cx, body| body.poll_frame(cx));
         assert!(matches!(data, Poll::Ready(Some(Ok(_)))));

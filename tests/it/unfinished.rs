@@ -354,6 +354,20 @@ async fn a_token_is_a_child_and_knows_of_a_cancellation_before_it_was_made() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_token_too_knows_of_a_cancellation_before_it_was_made() {
+    let log = Log::default();
+    held(&layer(&log, 1000, cancel(500)), || {
+        let tasks = tasks();
+        named("late to ask").spawn(async move {
+            after(600).await;
+            assert!(tasks.cancellation_token().is_cancelled());
+        });
+    })
+    .await;
+    assert!(log.report().is_clean(), "{}", log.report());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_aborted_may_still_end_in_time() {
     let log = Log::default();
     let held = held(&layer(&log, 1000, Unfinished::Abort), || {
