@@ -152,8 +152,6 @@ impl<B: Body, E> Answer<B, E> {
             return false;
         };
         self.failed = true;
-        self.no_body = true;
-        self.length = None;
         // Whatever was to be held before: this ends with its head.
         if self.held != Held::Nothing {
             self.held = Held::Head;
@@ -173,7 +171,7 @@ impl<B: Body, E> Answer<B, E> {
             Some(Failure::Required(
                 status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             ))
-        } else if self.held == Held::Head && drain.is_cut_short() {
+        } else if drain.is_cut_short() {
             self.settings.deadline_status.map(Failure::Deadline)
         } else {
             None

@@ -244,7 +244,7 @@ impl<J> TaskBuilder<J> {
         Brief {
             name: self.name,
             location: Location::caller(),
-            required: self.required && !self.detached,
+            required: self.required,
             detached: self.detached,
         }
     }
