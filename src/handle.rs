@@ -1,20 +1,40 @@
 //! The process-wide view of tracked requests.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::registry::Registry;
-use crate::roster::Roster;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::drain::shutdown::shut_down;
+use crate::registry::process::Process;
+use crate::registry::{Registry, Shared};
+use crate::report::{LiveTask, ShutdownReport, TaskState};
+use crate::settings::Settings;
+use crate::tasks::Tasks;
 
 /// Every task of every request that is tracked by it: shared between layers by
 /// [`TaskTrackerLayer::tracked_by`](crate::TaskTrackerLayer::tracked_by), and taken from one by
 /// [`TaskTrackerLayer::handle`](crate::TaskTrackerLayer::handle). Clones are the same handle.
 ///
-/// A request is seen here from its first spawn until its response has ended, its observers were told,
-/// and none of its tasks is alive. One that spawns nothing is never seen, and costs nothing here.
+/// A request is seen here from its first spawn, or from when its response is held back, until its
+/// response has ended, its observers were told, and none of its tasks is alive. One that spawns
+/// nothing is not seen, and costs nothing here.
+///
+/// # Shutdown
+///
+/// A process that is told to stop has little time: Cloud Run sends SIGTERM, and SIGKILL 10 s later
+/// ([container contract]). Call [`begin_shutdown`](Self::begin_shutdown) at the signal, so that no
+/// response is held past the time there is, let the server stop accepting, and then wait with
+/// [`shutdown`](Self::shutdown) for what nobody holds a response for. The example
+/// `graceful_shutdown` does so.
+///
+/// [container contract]: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 #[derive(Clone)]
 pub struct TrackerHandle {
-    pub(crate) roster: Arc<Roster<Registry>>,
+    pub(crate) process: Arc<Process>,
 }
 
 impl TrackerHandle {
@@ -22,26 +42,31 @@ impl TrackerHandle {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            roster: Arc::new(Roster::new()),
+            process: Arc::default(),
         }
     }
 
-    /// The number of requests that have spawned something and are not over: the response has not
-    /// ended, or a task is alive.
+    /// The number of requests that are seen here: the response has not ended, or a task is alive. The
+    /// work of the process itself counts as one while there is some.
     #[must_use]
     pub fn live_requests(&self) -> usize {
-        self.roster.len()
+        self.process.roster().len()
     }
 
     /// The number of tasks alive, of all requests, also of those that were released. It is summed
     /// up when asked for.
     #[must_use]
     pub fn live_tasks(&self) -> usize {
-        self.roster
-            .members()
-            .iter()
-            .map(|request| request.alive())
-            .sum()
+        let requests = self.process.roster().members();
+        requests.iter().map(|request| request.alive()).sum()
+    }
+
+    /// Every task that is alive, with its request: for a status page, or for a log before the process
+    /// gives up. It walks over all of them.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<LiveTask> {
+        let requests = self.process.roster().members();
+        requests.iter().flat_map(|r| r.snapshot()).collect()
     }
 
     /// Waits until no request is seen here: [`live_requests`](Self::live_requests) is zero, and
@@ -51,7 +76,88 @@ impl TrackerHandle {
     ///
     /// Cancel safe.
     pub async fn wait_idle(&self) {
-        self.roster.wait_idle().await;
+        self.process.roster().wait_idle().await;
+    }
+
+    /// The tasks of the process itself, of no request: caches to warm, queues to drain. No response
+    /// waits for them, [`shutdown`](Self::shutdown) does. A layer that is called by one of them is the
+    /// outermost.
+    ///
+    /// Settings that are about a response do nothing here. The
+    /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins.
+    #[must_use]
+    pub fn tasks(&self) -> Tasks {
+        let registry = self.process.own(|| {
+            Registry::of_process(Arc::new(Shared {
+                settings: Settings::default(),
+                process: self.process.clone(),
+            }))
+        });
+        Tasks { registry }
+    }
+
+    /// Spawns work of the process itself: [`spawn`](Tasks::spawn) of [`tasks`](Self::tasks).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks().spawn(future)
+    }
+
+    /// Begins a shutdown that is to be over after this time, on tokio's clock.
+    ///
+    /// Every drain window closes then at the latest, those that are open now and those that will be:
+    /// held responses are released in time, with [`Outcome::Shutdown`](crate::Outcome::Shutdown), and
+    /// [`at_deadline`](crate::TaskTrackerLayer::at_deadline) is about this deadline as about any other.
+    /// From now on [`try_spawn`](Tasks::try_spawn) refuses; [`spawn`](Tasks::spawn) still runs and is
+    /// waited for. Nothing else is stopped by this: it does not wait, and it needs no runtime but the
+    /// one that is current (for the clock, where it is paused).
+    ///
+    /// Zero closes every window at once. Called again, the earlier end counts.
+    pub fn begin_shutdown(&self, within: Duration) {
+        // What is too far away for the clock is as good as never.
+        let far = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        self.process.close(Instant::now() + within.min(far));
+    }
+
+    /// Begins a shutdown, and waits until no request is seen here any more, for this time at most, on
+    /// tokio's clock.
+    ///
+    /// What no response waits for, which are stragglers, late and detached tasks and the work of the
+    /// process, is treated as [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of its layer says,
+    /// with the end of the shutdown as the deadline. What is left when the time is up is aborted,
+    /// whatever was said, and has up to 100 ms for its destructors. What cannot be aborted is
+    /// [`still_running`](ShutdownReport::still_running).
+    ///
+    /// It may be called several times, and concurrently: the earliest end counts for all.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it waits no longer, and nothing is aborted. The shutdown goes on as after
+    /// [`begin_shutdown`](Self::begin_shutdown).
+    ///
+    /// # Panics
+    ///
+    /// On a runtime without time.
+    pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
+        let began = Instant::now();
+        self.begin_shutdown(within);
+        shut_down(&self.process, began).await;
+        let ended = |state| self.process.ended(state);
+        ShutdownReport {
+            waited: began.elapsed(),
+            completed: ended(TaskState::Completed),
+            failed: ended(TaskState::Failed),
+            panicked: ended(TaskState::Panicked),
+            aborted: ended(TaskState::Aborted),
+            still_running: self.snapshot(),
+        }
     }
 }
 

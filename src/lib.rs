@@ -123,6 +123,7 @@
 pub mod deadline;
 mod drain;
 mod handle;
+mod metrics;
 #[cfg(feature = "http")]
 mod middleware;
 mod panics;
@@ -137,13 +138,17 @@ mod trace;
 #[cfg(feature = "http")]
 pub use deadline::DeadlineSource;
 pub use handle::TrackerHandle;
+#[cfg(feature = "metrics")]
+pub use metrics::describe_metrics;
 #[cfg(feature = "axum")]
 pub use middleware::MissingTaskTracker;
 #[cfg(feature = "http")]
 pub use middleware::{
     BodyError, ResponseBody, ResponseFuture, TaskTrackerLayer, TaskTrackerService,
 };
-pub use report::{Bound, DrainReport, OnDrain, Outcome, TaskInfo, TaskState};
+pub use report::{
+    Bound, DrainReport, LiveTask, OnDrain, Outcome, ShutdownReport, TaskInfo, TaskState,
+};
 pub use scope::scope;
 #[cfg(feature = "http")]
 pub use settings::Hold;

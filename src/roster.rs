@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// A list of `T`s that their owners join and leave.
 pub(crate) struct Roster<T> {
     members: Mutex<Members<T>>,
-    /// Notified when the last member leaves.
-    idle: Notify,
+    /// Notified when the last member leaves, and by [`announce`](Self::announce).
+    changed: Notify,
 }
 
 struct Members<T> {
@@ -22,16 +23,6 @@ struct Members<T> {
 pub(crate) struct Seat(usize);
 
 impl<T> Roster<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            members: Mutex::new(Members {
-                seats: Vec::new(),
-                vacant: Vec::new(),
-            }),
-            idle: Notify::new(),
-        }
-    }
-
     pub(crate) fn join(&self, member: Weak<T>) -> Seat {
         self.with(|members| match members.vacant.pop() {
             Some(index) => {
@@ -52,8 +43,19 @@ impl<T> Roster<T> {
             members.is_empty()
         });
         if empty {
-            self.idle.notify_waiters();
+            self.changed.notify_waiters();
         }
+    }
+
+    /// Lets everybody look again who waits for a change.
+    pub(crate) fn announce(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Ready when the last member leaves, or when somebody announces something, after this was
+    /// first polled.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Who is here now. Outside the lock, so that members may join and leave meanwhile.
@@ -76,13 +78,13 @@ impl<T> Roster<T> {
     pub(crate) async fn wait_idle(&self) {
         loop {
             // Registered before the look, so that a leave in between is not missed.
-            let idle = self.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
+            let changed = self.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
             if self.len() == 0 {
                 return;
             }
-            idle.await;
+            changed.await;
         }
     }
 
@@ -98,6 +100,18 @@ impl<T> Members<T> {
 
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<T> Default for Roster<T> {
+    fn default() -> Self {
+        Self {
+            members: Mutex::new(Members {
+                seats: Vec::new(),
+                vacant: Vec::new(),
+            }),
+            changed: Notify::new(),
+        }
     }
 }
 

@@ -50,12 +50,12 @@ where
 {
     let shared = Arc::new(Shared {
         settings: Settings::default(),
-        roster: match Context::current().registry() {
-            Some(request) => request.roster().clone(),
-            None => TrackerHandle::new().roster,
+        process: match Context::current().registry() {
+            Some(request) => request.process().clone(),
+            None => TrackerHandle::new().process,
         },
     });
-    let (mut drain, registry) = Drain::new(shared);
+    let (mut drain, registry) = Drain::new(shared, None);
     let tasks = Tasks { registry };
     let future = {
         let _entered = drain.enter();

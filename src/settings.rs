@@ -83,6 +83,7 @@ pub(crate) struct Settings {
     #[cfg(feature = "http")]
     pub(crate) answer: AnswerSettings,
     pub(crate) window: WindowSettings,
+    pub(crate) task_spans: Option<bool>,
     pub(crate) hooks: Vec<Arc<Hook>>,
     pub(crate) observers: Vec<Arc<dyn OnDrain>>,
 }
@@ -114,6 +115,7 @@ impl Settings {
             #[cfg(feature = "http")]
             answer,
             window,
+            task_spans,
             hooks,
             observers,
         } = inner;
@@ -122,6 +124,7 @@ impl Settings {
             self.answer = answer.over(self.answer);
         }
         self.window = window.over(self.window);
+        self.task_spans = task_spans.or(self.task_spans);
         add_new(&mut self.hooks, hooks, &known.hooks);
         add_new(&mut self.observers, observers, &known.observers);
     }
@@ -132,6 +135,7 @@ impl Settings {
             #[cfg(feature = "http")]
             answer,
             window,
+            task_spans,
             hooks,
             observers,
         } = self;
@@ -139,7 +143,10 @@ impl Settings {
         if *answer != AnswerSettings::default() {
             return false;
         }
-        *window == WindowSettings::default() && hooks.is_empty() && observers.is_empty()
+        *window == WindowSettings::default()
+            && task_spans.is_none()
+            && hooks.is_empty()
+            && observers.is_empty()
     }
 
     /// Calls every observer. One that panics is logged, and the next one is called.
@@ -196,6 +203,7 @@ impl fmt::Debug for Settings {
         settings.field("answer", &self.answer);
         settings
             .field("window", &self.window)
+            .field("task_spans", &self.task_spans)
             .field("hooks", &self.hooks.len())
             .field("observers", &self.observers.len())
             .finish()

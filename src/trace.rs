@@ -19,12 +19,24 @@ mod enabled {
     /// What users filter by: the crate, not a path inside of it.
     const TARGET: &str = "tower_task_tracker";
 
+    /// Under the span that is current; that one itself where nobody listens.
+    pub(crate) fn task_span(
+        name: Option<&'static str>,
+        location: &'static Location<'static>,
+    ) -> Span {
+        let span = tracing::info_span!(target: TARGET, "task", name, %location);
+        if span.is_disabled() {
+            return Span::current();
+        }
+        span
+    }
+
     pub(crate) fn request_ended(report: &DrainReport) {
         match report.outcome {
             _ if report.required_failed => {
                 tracing::error!(target: TARGET, %report, "a task that the response depends on has failed");
             }
-            Outcome::DeadlineExceeded => {
+            Outcome::DeadlineExceeded | Outcome::Shutdown => {
                 tracing::warn!(target: TARGET, %report, "the drain window closed before the tasks were done");
             }
             _ => tracing::debug!(target: TARGET, %report, "the tasks of a request"),
@@ -74,6 +86,11 @@ mod enabled {
     }
 
     #[cfg(feature = "http")]
+    pub(crate) fn shed(live: usize) {
+        tracing::debug!(target: TARGET, live_tasks = live, "a request was shed: too many tasks are alive");
+    }
+
+    #[cfg(feature = "http")]
     pub(crate) fn deadline_ignored(source: &'static str, reason: &'static str) {
         tracing::debug!(target: TARGET, source, reason, "a deadline was ignored");
     }
@@ -100,9 +117,17 @@ mod disabled {
             Span
         }
 
+        pub(crate) fn none() -> Self {
+            Span
+        }
+
         pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
             f()
         }
+    }
+
+    pub(crate) fn task_span(_: Option<&'static str>, _: &'static Location<'static>) -> Span {
+        Span
     }
 
     pub(crate) fn request_ended(_: &DrainReport) {}
@@ -112,6 +137,9 @@ mod disabled {
     pub(crate) fn task_ended(_: &TaskInfo, _: bool) {}
 
     pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
+
+    #[cfg(feature = "http")]
+    pub(crate) fn shed(_: usize) {}
 
     #[cfg(feature = "http")]
     pub(crate) fn deadline_ignored(_: &'static str, _: &'static str) {}

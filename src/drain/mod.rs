@@ -5,6 +5,7 @@ mod leaving;
 #[cfg(feature = "http")]
 mod response;
 mod schedule;
+pub(crate) mod shutdown;
 mod verdict;
 mod waiting;
 mod window;
@@ -60,8 +61,9 @@ enum Stage {
 pub(crate) struct NotDrained;
 
 impl Drain {
-    pub(crate) fn new(shared: Arc<Shared>) -> (Self, Arc<Registry>) {
-        let registry = Registry::new(shared);
+    /// `id`: what the request calls itself.
+    pub(crate) fn new(shared: Arc<Shared>, id: Option<String>) -> (Self, Arc<Registry>) {
+        let registry = Registry::new(shared, id);
         let mut drain = Self::over();
         drain.context = Context::In(registry.clone());
         drain.stage = Stage::Open { complete: false };
@@ -131,7 +133,7 @@ impl Drain {
         self.stage = Stage::Over;
         self.required_failed = report.is_some_and(|report| report.required_failed);
         if let Some(registry) = self.registry() {
-            registry.conclude(report.map(|report| &**report));
+            registry.conclude(report.map(|report| &**report), self.waited);
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::settings::Unfinished;
 
 /// What aborted tasks have at most for their destructors. Those belong to the work.
-const DESTRUCTORS: Duration = Duration::from_millis(100);
+pub(super) const DESTRUCTORS: Duration = Duration::from_millis(100);
 
 /// Longer than any process runs, and short enough for the clock.
 const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

@@ -47,14 +47,15 @@ impl Drain {
         }
         let mut ledger = registry.ledger();
         ledger.closed = true;
-        let spawned = spawned.unwrap_or(ledger.listed());
+        let spawned = spawned.map_or(ledger.listed(), |spawned| spawned - ledger.retracted);
         self.report(outcome, closed_by, spawned, &ledger)
     }
 
     /// How things stand, while they may go on.
     pub(super) fn report_until_now(&self, registry: &Registry) -> Option<Arc<DrainReport>> {
         let ledger = registry.ledger();
-        self.report(Outcome::Drained, None, registry.spawned(), &ledger)
+        let spawned = registry.spawned() - ledger.retracted;
+        self.report(Outcome::Drained, None, spawned, &ledger)
     }
 
     /// `None` if nothing was spawned.
@@ -81,7 +82,8 @@ impl Drain {
         }
         let drain = self.drained + self.window.open_for();
         // Who left did not wait for it, and who goes on as a stream does not.
-        let is_late = outcome == Outcome::DeadlineExceeded && ledger.required_unfinished();
+        let is_late = matches!(outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
+            && ledger.required_unfinished();
         Some(Arc::new(DrainReport {
             outcome,
             closed_by,

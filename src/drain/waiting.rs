@@ -4,6 +4,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use super::verdict::Last;
 use super::{Drain, Stage};
+use crate::metrics;
 use crate::report::{Bound, Outcome};
 
 impl Drain {
@@ -22,7 +23,12 @@ impl Drain {
         };
         if !self.window.is_open() {
             self.waited = true;
+            // A shutdown has to find it, also if it waits for a hook alone.
+            registry.join_roster();
             self.window.open(registry);
+            if self.keeps_back {
+                metrics::held(1.0);
+            }
             // Tasks get one turn of the scheduler, even if the deadline has passed. Most need no
             // more, and then no timer is made.
             cx.waker().wake_by_ref();
@@ -48,6 +54,8 @@ impl Drain {
                 let report = self.report_until_now(&registry).unwrap_or_default();
                 self.hooks.start(&registry, report);
             }
+            // With no task alive nobody else would tell of a deadline that is moved.
+            registry.listen(cx);
             let _entered = self.context.enter();
             ready!(self.hooks.poll(&registry, cx));
             // They may have spawned.
@@ -77,9 +85,13 @@ impl Drain {
         self.shut_window();
         self.stop_hooks();
         self.last = Last::Nobody;
+        let outcome = match bound {
+            Some(Bound::Shutdown) => Outcome::Shutdown,
+            _ => Outcome::DeadlineExceeded,
+        };
         let report = match spawned {
-            Some(_) => self.last_report(Outcome::DeadlineExceeded, bound, spawned),
-            None => self.give_up(Outcome::DeadlineExceeded, bound),
+            Some(_) => self.last_report(outcome, bound, spawned),
+            None => self.give_up(outcome, bound),
         };
         self.stage = Stage::Expired(report);
     }
@@ -87,6 +99,9 @@ impl Drain {
     /// Says whose end shut the window, if it was open and that was an end.
     pub(super) fn shut_window(&mut self) -> Option<Last> {
         let (open_for, last) = self.window.shut(self.context.registry()?)?;
+        if self.keeps_back {
+            metrics::held(-1.0);
+        }
         self.drained += open_for;
         Some(last)
     }

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
-use http::Response;
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -61,6 +62,8 @@ pin_project! {
     {
         // The inner future runs.
         Handling { #[pin] inner: F },
+        // The service is not asked: too many tasks are alive.
+        Shed,
         // It has answered, and the head may be held.
         Draining { answer: Answer<O::Body, O::Error> },
         Done,
@@ -110,6 +113,15 @@ where
             exchange,
         }
     }
+
+    /// For a request that does not reach the service.
+    pub(crate) fn shed(exchange: Exchange) -> Self {
+        Self {
+            state: State::Shed,
+            role: Role::Nested(Context::Untracked),
+            exchange,
+        }
+    }
 }
 
 impl<F, B, E> Future for ResponseFuture<F>
@@ -121,6 +133,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if let StateProj::Shed = this.state.as_mut().project() {
+            this.state.set(State::Done);
+            return Poll::Ready(Ok(shed()));
+        }
         if let StateProj::Handling { inner } = this.state.as_mut().project() {
             let result = {
                 let _entered = this.role.enter();
@@ -146,6 +162,16 @@ where
             _ => unreachable!("it was in this state above"),
         }
     }
+}
+
+/// 503 (RFC 9110, section 15.6.4): nothing was done, and it may be tried again.
+fn shed<B: Body>() -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::default());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    // In seconds: tasks that hold responses are rarely shorter.
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 impl<F> fmt::Debug for ResponseFuture<F>

@@ -35,6 +35,7 @@ use crate::settings::{Hold, Hook, Settings, Unfinished};
 pub struct TaskTrackerLayer {
     settings: Settings,
     sources: Vec<Arc<dyn DeadlineSource>>,
+    max_live_tasks: Option<usize>,
     handle: TrackerHandle,
 }
 
@@ -44,6 +45,7 @@ impl TaskTrackerLayer {
         Self {
             settings: Settings::default(),
             sources: Vec::new(),
+            max_live_tasks: None,
             handle: TrackerHandle::new(),
         }
     }
@@ -175,6 +177,32 @@ impl TaskTrackerLayer {
         self
     }
 
+    /// How many tasks may be alive, detached and late ones too, when a request arrives: with so many or
+    /// more it is answered 503 with `retry-after: 1` and an empty body, without reaching the inner
+    /// service. No limit by default; zero refuses everything.
+    ///
+    /// The tasks are those of the whole handle, counted from when a layer with such a limit first
+    /// wraps a service. What runs in [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
+    ///
+    /// It bounds what requests leave behind, not the requests: a request that is being served may
+    /// spawn past the limit. tower's `ConcurrencyLimit` bounds how many requests are served at once,
+    /// which a held response still is, and makes others wait; with `LoadShed` around it they are
+    /// refused instead. Use those to protect what handlers share, such as a database, and this so
+    /// that detached work, stragglers and late spawns cannot grow without bound.
+    pub fn max_live_tasks(mut self, max: usize) -> Self {
+        self.max_live_tasks = Some(max);
+        self
+    }
+
+    /// Whether each task runs in a `tracing` span of its own, `task`, at level INFO, with the fields
+    /// `name` (of named tasks) and `location`, under the span that is current where it is spawned. True
+    /// by default; otherwise it runs in that span itself. Without the feature `tracing` it does
+    /// nothing.
+    pub fn task_spans(mut self, own: bool) -> Self {
+        self.settings.task_spans = Some(own);
+        self
+    }
+
     /// Tracks the requests by this handle, instead of the layer's own. A request is tracked by the
     /// handle of the outermost layer that it passes.
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
@@ -199,11 +227,20 @@ impl<S> Layer<S> for TaskTrackerLayer {
     type Service = TaskTrackerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        if self.max_live_tasks.is_some() {
+            // Counted from now on.
+            self.handle.process.load();
+        }
         let shared = Shared {
             settings: self.settings.clone(),
-            roster: self.handle.roster.clone(),
+            process: self.handle.process.clone(),
         };
-        TaskTrackerService::new(inner, Arc::new(shared), Sources::new(&self.sources))
+        TaskTrackerService::new(
+            inner,
+            Arc::new(shared),
+            Sources::new(&self.sources),
+            self.max_live_tasks,
+        )
     }
 }
 
@@ -212,6 +249,7 @@ impl fmt::Debug for TaskTrackerLayer {
         f.debug_struct("TaskTrackerLayer")
             .field("settings", &self.settings)
             .field("sources", &self.sources.len())
+            .field("max_live_tasks", &self.max_live_tasks)
             .field("handle", &self.handle)
             .finish()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -17,6 +17,7 @@ use crate::drain::Drain;
 use crate::registry::context::Context;
 use crate::registry::{Registry, Shared};
 use crate::tasks::Tasks;
+use crate::{metrics, trace};
 
 /// The service that [`TaskTrackerLayer`](crate::TaskTrackerLayer) makes.
 ///
@@ -32,14 +33,21 @@ pub struct TaskTrackerService<S> {
     inner: S,
     shared: Arc<Shared>,
     sources: Sources,
+    max_live_tasks: Option<usize>,
 }
 
 impl<S> TaskTrackerService<S> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, sources: Sources) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        shared: Arc<Shared>,
+        sources: Sources,
+        max_live_tasks: Option<usize>,
+    ) -> Self {
         Self {
             inner,
             shared,
             sources,
+            max_live_tasks,
         }
     }
 
@@ -74,8 +82,12 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let exchange = Exchange::of(request.method());
+        let outer = outer(&request);
+        if self.is_overloaded(outer.as_ref()) {
+            return ResponseFuture::shed(exchange);
+        }
         // Made before the inner service is called: if that panics, dropping it reports the request.
-        let (mut role, request) = self.role(request);
+        let (mut role, request) = self.role(outer, request);
         let inner = {
             let _entered = role.enter();
             self.inner.call(request)
@@ -86,24 +98,31 @@ where
 
 impl<S> TaskTrackerService<S> {
     /// Whether the request is ours, or belongs to a layer or scope further out.
-    fn role<B>(&self, mut request: Request<B>) -> (Role, Request<B>) {
-        // One that was released holds nothing any more: what is served over an upgraded connection,
-        // or called by a straggler, is a request of its own.
-        let holds = |tasks: &Tasks| !tasks.is_released();
-        let extension = request.extensions().get::<Tasks>().cloned().filter(holds);
-        let found = extension.is_some();
-        if let Some(tasks) = extension.or_else(|| Tasks::current().filter(holds)) {
+    fn role<B>(&self, outer: Option<Tasks>, mut request: Request<B>) -> (Role, Request<B>) {
+        if let Some(tasks) = outer {
             tasks.registry.overlay(&self.shared.settings);
-            if !found {
-                request.extensions_mut().insert(tasks.clone());
-            }
-            let request = self.limit(&tasks.registry, request);
+            let mut request = self.limit(&tasks.registry, request);
+            request.extensions_mut().insert(tasks.clone());
             return (Role::Nested(Context::In(tasks.registry)), request);
         }
-        let (drain, registry) = Drain::new(self.shared.clone());
-        let mut request = self.limit(&registry, request);
+        let (drain, registry) = Drain::new(self.shared.clone(), request_id(request.headers()));
+        request = self.limit(&registry, request);
         request.extensions_mut().insert(Tasks { registry });
         (Role::Owner(drain), request)
+    }
+
+    fn is_overloaded(&self, outer: Option<&Tasks>) -> bool {
+        let Some(max) = self.max_live_tasks else {
+            return false;
+        };
+        let process = outer.map_or(&self.shared.process, |tasks| tasks.registry.process());
+        let live = process.load();
+        if live < max {
+            return false;
+        }
+        trace::shed(live);
+        metrics::shed();
+        true
     }
 
     /// Tells the request of the limits that are known as it arrives.
@@ -118,6 +137,21 @@ impl<S> TaskTrackerService<S> {
         registry.limit(arrived, limits, &self.sources);
         Request::from_parts(parts, body)
     }
+}
+
+/// The tasks of a layer or scope further out that this request belongs to.
+fn outer<B>(request: &Request<B>) -> Option<Tasks> {
+    // One that was released holds nothing any more: what is served over an upgraded connection, or
+    // called by a straggler, is a request of its own. Nor does the work of the process hold.
+    let holds = |tasks: &Tasks| !tasks.is_released() && !tasks.registry.is_process();
+    let extension = request.extensions().get::<Tasks>().cloned().filter(holds);
+    extension.or_else(|| Tasks::current().filter(holds))
+}
+
+/// The id that middleware further out, or a proxy, has given the request.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-request-id")?;
+    id.to_str().ok().map(str::to_owned)
 }
 
 impl<S: fmt::Debug> fmt::Debug for TaskTrackerService<S> {

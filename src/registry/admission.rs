@@ -1,21 +1,29 @@
 //! How a task comes to be counted and listed, and how it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use tokio::time::Instant;
 
 use super::Registry;
-use super::context::Context;
 use super::entry::{Brief, Pulse, Task};
 use super::guard::TaskGuard;
 use super::listing::Listing;
 use super::live::Added;
 use crate::report::{TaskInfo, TaskState};
-use crate::trace;
+use crate::{metrics, trace};
+
+/// Why a task was not counted in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refusal {
+    Released,
+    ShuttingDown,
+}
 
 impl Registry {
     /// Counts in a task that is about to be spawned.
     pub(crate) fn admit(self: &Arc<Self>, brief: Brief) -> (Listing<'_>, TaskGuard) {
+        let brief = self.brief(brief);
         let added = if brief.detached {
             self.detached.add(2)
         } else {
@@ -24,18 +32,35 @@ impl Registry {
         self.admitted(added, brief)
     }
 
-    /// Counts in a task that is about to be spawned, unless the request was released.
-    pub(crate) fn try_admit(self: &Arc<Self>, brief: Brief) -> Option<(Listing<'_>, TaskGuard)> {
+    /// Counts in a task that is about to be spawned, unless it would be late or the process is
+    /// shutting down.
+    pub(crate) fn try_admit(
+        self: &Arc<Self>,
+        brief: Brief,
+    ) -> Result<(Listing<'_>, TaskGuard), Refusal> {
+        let brief = self.brief(brief);
+        if self.process().is_closing() {
+            return Err(Refusal::ShuttingDown);
+        }
         let added = if brief.detached {
             self.detached.add(2)
         } else {
-            self.live.try_add_with_spawner()?
+            let added = self.live.try_add_with_spawner();
+            added.ok_or(Refusal::Released)?
         };
-        Some(self.admitted(added, brief))
+        self.join_roster();
+        // Either a shutdown that begins now sees the task, or the task sees it here.
+        fence(Ordering::SeqCst);
+        if self.process().is_closing() {
+            self.retract(added, brief);
+            return Err(Refusal::ShuttingDown);
+        }
+        Ok(self.admitted(added, brief))
     }
 
     /// Counts in and lists a task that runs elsewhere.
     pub(crate) fn admit_elsewhere(self: &Arc<Self>, brief: Brief) -> TaskGuard {
+        let brief = self.brief(brief);
         let added = if brief.detached {
             self.detached.add(1)
         } else {
@@ -43,7 +68,7 @@ impl Registry {
         };
         let task = self.task(added, brief);
         self.enlist(task, Pulse::Elsewhere, false);
-        TaskGuard::new(Context::In(self.clone()), task, false)
+        TaskGuard::new(self, task, false)
     }
 
     /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
@@ -59,6 +84,7 @@ impl Registry {
         let told_alone = spawner && self.count_out(task);
         if late {
             let info = self.info(task, TaskState::Running, None);
+            metrics::late_spawn();
             self.in_span(|| trace::late_spawn(&info));
             self.tell(|observer| observer.on_late_spawn(&info));
         }
@@ -72,6 +98,11 @@ impl Registry {
 
     /// A task has ended, and what it was doing is dropped.
     pub(crate) fn end(&self, task: Task, spawned: bool, state: TaskState, message: Option<String>) {
+        self.process().note_end(state);
+        if task.is_load {
+            self.process().remove_load();
+        }
+        metrics::task_ended(task.brief.name, state);
         let mut counted = false;
         // The ordinary path takes no lock: tokio knows of the end, and what is not in trouble has
         // completed.
@@ -102,7 +133,7 @@ impl Registry {
 
     fn admitted(self: &Arc<Self>, added: Added, brief: Brief) -> (Listing<'_>, TaskGuard) {
         let task = self.task(added, brief);
-        let guard = TaskGuard::new(Context::In(self.clone()), task, true);
+        let guard = TaskGuard::new(self, task, true);
         (Listing::new(self, task), guard)
     }
 
@@ -110,7 +141,40 @@ impl Registry {
         if id == 0 || late {
             self.join_roster();
         }
-        Task { id, late, brief }
+        metrics::task_started();
+        Task {
+            id,
+            late,
+            is_load: self.process().add_load(),
+            brief,
+        }
+    }
+
+    /// What was counted in is not spawned.
+    fn retract(&self, Added { id, late }: Added, brief: Brief) {
+        if !brief.detached {
+            self.ledger().retracted += 1;
+        }
+        let mut told_alone = false;
+        for _ in 0..2 {
+            told_alone = self.count_out(Task {
+                id,
+                late,
+                is_load: false,
+                brief,
+            });
+        }
+        if told_alone {
+            self.leave_if_over();
+        }
+    }
+
+    /// Nobody waits for the work of the process itself.
+    fn brief(&self, brief: Brief) -> Brief {
+        Brief {
+            detached: brief.detached || self.is_process,
+            ..brief
+        }
     }
 
     /// Says whether its end may be news to the report: nobody waits for it any more.

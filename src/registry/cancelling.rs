@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Registry;
+use super::entry::Entry;
 use crate::panics;
 
 impl Registry {
@@ -35,10 +36,28 @@ impl Registry {
         }
     }
 
-    /// Makes the tasks stop, those that are tokio's.
+    /// The process shuts down: whoever waits looks at the deadline again. The work of the process
+    /// itself has none, and is asked to stop at once.
+    pub(super) fn hear_of_shutdown(&self) {
+        if self.is_process {
+            self.cancel();
+        }
+        self.live.wake();
+    }
+
+    /// Makes the tasks stop that are unfinished, those that are tokio's.
     pub(crate) fn abort_unfinished(&self) {
+        self.abort(Entry::is_unfinished);
+    }
+
+    /// Makes every task stop, those that are tokio's.
+    pub(crate) fn abort_all(&self) {
+        self.abort(|_| true);
+    }
+
+    fn abort(&self, which: fn(&Entry) -> bool) {
         // A copy: on a runtime that is gone an abort may drop the task, which looks in here.
-        let handles = self.ledger().abortable();
+        let handles = self.ledger().abortable(which);
         for handle in handles {
             let _ = panics::caught(|| handle.abort());
         }

@@ -24,6 +24,8 @@ pub(crate) struct Task {
     pub(crate) id: u32,
     /// No report counts it: it is detached, or was spawned after its request was released.
     pub(crate) late: bool,
+    /// It is counted in the load of the process.
+    pub(crate) is_load: bool,
     pub(crate) brief: Brief,
 }
 

@@ -1,8 +1,10 @@
 //! The life of one task, as a value.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::thread;
 
+use super::Registry;
 use super::context::Context;
 use super::entry::Task;
 use crate::panics;
@@ -26,18 +28,18 @@ pub(crate) struct TaskGuard {
 }
 
 impl TaskGuard {
-    pub(crate) fn new(context: Context, task: Task, spawned: bool) -> Self {
+    pub(crate) fn new(registry: &Arc<Registry>, task: Task, spawned: bool) -> Self {
         Self {
-            context,
+            context: Context::In(registry.clone()),
             task,
             spawned,
             seen_waiting: false,
             end: (TaskState::Aborted, None),
-            span: Span::current(),
+            span: registry.task_span(&task.brief),
         }
     }
 
-    /// Runs a piece of the task: in the request's context, in the span it was spawned in. A panic
+    /// Runs a piece of the task: in the request's context, in its span. A panic
     /// is noted and goes on.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let caught = {

@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     aborted: usize,
     /// A required task did not complete.
     pub(crate) required_failed: bool,
+    /// How many were counted in and then refused.
+    pub(crate) retracted: usize,
     /// How many of those listed are required.
     required: usize,
     /// Trouble of tasks that ended before they were listed.
@@ -159,14 +161,24 @@ impl Ledger {
         self.required > 0 && self.entries.iter().any(is_required)
     }
 
-    /// What can be aborted of what is unfinished.
-    pub(crate) fn abortable(&self) -> Vec<AbortHandle> {
-        let unfinished = self.entries.iter().filter(|entry| entry.is_unfinished());
+    /// What can be aborted, and is alive, of some.
+    pub(crate) fn abortable(&self, which: fn(&Entry) -> bool) -> Vec<AbortHandle> {
+        let is_alive = |entry: &&Entry| !entry.pulse.has_ended() && which(entry);
+        let alive = self.entries.iter().filter(is_alive);
         let handle = |entry: &Entry| match &entry.pulse {
             Pulse::Spawned(handle) => Some(handle.clone()),
             Pulse::Elsewhere | Pulse::Ended(_) => None,
         };
-        unfinished.filter_map(handle).collect()
+        alive.filter_map(handle).collect()
+    }
+
+    /// Everybody who is alive.
+    pub(crate) fn alive(&self, now: Instant) -> Vec<TaskInfo> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.pulse.has_ended())
+            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
+            .collect()
     }
 
     /// Those that are unfinished.

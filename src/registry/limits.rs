@@ -52,8 +52,19 @@ impl Registry {
             .flat_map(|limits| limits.deadlines(ledger.opened, settings, unfinished));
         #[cfg(not(feature = "http"))]
         let limits = None;
+        let shutdown = self.shared.process.closes_at().map(|at| Deadline {
+            at,
+            bound: Bound::Shutdown,
+            unfinished,
+        });
         // Of several at once the first counts: the client's own stand last.
-        drain.into_iter().chain(limits).min_by_key(|d| d.at)
+        let ours = drain.into_iter().chain(shutdown);
+        ours.chain(limits).min_by_key(|deadline| deadline.at)
+    }
+
+    /// Whether its drain window is open.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.ledger().opened.is_some()
     }
 
     /// Which sources were asked of this request.

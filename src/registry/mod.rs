@@ -1,6 +1,6 @@
 //! Everything known of one request's tasks: who is alive, and who has to be told.
 
-mod admission;
+pub(crate) mod admission;
 pub(crate) mod anonymous;
 mod cancelling;
 pub(crate) mod context;
@@ -11,8 +11,10 @@ pub(crate) mod ledger;
 pub(crate) mod limits;
 pub(crate) mod listing;
 mod live;
+pub(crate) mod process;
 pub(crate) mod said;
 mod seat;
+mod snapshot;
 mod sync;
 mod telling;
 
@@ -27,7 +29,7 @@ use self::anonymous::{Anonymous, Wait};
 use self::detached::Detached;
 use self::ledger::Ledger;
 use self::live::Live;
-use crate::roster::Roster;
+use self::process::Process;
 use crate::settings::Settings;
 use crate::trace::Span;
 
@@ -35,7 +37,7 @@ use crate::trace::Span;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) roster: Arc<Roster<Registry>>,
+    pub(crate) process: Arc<Process>,
 }
 
 /// The tasks of one request.
@@ -50,25 +52,49 @@ pub(crate) struct Registry {
     span: Span,
     /// Everything was told of the response.
     over: AtomicBool,
+    /// Whether its tasks run in spans of their own.
+    task_spans: AtomicBool,
+    /// What the request calls itself.
+    id: Option<String>,
+    /// It is no request, but the work of the process itself: nobody waits for it.
+    is_process: bool,
 }
 
 impl Registry {
-    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(shared: Arc<Shared>, id: Option<String>) -> Arc<Self> {
+        Arc::new(Self::made(shared, id, Span::current(), false))
+    }
+
+    /// The work of the process itself: every task of it is detached.
+    pub(crate) fn of_process(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self::made(shared, None, Span::none(), true))
+    }
+
+    fn made(shared: Arc<Shared>, id: Option<String>, span: Span, is_process: bool) -> Self {
+        Self {
             live: Live::new(),
             detached: Detached::default(),
             ledger: Mutex::default(),
             anonymous: OnceLock::new(),
+            task_spans: AtomicBool::new(shared.settings.task_spans.unwrap_or(true)),
             shared,
-            span: Span::current(),
-            over: AtomicBool::new(false),
-        })
+            span,
+            // Of the process there is nothing to report.
+            over: AtomicBool::new(is_process),
+            id,
+            is_process,
+        }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn is_process(&self) -> bool {
+        self.is_process
     }
 
     /// The tokio-util tracker, made now if it was not asked for before.
     pub(crate) fn tracker(self: &Arc<Self>, location: &'static Location<'static>) -> &TaskTracker {
         let anonymous = self.anonymous.get_or_init(|| Anonymous::new(location));
-        if !self.is_released() {
+        if !self.is_released() && !self.is_process {
             self.join_roster();
             // It may have been released, and over, since the look above.
             self.leave_if_over();
@@ -121,8 +147,13 @@ impl Registry {
         self.live.last()
     }
 
-    pub(crate) fn roster(&self) -> &Arc<Roster<Registry>> {
-        &self.shared.roster
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.shared.process
+    }
+
+    /// Wakes whoever waits, when a limit of the wait has changed.
+    pub(crate) fn listen(&self, cx: &mut task::Context<'_>) {
+        self.live.listen(cx);
     }
 
     pub(crate) fn is_released(&self) -> bool {

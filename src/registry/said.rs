@@ -1,6 +1,7 @@
 //! What was said to the request: by its layers, and by itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Registry;
 use super::ledger::Ledger;
@@ -29,6 +30,9 @@ impl Registry {
             .overrides
             .get_or_insert_default()
             .overlay(settings, &self.shared.settings);
+        if let Some(task_spans) = settings.task_spans {
+            self.task_spans.store(task_spans, Ordering::Relaxed);
+        }
         self.live.wake();
     }
 
@@ -42,6 +46,11 @@ impl Registry {
             has_hooks: !ours.hooks.is_empty() || overrides.is_some_and(|o| !o.hooks.is_empty()),
             required_unfinished: ledger.required_unfinished(),
         }
+    }
+
+    pub(crate) fn at_deadline(&self) -> Unfinished {
+        let settings = self.ledger().window_settings(&self.shared.settings);
+        settings.at_deadline.unwrap_or_default()
     }
 
     pub(crate) fn at_disconnect(&self) -> Unfinished {

@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError};
 use super::Registry;
 
 impl Registry {
-    pub(super) fn join_roster(self: &Arc<Self>) {
+    pub(crate) fn join_roster(self: &Arc<Self>) {
         let mut ledger = self.ledger();
         if ledger.seat.is_none() {
-            ledger.seat = Some(self.shared.roster.join(Arc::downgrade(self)));
+            ledger.seat = Some(self.shared.process.join(self));
         }
     }
 
@@ -25,7 +25,7 @@ impl Registry {
             over.then(|| ledger.seat.take()).flatten()
         };
         if let Some(seat) = seat {
-            self.shared.roster.leave(seat);
+            self.shared.process.leave(seat);
         }
     }
 }
@@ -37,7 +37,7 @@ impl Drop for Registry {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(seat) = ledger.seat.take() {
-            self.shared.roster.leave(seat);
+            self.shared.process.leave(seat);
         }
     }
 }

@@ -5,10 +5,21 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::Registry;
 use super::context::Context;
+use super::entry::Brief;
 use crate::report::{DrainReport, OnDrain};
-use crate::{panics, trace};
+use crate::trace::Span;
+use crate::{metrics, panics, trace};
 
 impl Registry {
+    /// The span that a task runs in, of those that are current here.
+    pub(super) fn task_span(&self, brief: &Brief) -> Span {
+        if self.task_spans.load(Ordering::Relaxed) {
+            trace::task_span(brief.name, brief.location)
+        } else {
+            Span::current()
+        }
+    }
+
     /// Calls every observer: in the request's span, and outside of any request, so that what a
     /// callback spawns is not taken for a task of the request that happens to be running.
     pub(super) fn tell(&self, call: impl Fn(&dyn OnDrain)) {
@@ -31,8 +42,10 @@ impl Registry {
     }
 
     /// The request is over: tells everybody, and leaves the roster as soon as no task is alive.
-    pub(crate) fn conclude(self: &Arc<Self>, report: Option<&DrainReport>) {
+    /// `waited`: for whatever it was, so that it is on the roster.
+    pub(crate) fn conclude(self: &Arc<Self>, report: Option<&DrainReport>, waited: bool) {
         if let Some(report) = report {
+            metrics::drained(report);
             self.in_span(|| trace::request_ended(report));
             self.tell(|observer| observer.on_drain(report));
         }
@@ -46,8 +59,8 @@ impl Registry {
                 let request = self.clone();
                 anonymous.when_empty(move || request.leave_if_over());
             }
-            // It spawned nothing, so that it is on no roster.
-            None if !self.has_spawned() => {}
+            // It is on no roster.
+            None if !waited && !self.has_spawned() => {}
             _ => self.leave_if_over(),
         }
     }

@@ -14,6 +14,7 @@ use super::token::TaskToken;
 use super::tracked_closure::TrackedClosure;
 use super::tracked_future::TrackedFuture;
 use crate::registry::Registry;
+use crate::registry::admission::Refusal;
 use crate::registry::context::Context;
 use crate::registry::entry::Brief;
 use crate::registry::guard::TaskGuard;
@@ -116,12 +117,12 @@ impl<J> TaskBuilder<J> {
         listed(listing, handle)
     }
 
-    /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task is not
-    /// refused.
+    /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task is only
+    /// refused in a shutdown.
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Released`], with the future.
+    /// [`SpawnError::Released`] and [`SpawnError::ShuttingDown`], with the future.
     #[track_caller]
     pub fn try_spawn<F>(self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
     where
@@ -133,8 +134,9 @@ impl<J> TaskBuilder<J> {
         let (listing, guard) = match self.registry(brief.location) {
             None => (None, None),
             Some(registry) => match registry.try_admit(brief) {
-                Some((listing, guard)) => (Some(listing), Some(guard)),
-                None => return Err(SpawnError::Released(future)),
+                Ok((listing, guard)) => (Some(listing), Some(guard)),
+                Err(Refusal::Released) => return Err(SpawnError::Released(future)),
+                Err(Refusal::ShuttingDown) => return Err(SpawnError::ShuttingDown(future)),
             },
         };
         let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));

@@ -91,7 +91,7 @@ impl Tasks {
     /// # Errors
     ///
     /// [`SpawnError::Released`], with the future, if the request was released, which an upgraded
-    /// one is too.
+    /// one is too; [`SpawnError::ShuttingDown`] if the process is shutting down.
     ///
     /// # Panics
     ///

@@ -12,13 +12,16 @@ pub enum SpawnError<F> {
     /// [`Tasks::spawn`](crate::Tasks::spawn) to run it all the same, or hand the work to something
     /// that outlives the request.
     Released(F),
+    /// The process is shutting down: see
+    /// [`TrackerHandle::begin_shutdown`](crate::TrackerHandle::begin_shutdown).
+    ShuttingDown(F),
 }
 
 impl<F> SpawnError<F> {
     /// The future that was refused.
     pub fn into_inner(self) -> F {
         match self {
-            SpawnError::Released(future) => future,
+            SpawnError::Released(future) | SpawnError::ShuttingDown(future) => future,
         }
     }
 }
@@ -27,6 +30,7 @@ impl<F> fmt::Debug for SpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SpawnError::Released(_) => "Released(..)",
+            SpawnError::ShuttingDown(_) => "ShuttingDown(..)",
         })
     }
 }
@@ -37,6 +41,7 @@ impl<F> fmt::Display for SpawnError<F> {
             SpawnError::Released(_) => {
                 "the request was released: its response would not wait for the task"
             }
+            SpawnError::ShuttingDown(_) => "the process is shutting down",
         })
     }
 }

@@ -182,29 +182,3 @@ async fn the_request_is_current_while_its_body_is_polled_and_dropped() {
     assert_eq!(body.to_bytes(), "xxx");
     drop(service.oneshot(request()).await);
 }
-
-#[tokio::test(start_paused = true)]
-async fn logs_of_a_task_keep_the_span_it_was_spawned_in() {
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::sink)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let service = tracked(&TaskTrackerLayer::new(), || {
-        let span = tracing::info_span!("request");
-        let id = span.id();
-        assert!(id.is_some(), "the subscriber wants it");
-        span.in_scope(|| {
-            spawn(async move {
-                assert_eq!(tracing::Span::current().id(), id);
-                after(1).await;
-                assert_eq!(tracing::Span::current().id(), id);
-            });
-        });
-    });
-    let response = service.oneshot(request()).await.expect("infallible");
-    let report = response
-        .extensions()
-        .get::<std::sync::Arc<tower_task_tracker::DrainReport>>()
-        .expect("a task was spawned");
-    assert!(report.is_clean(), "{report}");
-}

@@ -13,6 +13,7 @@ mod fallible;
 mod hold_ends;
 mod hold_table;
 mod late_spawns;
+mod logs;
 mod models;
 mod nested_layers;
 mod properties;

@@ -1,8 +1,15 @@
 //! What is told of a request's tasks, and to whom.
 
+mod observer;
+mod shutdown;
+mod task;
+
 use std::fmt;
-use std::panic::Location;
 use std::time::Duration;
+
+pub use self::observer::OnDrain;
+pub use self::shutdown::ShutdownReport;
+pub use self::task::{LiveTask, TaskInfo, TaskState};
 
 /// How the wait for the tasks of a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -15,6 +22,8 @@ pub enum Outcome {
     /// aborted, as [`Unfinished`](crate::Unfinished) says. With neither, it was a `before_release`
     /// that was not through.
     DeadlineExceeded,
+    /// The drain window closed before the tasks were done because the process shuts down.
+    Shutdown,
     /// The response was dropped before its end: the client left, an outer timeout fired, or the
     /// handler panicked.
     Dropped,
@@ -34,6 +43,8 @@ pub enum Bound {
     TotalTimeout,
     /// A deadline source, by its name.
     Source(&'static str),
+    /// The end of the shutdown that has begun.
+    Shutdown,
 }
 
 impl fmt::Display for Bound {
@@ -42,63 +53,8 @@ impl fmt::Display for Bound {
             Bound::DrainTimeout => "drain timeout",
             Bound::TotalTimeout => "total timeout",
             Bound::Source(name) => name,
+            Bound::Shutdown => "shutdown",
         })
-    }
-}
-
-/// What became of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TaskState {
-    /// It was alive when this was written.
-    Running,
-    /// It ran to its end.
-    Completed,
-    /// It was [`fallible`](crate::TaskBuilder::fallible), and returned an `Err`.
-    Failed,
-    /// It panicked.
-    Panicked,
-    /// It was dropped before its end: aborted, or its runtime shut down.
-    Aborted,
-}
-
-/// One task of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskInfo {
-    /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
-    pub name: Option<&'static str>,
-    /// Where it was spawned.
-    pub location: &'static Location<'static>,
-    /// How long it had been running, on tokio's clock. It starts when the task is first seen
-    /// waiting, or when the drain window opens, whichever is earlier: the clock is not read to
-    /// spawn a task. Zero for a task that ended before.
-    pub age: Duration,
-    /// What became of it.
-    pub state: TaskState,
-    /// What its error says, or its panic, where that was a string.
-    pub message: Option<String>,
-}
-
-impl fmt::Display for TaskInfo {
-    /// The name or else the location, the state and the age, then the message: on one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            Some(name) => write!(f, "{name}")?,
-            None => write!(f, "{}", self.location)?,
-        }
-        let state = match self.state {
-            TaskState::Running => "running",
-            TaskState::Completed => "completed",
-            TaskState::Failed => "failed",
-            TaskState::Panicked => "panicked",
-            TaskState::Aborted => "aborted",
-        };
-        write!(f, " ({state}, {:.1?}", self.age)?;
-        if let Some(message) = &self.message {
-            write!(f, ": {}", message.escape_debug())?;
-        }
-        f.write_str(")")
     }
 }
 
@@ -160,6 +116,7 @@ impl fmt::Display for DrainReport {
         let outcome = match self.outcome {
             Outcome::Drained => "drained",
             Outcome::DeadlineExceeded => "deadline exceeded",
+            Outcome::Shutdown => "shut down",
             Outcome::Dropped => "dropped",
             #[cfg(feature = "http")]
             Outcome::Upgraded => "upgraded",
@@ -184,52 +141,9 @@ impl fmt::Display for DrainReport {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[TaskInfo]) -> fmt::Result {
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[T]) -> fmt::Result {
     for (index, task) in tasks.iter().enumerate() {
         write!(f, "{}{task}", if index == 0 { title } else { ", " })?;
     }
     Ok(())
-}
-
-/// Told what happened to the tasks of a request.
-///
-/// Closures `|report: &DrainReport|` implement it for [`on_drain`](OnDrain::on_drain) alone, and
-/// `()` ignores everything.
-///
-/// The callbacks run in the span that was current when the layer was called, so that the current span
-/// tells which request it is, on whatever thread made them happen, and must not block. They run outside of any request: what a callback spawns
-/// with [`spawn`](fn@crate::spawn) is not tracked, and what it spawns through a kept
-/// [`Tasks`](crate::Tasks) of the same request is late and calls it again. One that panics is
-/// caught and logged: it may run while a body is dropped.
-pub trait OnDrain: Send + Sync + 'static {
-    /// Called once for every request that spawned something: when its response ends, under
-    /// `Hold::Never` when its tasks are done after that, and for one that was dropped when what
-    /// `at_disconnect` says of its tasks is through, which is at once by default. A head that was released at its
-    /// deadline is reported with the end of its body.
-    fn on_drain(&self, report: &DrainReport);
-
-    /// Called when a task is spawned after its request was released: it runs, but the response
-    /// did not wait for it.
-    fn on_late_spawn(&self, task: &TaskInfo) {
-        let _ = task;
-    }
-
-    /// Called when a task ends that no report counts as ended: a straggler or a late spawn, after its
-    /// request was released, and a [`detached`](crate::TaskBuilder::detached) one at any time.
-    fn on_detached_end(&self, task: &TaskInfo) {
-        let _ = task;
-    }
-}
-
-impl OnDrain for () {
-    fn on_drain(&self, _: &DrainReport) {}
-}
-
-impl<F> OnDrain for F
-where
-    F: Fn(&DrainReport) + Send + Sync + 'static,
-{
-    fn on_drain(&self, report: &DrainReport) {
-        self(report);
-    }
 }

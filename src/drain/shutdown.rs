@@ -1,0 +1,49 @@
+//! The wait of a process for all of its requests.
+
+use std::pin::pin;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::schedule::{DESTRUCTORS, Schedule};
+use crate::registry::process::Process;
+
+/// Waits until no request is left, or the shutdown is to be over. What nobody waits for is treated as
+/// `at_deadline` says, and whatever is left at the end is aborted.
+pub(crate) async fn shut_down(process: &Process, began: Instant) {
+    loop {
+        // Registered before the look, so that a change in between is not missed.
+        let mut changed = pin!(process.roster().changed());
+        changed.as_mut().enable();
+        let now = Instant::now();
+        let Some(end) = process.closes_at().filter(|end| *end > now) else {
+            break;
+        };
+        let mut next = end;
+        let requests = process.roster().members();
+        for request in &requests {
+            // The drain of an open window keeps its own time.
+            if request.is_waited_for() {
+                continue;
+            }
+            let schedule = Schedule::at_deadline(began, end, request.at_deadline());
+            if schedule.cancel.is_some_and(|at| at <= now) {
+                request.cancel();
+            }
+            if schedule.abort.is_some_and(|at| at <= now) {
+                request.abort_all();
+            }
+            next = next.min(schedule.next(now));
+        }
+        if requests.is_empty() && process.roster().len() == 0 {
+            return;
+        }
+        // The last one may leave with us.
+        drop(requests);
+        let _ = timeout_at(next, changed).await;
+    }
+    for request in process.roster().members() {
+        request.cancel();
+        request.abort_all();
+    }
+    let _ = timeout_at(Instant::now() + DESTRUCTORS, process.roster().wait_idle()).await;
+}

@@ -1,0 +1,137 @@
+//! The metrics: every one that this crate has. Without the feature `metrics` all of it is empty.
+
+#[cfg(feature = "metrics")]
+pub use enabled::describe_metrics;
+#[cfg(feature = "metrics")]
+pub(crate) use enabled::*;
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) use disabled::*;
+
+#[cfg(feature = "metrics")]
+mod enabled {
+    use metrics::{Unit, counter, gauge, histogram};
+
+    use crate::report::{DrainReport, Outcome, TaskState};
+
+    const DRAIN: &str = "tower_task_tracker_drain_duration_seconds";
+    const HELD: &str = "tower_task_tracker_held_responses";
+    const LIVE: &str = "tower_task_tracker_live_tasks";
+    const TASKS: &str = "tower_task_tracker_tasks_total";
+    const STRAGGLERS: &str = "tower_task_tracker_stragglers_total";
+    const LATE: &str = "tower_task_tracker_late_spawns_total";
+    #[cfg(feature = "http")]
+    const SHED: &str = "tower_task_tracker_shed_requests_total";
+
+    /// Tells the recorder that is installed what the metrics mean, for exporters that show it. Call it
+    /// once, after the recorder is installed.
+    ///
+    /// | metric | kind | unit | labels |
+    /// |---|---|---|---|
+    /// | `tower_task_tracker_drain_duration_seconds` | histogram | seconds | `outcome`: `drained`, `deadline_exceeded`, `shutdown`, `dropped`, `upgraded` |
+    /// | `tower_task_tracker_held_responses` | gauge | responses | |
+    /// | `tower_task_tracker_live_tasks` | gauge | tasks | |
+    /// | `tower_task_tracker_tasks_total` | counter | tasks | `state`: `completed`, `failed`, `panicked`, `aborted`; `task`: the name, of named tasks |
+    /// | `tower_task_tracker_stragglers_total` | counter | tasks | |
+    /// | `tower_task_tracker_late_spawns_total` | counter | tasks | |
+    /// | `tower_task_tracker_shed_requests_total` | counter | requests | |
+    ///
+    /// The histogram has one value for each request that spawned something: for how long its tasks ran
+    /// on after the response was ready. Tasks are counted when they end, whenever that is;
+    /// stragglers are counted when their window closes, and once more as tasks when they end. What
+    /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only.
+    pub fn describe_metrics() {
+        metrics::describe_histogram!(
+            DRAIN,
+            Unit::Seconds,
+            "For how long the tasks of a request ran on after its response was ready."
+        );
+        metrics::describe_gauge!(
+            HELD,
+            Unit::Count,
+            "Responses that are kept back now, until their tasks are done."
+        );
+        metrics::describe_gauge!(LIVE, Unit::Count, "Tasks that are alive now.");
+        metrics::describe_counter!(TASKS, Unit::Count, "Tasks that have ended.");
+        metrics::describe_counter!(
+            STRAGGLERS,
+            Unit::Count,
+            "Tasks that were alive when the response was released, or its client had left."
+        );
+        metrics::describe_counter!(
+            LATE,
+            Unit::Count,
+            "Tasks that were spawned after their request was released."
+        );
+        #[cfg(feature = "http")]
+        metrics::describe_counter!(
+            SHED,
+            Unit::Count,
+            "Requests that were answered 503 because too many tasks were alive."
+        );
+    }
+
+    pub(crate) fn task_started() {
+        gauge!(LIVE).increment(1.0);
+    }
+
+    pub(crate) fn task_ended(name: Option<&'static str>, state: TaskState) {
+        gauge!(LIVE).decrement(1.0);
+        let state = match state {
+            TaskState::Running => return,
+            TaskState::Completed => "completed",
+            TaskState::Failed => "failed",
+            TaskState::Panicked => "panicked",
+            TaskState::Aborted => "aborted",
+        };
+        match name {
+            Some(name) => counter!(TASKS, "state" => state, "task" => name).increment(1),
+            None => counter!(TASKS, "state" => state).increment(1),
+        }
+    }
+
+    pub(crate) fn drained(report: &DrainReport) {
+        let outcome = match report.outcome {
+            Outcome::Drained => "drained",
+            Outcome::DeadlineExceeded => "deadline_exceeded",
+            Outcome::Shutdown => "shutdown",
+            Outcome::Dropped => "dropped",
+            #[cfg(feature = "http")]
+            Outcome::Upgraded => "upgraded",
+        };
+        histogram!(DRAIN, "outcome" => outcome).record(report.drain);
+        counter!(STRAGGLERS).increment(report.stragglers.len() as u64);
+    }
+
+    /// A response is kept back (1), or is so no longer (-1).
+    pub(crate) fn held(change: f64) {
+        gauge!(HELD).increment(change);
+    }
+
+    pub(crate) fn late_spawn() {
+        counter!(LATE).increment(1);
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn shed() {
+        counter!(SHED).increment(1);
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod disabled {
+    use crate::report::{DrainReport, TaskState};
+
+    pub(crate) fn task_started() {}
+
+    pub(crate) fn task_ended(_: Option<&'static str>, _: TaskState) {}
+
+    pub(crate) fn drained(_: &DrainReport) {}
+
+    pub(crate) fn held(_: f64) {}
+
+    pub(crate) fn late_spawn() {}
+
+    #[cfg(feature = "http")]
+    pub(crate) fn shed() {}
+}

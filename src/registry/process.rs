@@ -1,0 +1,163 @@
+//! What all requests of a handle share.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::time::Instant;
+
+use super::Registry;
+use crate::report::TaskState;
+use crate::roster::{Roster, Seat};
+
+#[derive(Default)]
+pub(crate) struct Process {
+    roster: Roster<Registry>,
+    /// Set once, after `closes_at`.
+    closing: AtomicBool,
+    closes_at: Mutex<Option<Instant>>,
+    /// How tasks ended since the shutdown began.
+    ended: Ended,
+    /// The work of the process itself, while there is some.
+    own: Mutex<Weak<Registry>>,
+    /// Whether `load` is kept: only where somebody asks for it.
+    keeps_load: AtomicBool,
+    /// How many tasks are alive of those that were counted in since it is kept.
+    load: AtomicUsize,
+}
+
+/// Counts of ends.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    completed: AtomicUsize,
+    failed: AtomicUsize,
+    panicked: AtomicUsize,
+    aborted: AtomicUsize,
+}
+
+impl Process {
+    pub(crate) fn roster(&self) -> &Roster<Registry> {
+        &self.roster
+    }
+
+    /// The shutdown is to be over at this moment; of several the earliest counts.
+    pub(crate) fn close(&self, at: Instant) {
+        {
+            let mut closes_at = lock(&self.closes_at);
+            *closes_at = Some(closes_at.map_or(at, |before| before.min(at)));
+        }
+        self.closing.store(true, Ordering::Release);
+        // A spawn that the looks below, and later ones, miss sees `closing`: see `try_admit`.
+        fence(Ordering::SeqCst);
+        for request in self.roster.members() {
+            request.hear_of_shutdown();
+        }
+        // It may have a token, and no task.
+        let own = lock(&self.own).upgrade();
+        if let Some(own) = own {
+            own.hear_of_shutdown();
+        }
+        self.roster.announce();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// When the shutdown is to be over, if it has begun.
+    pub(crate) fn closes_at(&self) -> Option<Instant> {
+        if !self.is_closing() {
+            return None;
+        }
+        *lock(&self.closes_at)
+    }
+
+    pub(super) fn join(&self, request: &Arc<Registry>) -> Seat {
+        let seat = self.roster.join(Arc::downgrade(request));
+        if self.is_closing() {
+            self.roster.announce();
+        }
+        seat
+    }
+
+    pub(super) fn leave(&self, seat: Seat) {
+        self.roster.leave(seat);
+    }
+
+    pub(super) fn note_end(&self, state: TaskState) {
+        if self.is_closing() {
+            self.ended.count(state);
+        }
+    }
+
+    pub(crate) fn ended(&self, state: TaskState) -> usize {
+        self.ended
+            .of(state)
+            .map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// The work of the process itself: made by `make` if there is none.
+    pub(crate) fn own(&self, make: impl FnOnce() -> Arc<Registry>) -> Arc<Registry> {
+        let mut own = lock(&self.own);
+        let registry = own.upgrade().unwrap_or_else(make);
+        *own = Arc::downgrade(&registry);
+        drop(own);
+        if self.is_closing() {
+            registry.hear_of_shutdown();
+        }
+        registry
+    }
+
+    /// Counts a task in, and says whether it was.
+    pub(super) fn add_load(&self) -> bool {
+        let keeps_load = self.keeps_load.load(Ordering::Relaxed);
+        if keeps_load {
+            self.load.fetch_add(1, Ordering::Relaxed);
+        }
+        keeps_load
+    }
+
+    pub(super) fn remove_load(&self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many tasks are alive. The first question has it counted from now on.
+    #[cfg(feature = "http")]
+    pub(crate) fn load(&self) -> usize {
+        if !self.keeps_load.load(Ordering::Relaxed) {
+            self.keeps_load.store(true, Ordering::Relaxed);
+        }
+        self.load.load(Ordering::Relaxed)
+    }
+}
+
+impl Ended {
+    fn of(&self, state: TaskState) -> Option<&AtomicUsize> {
+        match state {
+            TaskState::Running => None,
+            TaskState::Completed => Some(&self.completed),
+            TaskState::Failed => Some(&self.failed),
+            TaskState::Panicked => Some(&self.panicked),
+            TaskState::Aborted => Some(&self.aborted),
+        }
+    }
+
+    fn count(&self, state: TaskState) {
+        if let Some(count) = self.of(state) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("roster", &self.roster)
+            .field("closes_at", &self.closes_at())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

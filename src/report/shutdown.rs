@@ -1,0 +1,57 @@
+//! What is told of a shutdown.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{LiveTask, list};
+
+/// What became of the tasks of a process that shut down, from
+/// [`TrackerHandle::shutdown`](crate::TrackerHandle::shutdown).
+///
+/// The counts are of tasks that ended since the shutdown began. What runs in
+/// [`Tasks::tracker`](crate::Tasks::tracker) is not among them, but among those still running.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How long this call has waited.
+    pub waited: Duration,
+    /// Tasks that ran to their end.
+    pub completed: usize,
+    /// Fallible tasks that returned an `Err`.
+    pub failed: usize,
+    /// Tasks that panicked.
+    pub panicked: usize,
+    /// Tasks that were dropped before their end.
+    pub aborted: usize,
+    /// Tasks that could not be stopped: blocking closures, and what runs elsewhere.
+    pub still_running: Vec<LiveTask>,
+}
+
+impl ShutdownReport {
+    /// Whether nothing was lost: no task was aborted, and none is still running.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.aborted == 0 && self.still_running.is_empty()
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    /// One line for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "shut down after {:.1?}: {} tasks completed",
+            self.waited, self.completed
+        )?;
+        for (count, what) in [
+            (self.failed, "failed"),
+            (self.panicked, "panicked"),
+            (self.aborted, "aborted"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        list(f, "; still running: ", &self.still_running)
+    }
+}

@@ -1,0 +1,93 @@
+//! What is told of one task.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It was alive when this was written.
+    Running,
+    /// It ran to its end.
+    Completed,
+    /// It was [`fallible`](crate::TaskBuilder::fallible), and returned an `Err`.
+    Failed,
+    /// It panicked.
+    Panicked,
+    /// It was dropped before its end: aborted, or its runtime shut down.
+    Aborted,
+}
+
+/// One task of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
+    pub name: Option<&'static str>,
+    /// Where it was spawned.
+    pub location: &'static Location<'static>,
+    /// How long it had been running, on tokio's clock. It starts when the task is first seen
+    /// waiting, or when the drain window opens, whichever is earlier: the clock is not read to
+    /// spawn a task. Zero for a task that ended before.
+    pub age: Duration,
+    /// What became of it.
+    pub state: TaskState,
+    /// What its error says, or its panic, where that was a string.
+    pub message: Option<String>,
+}
+
+impl fmt::Display for TaskInfo {
+    /// The name or else the location, the state and the age, then the message: on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "{}", self.location)?,
+        }
+        let state = match self.state {
+            TaskState::Running => "running",
+            TaskState::Completed => "completed",
+            TaskState::Failed => "failed",
+            TaskState::Panicked => "panicked",
+            TaskState::Aborted => "aborted",
+        };
+        write!(f, " ({state}, {:.1?}", self.age)?;
+        if let Some(message) = &self.message {
+            write!(f, ": {}", message.escape_debug())?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A task that is alive, as [`TrackerHandle::snapshot`](crate::TrackerHandle::snapshot) finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveTask {
+    /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
+    pub name: Option<&'static str>,
+    /// Where it was spawned.
+    pub location: &'static Location<'static>,
+    /// How long it has been running, as in [`TaskInfo::age`].
+    pub age: Duration,
+    /// The `x-request-id` header that its request arrived with, if it had one. `None` for the work of
+    /// the process itself.
+    pub request_id: Option<String>,
+    /// Whether its request was released: nothing is held for it any more.
+    pub released: bool,
+}
+
+impl fmt::Display for LiveTask {
+    /// The name or else the location, the request and the age: on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "{}", self.location)?,
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " of {id}")?;
+        }
+        let released = if self.released { ", released" } else { "" };
+        write!(f, " ({:.1?}{released})", self.age)
+    }
+}
