@@ -1,0 +1,160 @@
+//! What is seen of a process from outside of its requests, and what keeps it from being overrun.
+
+use std::convert::Infallible;
+
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{TaskTrackerLayer, Tasks, TrackerHandle, named};
+
+use crate::support::{after, full, ms, request, tracked};
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_names_every_live_task_and_its_request() {
+    let handle = TrackerHandle::new();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(100))
+        .tracked_by(&handle);
+    let service = tracked(&layer, || {
+        named("straggler").spawn(after(1000));
+        named("detached").detached().spawn(after(1000));
+        drop(named("done").token());
+    });
+    let mut first = request();
+    let id = HeaderValue::from_static("first");
+    first.headers_mut().insert("x-request-id", id);
+    drop(service.clone().oneshot(first).await);
+    handle.tasks().task().spawn(after(1000));
+    let held = tokio::spawn(service.oneshot(request()));
+    after(50).await;
+
+    let mut tasks = handle.snapshot();
+    tasks.sort_by_key(|task| (task.name, task.request_id.clone(), task.age));
+    let seen: Vec<_> = tasks
+        .iter()
+        .map(|task| (task.name, task.request_id.as_deref(), task.released))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (None, None, false),
+            (Some("detached"), None, false),
+            (Some("detached"), Some("first"), true),
+            (Some("straggler"), None, false),
+            (Some("straggler"), Some("first"), true),
+        ]
+    );
+    assert_eq!(tasks[4].age, ms(150));
+    assert!(tasks[4].location.file().ends_with("handle.rs"));
+    assert_eq!(
+        tasks[4].to_string(),
+        "straggler of first (150.0ms, released)"
+    );
+    assert!(held.await.is_ok_and(|answer| answer.is_ok()));
+    handle.wait_idle().await;
+    assert!(handle.snapshot().is_empty());
+}
+
+/// A service that leaves a detached task of so many milliseconds behind.
+fn leaving(millis: u64) -> impl Fn() + Clone + Send {
+    move || drop(named("left behind").detached().spawn(after(millis)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_too_many_tasks_alive_a_request_is_shed_before_the_service() {
+    let layer = TaskTrackerLayer::new().max_live_tasks(2);
+    let service = tracked(&layer, leaving(100));
+    for _ in 0..2 {
+        let Ok(answer) = service.clone().oneshot(request()).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let Ok(shed) = service.clone().oneshot(request()).await;
+    assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(shed.headers()["retry-after"], "1");
+    assert!(shed.body().is_end_stream());
+    assert!(
+        shed.into_body().get_ref().is_none(),
+        "the service made none"
+    );
+    assert_eq!(layer.handle().live_tasks(), 2, "it did not run");
+    after(101).await;
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::OK, "there is room again");
+    drop(answer);
+    layer.handle().wait_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_task_counts_until_its_end() {
+    let layer = TaskTrackerLayer::new().max_live_tasks(1);
+    let handle = layer.handle();
+    let service = tracked(&layer, || {});
+    let is_shed = || async {
+        let Ok(answer) = service.clone().oneshot(request()).await;
+        answer.status() == StatusCode::SERVICE_UNAVAILABLE
+    };
+    assert!(!is_shed().await);
+    let tasks = handle.tasks();
+    let token = tasks.token();
+    assert!(is_shed().await);
+    drop(token);
+    assert!(!is_shed().await);
+    let tracked = tasks.track_future(std::future::pending::<()>());
+    assert!(is_shed().await);
+    drop(tracked);
+    tasks.spawn(std::future::pending::<()>()).abort();
+    tasks.spawn(async { std::panic::resume_unwind(Box::new("planned")) });
+    after(1).await;
+    assert!(!is_shed().await, "all have ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_may_have_its_own_limit_on_the_same_tasks() {
+    let outer = TaskTrackerLayer::new();
+    let route = TaskTrackerLayer::new().max_live_tasks(1);
+    let route = route.layer(service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(full("done"))
+    }));
+    let service = outer.layer(service_fn(move |request: Request<()>| {
+        let route = route.clone();
+        async move { route.oneshot(request).await }
+    }));
+    let ok = service.clone().oneshot(request()).await;
+    assert!(ok.is_ok_and(|answer| answer.status() == StatusCode::OK));
+    let _token = outer.handle().tasks().token();
+    let Ok(shed) = service.oneshot(request()).await;
+    assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_work_of_the_process_makes_no_request_late() {
+    let handle = TrackerHandle::new();
+    let tasks: Tasks = handle.tasks();
+    assert!(tasks.is_empty());
+    tasks.spawn(after(20));
+    assert_eq!((tasks.len(), handle.live_tasks()), (1, 1));
+    handle.wait_idle().await;
+    tasks.named("again").spawn(after(20));
+    assert_eq!(handle.live_requests(), 1, "it is seen again");
+    handle.wait_idle().await;
+    assert!(tasks.is_empty());
+    // One that is kept does not keep the handle busy.
+    assert!(tasks.tracker().is_empty());
+    handle.wait_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_whose_body_goes_on_is_still_a_live_request() {
+    let layer = TaskTrackerLayer::new();
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        named("quick").spawn(async {});
+        Ok::<_, Infallible>(Response::new(crate::support::Frames::new(["a"])))
+    }));
+    let Ok(answer) = service.oneshot(request()).await;
+    after(1).await;
+    assert_eq!(layer.handle().live_requests(), 1);
+    assert_eq!(layer.handle().live_tasks(), 0);
+    drop(answer.into_body().collect().await);
+    assert_eq!(layer.handle().live_requests(), 0);
+}

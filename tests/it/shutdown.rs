@@ -1,0 +1,341 @@
+//! The process is told to stop.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{
+    Bound, Outcome, ShutdownReport, SpawnError, TaskState, TaskTrackerLayer, Tasks, TrackerHandle,
+    Unfinished, named,
+};
+
+use crate::support::{DropTime, Frames, Log, after, ms, request, tracked};
+
+/// A task that takes so long, and is watched.
+fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
+    let watched = watched.clone();
+    move || {
+        let watch = watched.watch();
+        named("slow").spawn(async move {
+            let _watch = watch;
+            after(millis).await;
+        });
+    }
+}
+
+/// A handle with a task that no response waits for.
+async fn straggling(layer: TaskTrackerLayer, watched: &DropTime, millis: u64) -> TrackerHandle {
+    let layer = layer.drain_timeout(ms(0));
+    drop(
+        tracked(&layer, slow(watched, millis))
+            .oneshot(request())
+            .await,
+    );
+    assert_eq!(layer.handle().live_tasks(), 1);
+    layer.handle()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let handle = layer.handle();
+    let began = Instant::now();
+    let held = tracked(&layer, slow(&DropTime::new(), 5000)).oneshot(request());
+    let (answer, report) = tokio::join!(held, async {
+        after(50).await;
+        handle.shutdown(ms(1000)).await
+    });
+    assert_eq!(answer.map(|answer| answer.status()), Ok(StatusCode::OK));
+    let drained = log.report();
+    assert_eq!(drained.outcome, Outcome::Shutdown);
+    assert_eq!(drained.closed_by, Some(Bound::Shutdown));
+    assert_eq!(drained.held, ms(1050));
+    assert!(
+        drained
+            .to_string()
+            .starts_with("shut down (shutdown): 0 of 1")
+    );
+    // It ran on, and nobody can wait for it any longer.
+    assert_eq!((report.completed, report.aborted), (0, 1));
+    assert!(!report.is_clean());
+    assert_eq!(began.elapsed(), ms(1050));
+    assert_eq!(handle.live_requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn windows_that_open_later_are_capped_too() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    layer.handle().begin_shutdown(ms(1000));
+    after(900).await;
+    let asked = Instant::now();
+    let service = tracked(&layer, slow(&DropTime::new(), 5000));
+    drop(service.clone().oneshot(request()).await);
+    assert_eq!(asked.elapsed(), ms(100));
+    drop(service.oneshot(request()).await);
+    assert_eq!(asked.elapsed(), ms(100), "the time is up");
+    assert!(log.reports().iter().all(|r| r.outcome == Outcome::Shutdown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_end_and_a_hook_are_capped_too() {
+    let layer = TaskTrackerLayer::new().before_release(|_| after(60_000));
+    let handle = layer.handle();
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
+    }));
+    let began = Instant::now();
+    let (_, report) = tokio::join!(
+        async {
+            let Ok(answer) = service.oneshot(request()).await;
+            answer.into_body().collect().await
+        },
+        async {
+            after(50).await;
+            handle.shutdown(ms(1000)).await
+        }
+    );
+    assert_eq!(began.elapsed(), ms(1050), "it had no task to be found by");
+    assert!(report.is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_is_about_this_deadline_as_about_any_other() {
+    for (policy, cancelled, aborted) in [
+        (Unfinished::Detach, 1000, 1000),
+        (Unfinished::Abort, 900, 900),
+        (Unfinished::Cancel { grace: ms(400) }, 600, 900),
+    ] {
+        for held in [true, false] {
+            let log = Log::default();
+            let (deaf, polite) = (DropTime::new(), DropTime::new());
+            let layer = TaskTrackerLayer::new()
+                .at_deadline(policy)
+                .on_drain(log.clone());
+            let layer = if held {
+                layer
+            } else {
+                layer.hold(tower_task_tracker::Hold::Never)
+            };
+            let handle = layer.handle();
+            let service = tracked(&layer, {
+                let (deaf, polite) = (slow(&deaf, 60_000), polite.clone());
+                move || {
+                    deaf();
+                    let tasks = Tasks::current().expect("in a request");
+                    let (watch, token) = (polite.watch(), tasks.cancellation_token());
+                    named("polite").spawn(async move {
+                        let _watch = watch;
+                        token.cancelled().await;
+                    });
+                }
+            });
+            let served = async { drop(service.oneshot(request()).await) };
+            let ((), report) = tokio::join!(served, handle.shutdown(ms(1000)));
+            let what = format!("{policy:?}, held: {held}");
+            assert_eq!(polite.get(), Some(ms(cancelled)), "{what}");
+            assert_eq!(deaf.get(), Some(ms(aborted)), "{what}");
+            assert!(report.waited <= ms(1000), "{what}: {report}");
+            assert_eq!(report.completed + report.aborted, 2, "{what}: {report}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_response_waits_for_is_waited_for() {
+    let watched = DropTime::new();
+    let handle = straggling(TaskTrackerLayer::new(), &watched, 300).await;
+    let report = handle.shutdown(ms(1000)).await;
+    assert_eq!(report.waited, ms(300));
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.completed, 1);
+    assert_eq!(
+        report.to_string(),
+        "shut down after 300.0ms: 1 tasks completed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn stragglers_are_treated_as_their_policy_says_and_aborted_at_the_end() {
+    for (policy, at) in [
+        (Unfinished::Detach, 1000),
+        (Unfinished::Abort, 900),
+        (Unfinished::Cancel { grace: ms(400) }, 900),
+    ] {
+        let watched = DropTime::new();
+        // Their own window has closed by a client's deadline, which detaches.
+        let layer = TaskTrackerLayer::new()
+            .at_deadline(policy)
+            .deadline_from(tower_task_tracker::deadline::grpc_timeout());
+        let mut asked = request();
+        let timeout = http::HeaderValue::from_static("1n");
+        asked.headers_mut().insert("grpc-timeout", timeout);
+        let service = tracked(&layer, slow(&watched, 60_000));
+        drop(service.oneshot(asked).await);
+        after(1).await;
+        let start = Instant::now();
+        let report = layer.handle().shutdown(ms(1000)).await;
+        assert_eq!(start.elapsed(), ms(at), "{policy:?}");
+        assert_eq!(report.aborted, 1, "{policy:?}: {report}");
+        assert!(report.to_string().contains("1 aborted"), "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn destructors_have_a_moment_after_the_end() {
+    let layer = TaskTrackerLayer::new().drain_timeout(ms(0));
+    let service = tracked(&layer, || {
+        named("slow").spawn(async {
+            let _last_words = crate::support::LastWords::new(|| {
+                named("last words").detached().spawn(after(50));
+            });
+            after(60_000).await;
+        });
+    });
+    drop(service.oneshot(request()).await);
+    let report = layer.handle().shutdown(ms(1000)).await;
+    assert_eq!(report.waited, ms(1050));
+    assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
+}
+
+// Time does not pass by itself while a blocking closure runs.
+#[tokio::test]
+async fn what_cannot_be_stopped_is_named() {
+    let handle = TrackerHandle::new();
+    let (let_go, until) = std::sync::mpsc::channel::<()>();
+    let (began, begun) = tokio::sync::oneshot::channel();
+    handle.tasks().named("stuck").spawn_blocking(move || {
+        let _ = began.send(());
+        let _ = until.recv();
+    });
+    assert!(begun.await.is_ok());
+    let report = handle.shutdown(ms(20)).await;
+    assert_eq!(report.still_running.len(), 1);
+    assert_eq!(report.still_running[0].name, Some("stuck"));
+    assert!(!report.is_clean());
+    assert!(
+        report.to_string().contains("; still running: stuck ("),
+        "{report}"
+    );
+    drop(let_go);
+    handle.wait_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn twice_or_at_once_it_is_one_shutdown_and_the_earliest_end_counts() {
+    let handle = straggling(TaskTrackerLayer::new(), &DropTime::new(), 60_000).await;
+    let start = Instant::now();
+    let (first, second) = tokio::join!(handle.shutdown(ms(5000)), async {
+        after(100).await;
+        handle.shutdown(ms(400)).await
+    });
+    assert_eq!(start.elapsed(), ms(500));
+    assert_eq!((first.waited, second.waited), (ms(500), ms(400)));
+    assert_eq!((first.aborted, second.aborted), (1, 1));
+    let again = handle.shutdown(Duration::MAX).await;
+    assert_eq!(again.waited, ms(0), "it is over");
+    assert_eq!(again.aborted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_alive_it_is_over_at_once() {
+    let report = TrackerHandle::new().shutdown(Duration::MAX).await;
+    assert_eq!(report, ShutdownReport::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_it_aborts_nothing() {
+    let watched = DropTime::new();
+    let handle = straggling(TaskTrackerLayer::new(), &watched, 3000).await;
+    let waited = tokio::time::timeout(ms(50), handle.shutdown(ms(1000))).await;
+    assert!(waited.is_err());
+    handle.wait_idle().await;
+    assert_eq!(watched.get(), Some(ms(3000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_work_is_refused_by_try_spawn_and_waited_for_by_spawn() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let handle = layer.handle();
+    let service = tracked(&layer, || {
+        let tasks = Tasks::current().expect("in a request");
+        named("before").spawn(async move {
+            after(100).await;
+            let refused = tasks.try_spawn(after(50));
+            assert!(matches!(refused, Err(SpawnError::ShuttingDown(_))));
+            named("after").spawn(after(50));
+        });
+    });
+    let (_, report) = tokio::join!(service.oneshot(request()), handle.shutdown(ms(1000)));
+    assert_eq!(report.waited, ms(150));
+    assert_eq!(log.report().spawned, 2, "what was refused is not counted");
+    let refused = handle.tasks().try_spawn(std::future::ready(7));
+    let Err(refused) = refused else {
+        panic!("it is shut down");
+    };
+    assert!(refused.to_string().contains("shutting down"));
+    assert_eq!(refused.into_inner().await, 7);
+    assert_eq!(handle.live_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_grace_of_a_client_that_left_ends_with_the_shutdown() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .at_disconnect(Unfinished::Cancel { grace: ms(60_000) })
+        .on_drain(log.clone());
+    let watched = DropTime::new();
+    let service = tracked(&layer, slow(&watched, 30_000));
+    drop(tokio::time::timeout(ms(20), service.oneshot(request())).await);
+    let report = layer.handle().shutdown(ms(1000)).await;
+    assert_eq!(report.aborted, 1);
+    assert!(watched.get() <= Some(ms(1020)), "{watched:?}");
+    assert_eq!(log.report().outcome, Outcome::Dropped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_work_of_the_process_is_of_no_request_and_is_waited_for() {
+    let handle = TrackerHandle::new();
+    let (asked, stopped) = (DropTime::new(), DropTime::new());
+    let tasks = handle.tasks();
+    let token = tasks.cancellation_token();
+    let (watch, asked_watch) = (stopped.watch(), asked.watch());
+    handle.spawn(async move {
+        let _watch = watch;
+        named("nested").spawn(after(20));
+        token.cancelled().await;
+        drop(asked_watch);
+        after(300).await;
+    });
+    after(100).await;
+    assert_eq!((handle.live_requests(), handle.live_tasks()), (1, 1));
+    assert!(!tasks.is_released(), "it never is");
+    let report = handle.shutdown(ms(1000)).await;
+    assert_eq!(asked.get(), Some(ms(100)), "it is asked to stop at once");
+    assert_eq!(stopped.get(), Some(ms(400)));
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.completed, 1);
+    assert!(handle.tasks().cancellation_token().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_the_process_itself_calls_is_the_outermost() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let handle = layer.handle();
+    let service = tracked(&layer, slow(&DropTime::new(), 30));
+    let asked = Instant::now();
+    let called = handle.spawn(async move { service.oneshot(request()).await });
+    let answer = called.await.expect("no panic");
+    assert_eq!(asked.elapsed(), ms(30), "it is held");
+    drop(answer);
+    assert_eq!(
+        log.report().last.map(|task| task.state),
+        Some(TaskState::Completed)
+    );
+}
