@@ -54,7 +54,9 @@ impl Drain {
             spawned = registry.try_release();
         }
         if spawned.is_none() {
-            ready!(self.window.poll_schedule(schedule, registry, cx));
+            // A shutdown that has begun leaves no more time than there is.
+            let schedule = schedule.capped(registry.process().closes_at());
+            ready!(self.window.poll_schedule(&schedule, registry, cx));
         }
         self.report_dropped(spawned);
         Poll::Ready(())

@@ -69,6 +69,18 @@ impl Schedule {
         }
     }
 
+    /// The same, to be over by then.
+    pub(super) fn capped(self, end: Option<Instant>) -> Self {
+        let Some(end) = end else {
+            return self;
+        };
+        Self {
+            cancel: self.cancel.map(|at| at.min(end)),
+            abort: self.abort.map(|at| at.min(end)),
+            end: self.end.min(end),
+        }
+    }
+
     /// The next step that is not due yet.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let steps = [self.cancel, self.abort].into_iter().flatten();
