@@ -76,7 +76,7 @@ impl TrackerHandle {
     ///
     /// Cancel safe.
     pub async fn wait_idle(&self) {
-        self.process.roster().wait_idle().await;
+        self.process.wait_idle().await;
     }
 
     /// The tasks of the process itself, of no request: caches to warm, queues to drain. No response

@@ -26,7 +26,8 @@
 //!
 //! As soon as no task of its request is alive, and at the latest when its drain window closes: 25 s
 //! after it could have been sent, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) or
-//! another limit says otherwise. A response whose request spawned nothing is not touched.
+//! another limit says otherwise. A response whose request spawned nothing is not
+//! touched, unless there is a [`before_release`](TaskTrackerLayer::before_release).
 //!
 //! What is held is, by default ([`Hold::Auto`]), the **head** of a response whose body is already
 //! there, so that nothing is sent at all, and the **end** of any other, so that a stream reaches
@@ -153,7 +154,7 @@ pub use scope::scope;
 #[cfg(feature = "http")]
 pub use settings::Hold;
 pub use settings::Unfinished;
-pub use tasks::{SpawnError, TaskBuilder, TaskToken, Tasks, TrackedFuture};
+pub use tasks::{Fallible, Plain, SpawnError, TaskBuilder, TaskToken, Tasks, TrackedFuture};
 pub use tasks::{named, spawn, spawn_blocking, untracked};
 
 /// The README's code, compiled.

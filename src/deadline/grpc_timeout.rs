@@ -10,8 +10,8 @@ use crate::trace;
 
 const HEADER: &str = "grpc-timeout";
 
-/// The `grpc-timeout` header: how long the caller of a gRPC method waits, counted from the arrival of
-/// the request.
+/// The `grpc-timeout` header: how long the caller of a gRPC method waits, counted on tokio's clock from
+/// the arrival of the request. Of several the first counts.
 ///
 /// It is a number of one to eight digits and a unit: `H`, `M`, `S`, `m`, `u` or `n`, from hours to
 /// nanoseconds ([gRPC over HTTP/2, Requests][spec]). Anything else, and zero, is ignored. It is the
@@ -36,7 +36,7 @@ fn parse(value: &str) -> Option<Duration> {
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let amount: u64 = digits.parse().ok()?;
+    let amount: u64 = digits.parse().ok().filter(|amount| *amount > 0)?;
     Some(match unit {
         "H" => Duration::from_secs(amount * 3600),
         "M" => Duration::from_secs(amount * 60),

@@ -23,7 +23,7 @@ pub fn lambda_web_adapter() -> Source {
         let value = parts.headers.get(HEADER)?;
         let at = unix_millis_of(value.as_bytes()).and_then(from_unix_millis);
         if at.is_none() {
-            trace::deadline_ignored(HEADER, "it has no deadline");
+            trace::deadline_ignored(HEADER, "it has no deadline, or a past one");
         }
         at
     })
@@ -31,6 +31,6 @@ pub fn lambda_web_adapter() -> Source {
 
 fn unix_millis_of(json: &[u8]) -> Option<u64> {
     let context: Value = serde_json::from_slice(json).ok()?;
-    let deadline = context.get("deadline").or(context.get("deadline_ms"))?;
-    deadline.as_u64()
+    let millis = |key| context.get(key).and_then(Value::as_u64);
+    millis("deadline").or_else(|| millis("deadline_ms"))
 }

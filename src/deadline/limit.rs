@@ -27,20 +27,25 @@ pub(crate) struct Limit {
 
 impl Limit {
     /// When a window closes by it that opened at this moment. Until it opens, the arrival counts: it
-    /// was not before that.
-    pub(crate) fn at(&self, opened: Option<Instant>) -> Instant {
-        let least = opened
-            .unwrap_or(self.arrived)
-            .checked_add(self.at_least)
-            // It asks for more than the clock can tell.
-            .unwrap_or(self.at);
-        self.at.max(least)
+    /// was not before that. `None` if that is further than the clock can tell.
+    pub(crate) fn at(&self, opened: Option<Instant>) -> Option<Instant> {
+        if self.at_least.is_zero() {
+            // Also where it has passed before the opening: of those that have, the earliest counts.
+            return Some(self.at);
+        }
+        let opened = opened.unwrap_or(self.arrived);
+        Some(self.at.max(opened.checked_add(self.at_least)?))
     }
 }
 
 impl Sources {
     pub(crate) fn new(sources: &[Arc<dyn DeadlineSource>]) -> Self {
         Self(sources.into())
+    }
+
+    /// Whether both are of the same layer.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -39,22 +39,23 @@ fn first_wait(headers: &HeaderMap) -> Option<Option<u64>> {
     headers
         .get_all(HEADER)
         .iter()
-        .filter_map(|field| field.to_str().ok())
-        .flat_map(|field| split_unquoted(field, ','))
+        // Bytes: a quoted string may have some that are not ASCII.
+        .flat_map(|field| split_unquoted(field.as_bytes(), b','))
         .find_map(|preference| {
             // What follows a semicolon is a parameter of the preference.
-            let preference = split_unquoted(preference, ';').next()?;
-            let (name, value) = match preference.split_once('=') {
-                Some((name, value)) => (name, value.trim_matches([' ', '\t'])),
-                None => (preference, ""),
+            let preference = split_unquoted(preference, b';').next()?;
+            let (name, value) = match preference.iter().position(|byte| *byte == b'=') {
+                Some(equals) => (&preference[..equals], &preference[equals + 1..]),
+                None => (preference, [].as_slice()),
             };
-            let is_wait = name.trim_matches([' ', '\t']).eq_ignore_ascii_case("wait");
-            is_wait.then(|| seconds(value))
+            let is_wait = name.trim_ascii().eq_ignore_ascii_case(b"wait");
+            is_wait.then(|| seconds(value.trim_ascii()))
         })
 }
 
 /// The value may be quoted, like any other of a preference.
-fn seconds(value: &str) -> Option<u64> {
+fn seconds(value: &[u8]) -> Option<u64> {
+    let value = std::str::from_utf8(value).ok()?;
     let unquoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
     let digits = unquoted.unwrap_or(value);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -62,17 +63,17 @@ fn seconds(value: &str) -> Option<u64> {
 }
 
 /// Splits at a separator, but not inside of a quoted string (RFC 9110, section 5.6.4).
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c| {
+    text.split(move |byte| {
         if escaped {
             escaped = false;
             return false;
         }
-        match c {
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => return c == separator && !quoted,
+        match byte {
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => return *byte == separator && !quoted,
         }
         false
     })

@@ -17,7 +17,8 @@ use crate::trace;
 /// Closures `Fn(&Parts) -> Option<Instant>` are sources that count as the platform's. To say more of
 /// one, make it a [`Source`].
 pub trait DeadlineSource<R = Parts>: Send + Sync + 'static {
-    /// The instant, on tokio's clock, if this request has one. Asked once for each request, also by
+    /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
+    /// past. Asked once for each request, also by
     /// layers inside of each other that share the source.
     fn deadline(&self, request: &R) -> Option<Instant>;
 
@@ -104,9 +105,10 @@ impl<R: 'static> Source<R> {
 
 impl<R: 'static> DeadlineSource<R> for Source<R> {
     fn deadline(&self, request: &R) -> Option<Instant> {
-        let at = (self.read)(request)?;
+        // Before it is read, which takes time: what is a moment away then is not past.
         let now = Instant::now();
-        if at <= now {
+        let at = (self.read)(request)?;
+        if at < now {
             trace::deadline_ignored(self.name, "it is past");
             return None;
         }

@@ -62,8 +62,7 @@ impl Hooks {
                 current,
                 rest,
             } = &mut **running;
-            let mut polled = Poll::Ready(());
-            registry.in_span(|| {
+            let mut step = || {
                 let step = panics::caught(|| {
                     if current.is_none() {
                         let next = rest.next().map(|hook| hook(report.clone()));
@@ -73,15 +72,18 @@ impl Hooks {
                     let future = future.get_mut().unwrap_or_else(PoisonError::into_inner);
                     Some(future.as_mut().poll(cx))
                 });
-                polled = match step {
-                    Ok(Some(polled)) => polled,
-                    Ok(None) => Poll::Ready(()),
-                    Err(message) => {
+                step.map_or_else(
+                    |message| {
                         trace::callback_panicked(message.as_deref());
                         Poll::Ready(())
-                    }
-                };
-            });
+                    },
+                    |polled| polled.unwrap_or(Poll::Ready(())),
+                )
+            };
+            let mut polled = None;
+            registry.in_span(|| polled = Some(step()));
+            // Where the span itself panics it is not polled there.
+            let polled = polled.unwrap_or_else(step);
             if polled.is_pending() {
                 return Poll::Pending;
             }

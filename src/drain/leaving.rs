@@ -59,11 +59,12 @@ impl Drain {
             ready!(self.window.poll_schedule(&schedule, registry, cx));
         }
         self.report_dropped(spawned);
+        self.abort_rest();
         Poll::Ready(())
     }
 
     /// `spawned`: how many tasks there were, if all have ended.
-    fn report_dropped(&mut self, spawned: Option<usize>) {
+    pub(super) fn report_dropped(&mut self, spawned: Option<usize>) {
         let report = match spawned {
             Some(_) => self.last_report(Outcome::Dropped, None, spawned),
             None => self.give_up(Outcome::Dropped, None),

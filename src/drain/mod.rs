@@ -37,6 +37,9 @@ pub(crate) struct Drain {
     waited: bool,
     hooks: Hooks,
     last: Last,
+    /// The window closed before the tasks were done.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    cut_short: bool,
     /// The response has to say that a required task has failed: known at the end.
     required_failed: bool,
     stage: Stage,
@@ -45,9 +48,8 @@ pub(crate) struct Drain {
 /// How far a request is.
 #[derive(Debug)]
 enum Stage {
-    /// It may spawn, and may be held. `complete`: dropped here, it has ended; otherwise it is cut
-    /// off.
-    Open { complete: bool },
+    /// It may spawn, and may be held.
+    Open { at_drop: AtDrop },
     /// The client is gone, and tasks have some time left to stop.
     Leaving(Box<Schedule>),
     /// Its window closed at the deadline and stays closed. The report, if there is something to
@@ -55,6 +57,20 @@ enum Stage {
     Expired(Option<Arc<DrainReport>>),
     /// Everything was said.
     Over,
+}
+
+/// What it means that the owner of an open request is dropped.
+#[derive(Debug, Clone, Copy)]
+enum AtDrop {
+    /// The client has left.
+    Leaves,
+    /// The response has ended like any other: the server had all it needs.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    Ends,
+    /// The response has ended before, and the runtime of the wait shuts down, or there is none: it is
+    /// reported as it stands.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    Reports,
 }
 
 /// Something is still to be waited for.
@@ -66,7 +82,9 @@ impl Drain {
         let registry = Registry::new(shared, id);
         let mut drain = Self::over();
         drain.context = Context::In(registry.clone());
-        drain.stage = Stage::Open { complete: false };
+        drain.stage = Stage::Open {
+            at_drop: AtDrop::Leaves,
+        };
         (drain, registry)
     }
 
@@ -106,6 +124,7 @@ impl Drain {
             waited: false,
             hooks: Hooks::Through,
             last: Last::Nobody,
+            cut_short: false,
             required_failed: false,
             stage: Stage::Over,
         }
@@ -142,16 +161,23 @@ impl Drop for Drain {
     fn drop(&mut self) {
         // The window of a response that is dropped in the middle of a hold was open until now.
         self.shut_window();
-        self.stop_hooks();
-        match self.stage {
-            Stage::Over => {}
-            Stage::Open { complete: false } => self.leave(),
-            // The runtime shuts down.
-            Stage::Leaving(_) => self.leave_at_once(),
-            Stage::Open { complete: true } | Stage::Expired(_) => {
-                if self.try_finish().is_err() {
-                    self.leave();
-                }
+        let at_drop = match self.stage {
+            Stage::Over => return,
+            Stage::Expired(_) => AtDrop::Ends,
+            Stage::Open { at_drop } => at_drop,
+            Stage::Leaving(_) => return self.leave_at_once(),
+        };
+        match at_drop {
+            #[cfg(feature = "http")]
+            AtDrop::Ends if self.finish().is_err() => self.finish_in_background(),
+            AtDrop::Ends => {}
+            AtDrop::Leaves => {
+                self.stop_hooks();
+                self.leave();
+            }
+            AtDrop::Reports => {
+                self.stop_hooks();
+                self.report_dropped(None);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::hook::Hooks;
-use super::{Drain, Stage};
+use super::{AtDrop, Drain, Stage};
 use crate::registry::said::Said;
 use crate::report::{DrainReport, Outcome};
 
@@ -29,9 +29,19 @@ impl Drain {
     /// From now on, being dropped is an end like any other: the server has all it needs, and may
     /// not ask for more.
     pub(crate) fn complete(&mut self) {
-        if let Stage::Open { complete } = &mut self.stage {
-            *complete = true;
+        if let Stage::Open { at_drop } = &mut self.stage {
+            *at_drop = AtDrop::Ends;
         }
+    }
+
+    /// Whether a task is alive that the response fails with.
+    pub(crate) fn waits_for_required(&self) -> bool {
+        self.registry().is_some_and(|r| r.required_unfinished())
+    }
+
+    /// What is held is let go before everything is done: the rest is waited for at the end.
+    pub(crate) fn postpone(&mut self) {
+        self.shut_window();
     }
 
     /// Whether there is something that the response has to wait for.
@@ -63,12 +73,9 @@ impl Drain {
         }
     }
 
-    /// Whether the window closed before the tasks were done. (A hook may have been late as well.)
+    /// Whether the window closed before the tasks were done.
     pub(crate) fn is_cut_short(&self) -> bool {
-        match &self.stage {
-            Stage::Expired(Some(report)) => !report.stragglers.is_empty() || report.aborted > 0,
-            _ => false,
-        }
+        self.cut_short
     }
 
     /// What there is to say while the response is not at its end; `None` if nothing was spawned.
@@ -78,7 +85,7 @@ impl Drain {
             Stage::Over | Stage::Leaving(_) => None,
             Stage::Open { .. } => {
                 let registry = self.registry().filter(|registry| registry.has_spawned())?;
-                self.report_until_now(registry)
+                self.report_until_now(Outcome::Drained, None, registry)
             }
         }
     }
@@ -98,14 +105,14 @@ impl Drain {
         is_open && (!self.hooks.are_through() || self.registry().is_some_and(|r| r.is_busy()))
     }
 
-    /// The response has ended and was not kept back: the wait goes on without it.
+    /// The response has ended: the wait goes on without it.
     pub(super) fn finish_in_background(&mut self) {
         let required_failed = self.required_failed();
         let mut drain = self.take();
         self.required_failed = required_failed;
-        // Dropped from now on, by a runtime that shuts down or where there is none, it is reported
-        // as it stands.
-        drain.stage = Stage::Open { complete: false };
+        drain.stage = Stage::Open {
+            at_drop: AtDrop::Reports,
+        };
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 loop {

@@ -21,6 +21,8 @@ pub(crate) async fn shut_down(process: &Process, began: Instant) {
         let mut next = end;
         let requests = process.roster().members();
         for request in &requests {
+            // It may have ended where there was no runtime to wait for the rest of it.
+            request.leave_if_over();
             // The drain of an open window keeps its own time.
             if request.is_waited_for() {
                 continue;
@@ -45,5 +47,5 @@ pub(crate) async fn shut_down(process: &Process, began: Instant) {
         request.cancel();
         request.abort_all();
     }
-    let _ = timeout_at(Instant::now() + DESTRUCTORS, process.roster().wait_idle()).await;
+    let _ = timeout_at(Instant::now() + DESTRUCTORS, process.wait_idle()).await;
 }

@@ -47,30 +47,37 @@ impl Drain {
         }
         let mut ledger = registry.ledger();
         ledger.closed = true;
+        let all_ended = spawned.is_some();
         let spawned = spawned.map_or(ledger.listed(), |spawned| spawned - ledger.retracted);
-        self.report(outcome, closed_by, spawned, &ledger)
+        self.report(outcome, closed_by, spawned, all_ended, &ledger)
     }
 
     /// How things stand, while they may go on.
-    pub(super) fn report_until_now(&self, registry: &Registry) -> Option<Arc<DrainReport>> {
+    pub(super) fn report_until_now(
+        &self,
+        outcome: Outcome,
+        closed_by: Option<Bound>,
+        registry: &Registry,
+    ) -> Option<Arc<DrainReport>> {
         let ledger = registry.ledger();
         let spawned = registry.spawned() - ledger.retracted;
-        self.report(Outcome::Drained, None, spawned, &ledger)
+        self.report(outcome, closed_by, spawned, true, &ledger)
     }
 
-    /// `None` if nothing was spawned.
-    pub(super) fn report(
+    /// `None` if nothing was spawned. `all_ended`: by the count, which is ahead of what tokio says.
+    fn report(
         &self,
         outcome: Outcome,
         closed_by: Option<Bound>,
         spawned: usize,
+        all_ended: bool,
         ledger: &Ledger,
     ) -> Option<Arc<DrainReport>> {
         let registry = self.registry()?;
         let anonymous = registry.anonymous();
         let now = Instant::now();
         let mut stragglers = Vec::new();
-        if outcome != Outcome::Drained {
+        if !all_ended {
             stragglers = ledger.stragglers(now);
             stragglers.extend(anonymous.into_iter().flat_map(|a| a.stragglers(now)));
         }
@@ -83,7 +90,8 @@ impl Drain {
         let drain = self.drained + self.window.open_for();
         // Who left did not wait for it, and who goes on as a stream does not.
         let is_late = matches!(outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
-            && ledger.required_unfinished();
+            && !all_ended
+            && registry.required_unfinished();
         Some(Arc::new(DrainReport {
             outcome,
             closed_by,

@@ -6,6 +6,7 @@ use super::verdict::Last;
 use super::{Drain, Stage};
 use crate::metrics;
 use crate::report::{Bound, Outcome};
+use crate::settings::Unfinished;
 
 impl Drain {
     /// Ready when no task is alive and the hooks are through, or the deadline has passed. The window
@@ -18,24 +19,22 @@ impl Drain {
         if self.poll_work(cx).is_ready() {
             return self.poll_shut(cx);
         }
-        let Some(registry) = self.context.registry() else {
-            return Poll::Ready(());
-        };
-        if !self.window.is_open() {
-            self.waited = true;
-            // A shutdown has to find it, also if it waits for a hook alone.
-            registry.join_roster();
-            self.window.open(registry);
-            if self.keeps_back {
-                metrics::held(1.0);
-            }
+        self.open_window();
+        if !self.window.had_turn() {
             // Tasks get one turn of the scheduler, even if the deadline has passed. Most need no
             // more, and then no timer is made.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let bound = ready!(self.window.poll_deadline(registry, cx));
-        self.expire(Some(bound), None);
+        let Some(registry) = self.context.registry() else {
+            return Poll::Ready(());
+        };
+        let deadline = ready!(self.window.poll_deadline(registry, cx));
+        let cut_short = registry.is_busy() || self.window.has_cut_short(registry);
+        self.expire(Some(deadline.bound), None, cut_short);
+        if deadline.unfinished != Unfinished::Detach {
+            self.abort_rest();
+        }
         Poll::Ready(())
     }
 
@@ -51,13 +50,26 @@ impl Drain {
             }
             let registry = registry.clone();
             if self.hooks.are_waiting() {
-                let report = self.report_until_now(&registry).unwrap_or_default();
-                self.hooks.start(&registry, report);
+                // It may ask for its deadline.
+                self.open_window();
+                let (outcome, bound) = if self.window.has_cut_short(&registry) {
+                    expired(registry.deadline().map(|deadline| deadline.bound))
+                } else {
+                    (Outcome::Drained, None)
+                };
+                let report = self.report_until_now(outcome, bound, &registry);
+                self.hooks.start(&registry, report.unwrap_or_default());
             }
-            // With no task alive nobody else would tell of a deadline that is moved.
-            registry.listen(cx);
-            let _entered = self.context.enter();
-            ready!(self.hooks.poll(&registry, cx));
+            let polled = {
+                let _entered = self.context.enter();
+                self.hooks.poll(&registry, cx)
+            };
+            if polled.is_pending() {
+                // With no task alive nobody else would tell of a deadline that is moved. After the
+                // poll: a hook that moves it must not wake itself for ever.
+                registry.listen(cx);
+                return Poll::Pending;
+            }
             // They may have spawned.
         }
     }
@@ -73,7 +85,7 @@ impl Drain {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             };
-            self.expire(bound, Some(spawned));
+            self.expire(bound, Some(spawned), true);
         } else if let Some(last) = self.shut_window() {
             self.last = last;
         }
@@ -81,19 +93,42 @@ impl Drain {
     }
 
     /// The window closes at its deadline. `spawned`: how many tasks there were, if all have ended.
-    fn expire(&mut self, bound: Option<Bound>, spawned: Option<usize>) {
+    /// `cut_short`: some had not, or have because they were made to.
+    fn expire(&mut self, bound: Option<Bound>, spawned: Option<usize>, cut_short: bool) {
         self.shut_window();
         self.stop_hooks();
         self.last = Last::Nobody;
-        let outcome = match bound {
-            Some(Bound::Shutdown) => Outcome::Shutdown,
-            _ => Outcome::DeadlineExceeded,
-        };
+        self.cut_short = cut_short;
+        let (outcome, bound) = expired(bound);
         let report = match spawned {
             Some(_) => self.last_report(outcome, bound, spawned),
             None => self.give_up(outcome, bound),
         };
         self.stage = Stage::Expired(report);
+    }
+
+    /// Aborts what destructors have spawned, or others since. After the report: it knows of all that
+    /// this does.
+    pub(super) fn abort_rest(&self) {
+        if let Some(registry) = self.registry() {
+            registry.abort_unfinished();
+        }
+    }
+
+    fn open_window(&mut self) {
+        if self.window.is_open() {
+            return;
+        }
+        let Some(registry) = self.context.registry() else {
+            return;
+        };
+        self.waited = true;
+        // A shutdown has to find it, also if it waits for a hook alone.
+        registry.join_roster();
+        self.window.open(registry);
+        if self.keeps_back {
+            metrics::held(1.0);
+        }
     }
 
     /// Says whose end shut the window, if it was open and that was an end.
@@ -114,4 +149,12 @@ impl Drain {
         let _entered = self.context.enter();
         self.hooks.stop();
     }
+}
+
+fn expired(bound: Option<Bound>) -> (Outcome, Option<Bound>) {
+    let outcome = match bound {
+        Some(Bound::Shutdown) => Outcome::Shutdown,
+        _ => Outcome::DeadlineExceeded,
+    };
+    (outcome, bound)
 }

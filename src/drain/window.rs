@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::schedule::Schedule;
+use super::schedule::{AGES, Schedule};
 use super::verdict::Last;
 use crate::registry::Registry;
 use crate::registry::anonymous::Wait;
-use crate::report::Bound;
+use crate::registry::limits::Deadline;
 
 #[derive(Default)]
 pub(super) struct Window {
@@ -22,9 +22,18 @@ pub(super) struct Window {
     anonymous: Wait,
     /// Tasks were alive when it was last looked, and whether all were in the tokio-util tracker.
     waited: Option<Waited>,
-    /// `Some` once what was alive shortly before the deadline was aborted: how many had been aborted
-    /// before that.
-    cut: Option<usize>,
+    /// Tasks had a turn of the scheduler since it is open.
+    had_turn: bool,
+    /// `Some` once what was alive shortly before the deadline was aborted.
+    cut: Option<Cut>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    /// The end that it was for: it may have moved since.
+    end: Instant,
+    /// How many had been stopped before.
+    before: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +50,7 @@ impl Window {
     /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
     pub(super) fn has_cut_short(&self, registry: &Registry) -> bool {
         self.cut
-            .is_some_and(|before| registry.ledger().aborted() > before)
+            .is_some_and(|cut| registry.ledger().stopped() > cut.before)
     }
 
     pub(super) fn open_for(&self) -> Duration {
@@ -57,6 +66,11 @@ impl Window {
         ledger.stamp(now);
     }
 
+    /// Says whether tasks have had a turn of the scheduler since it opened; from now on they have.
+    pub(super) fn had_turn(&mut self) -> bool {
+        std::mem::replace(&mut self.had_turn, true)
+    }
+
     /// Says for how long it was open, and whose end shut it, if it was open and that was an end.
     pub(super) fn shut(&mut self, registry: &Registry) -> Option<(Duration, Last)> {
         let Window {
@@ -64,6 +78,7 @@ impl Window {
             timer: _,
             anonymous: _,
             waited,
+            had_turn: _,
             cut: _,
         } = std::mem::take(self);
         let open_for = opened?.elapsed();
@@ -95,7 +110,7 @@ impl Window {
         &mut self,
         registry: &Registry,
         cx: &mut Context<'_>,
-    ) -> Poll<Bound> {
+    ) -> Poll<Deadline> {
         // Looked up each time: the request may have moved it.
         let (Some(opened), Some(deadline)) = (self.opened, registry.deadline()) else {
             self.timer = None;
@@ -103,7 +118,7 @@ impl Window {
         };
         let schedule = Schedule::at_deadline(opened, deadline.at, deadline.unfinished);
         self.poll_schedule(&schedule, registry, cx)
-            .map(|()| deadline.bound)
+            .map(|()| deadline)
     }
 
     /// Takes the steps that are due; ready at the end of the last one.
@@ -115,24 +130,29 @@ impl Window {
     ) -> Poll<()> {
         loop {
             let now = Instant::now();
-            if schedule.cancel.is_some_and(|at| at <= now) {
+            let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now);
+            // Where nobody is alive, a hook is what is waited for.
+            if is_due(schedule.cancel) && registry.is_busy() {
                 registry.cancel();
             }
-            if schedule.abort.is_some_and(|at| at <= now) && self.cut.is_none() {
-                self.cut = Some(registry.ledger().aborted());
+            let is_cut = self.cut.is_some_and(|cut| cut.end == schedule.end);
+            if is_due(schedule.abort) && !is_cut && registry.is_busy() {
+                let before = match self.cut {
+                    Some(cut) => cut.before,
+                    None => registry.ledger().stopped(),
+                };
+                let end = schedule.end;
+                self.cut = Some(Cut { end, before });
                 registry.abort_unfinished();
                 // Their destructors get one turn of the scheduler, even if there is no time left.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             if schedule.end <= now {
-                if self.cut.is_some() {
-                    // What destructors have spawned.
-                    registry.abort_unfinished();
-                }
                 return Poll::Ready(());
             }
-            let next = schedule.next(now);
+            // A timer cannot bear the last instants of the clock: for those it is set anew.
+            let next = schedule.next(now).min(now + AGES);
             let timer = self
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep_until(next)));

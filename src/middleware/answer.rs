@@ -9,7 +9,8 @@ use super::body::ResponseBody;
 use super::grpc::is_grpc;
 use super::head::{Failure, write_server_timing};
 use super::hold::{
-    Exchange, Facts, Held, content_length, has_no_body, held, is_never_sent, known_length,
+    Exchange, Facts, Held, content_length, has_no_body, held, held_without_required, is_never_sent,
+    known_length,
 };
 use crate::drain::Drain;
 use crate::settings::{AnswerSettings, Hold};
@@ -19,6 +20,8 @@ pub(crate) struct Answer<B: Body, E> {
     result: Result<Response<ResponseBody<B>>, E>,
     settings: AnswerSettings,
     held: Held,
+    /// What is held once no required task is alive, where the head is held for those alone.
+    then: Option<Held>,
     /// The server sends the end with the head, and may never look at the body.
     no_body: bool,
     /// The length after which a server ends the response, if it knows one.
@@ -48,6 +51,7 @@ impl<B: Body, E> Answer<B, E> {
                         Hold::Never => Held::Nothing,
                         Hold::Auto | Hold::Head | Hold::End => Held::Head,
                     },
+                    then: None,
                     no_body: true,
                     length: None,
                     failed: false,
@@ -67,25 +71,29 @@ impl<B: Body, E> Answer<B, E> {
         let (body, held) = match held(&facts) {
             // With nothing to wait for the body is not looked into.
             Held::HeadIfThere(length) if drain.must_wait() => {
-                let (body, is_there) = ResponseBody::peek(body, length, drain, cx);
+                let mut body = ResponseBody::new(body);
+                let is_there = body.look(length, drain, cx);
                 (body, if is_there { Held::Head } else { Held::End })
             }
             // A body that is not asked for would block the tasks that feed it, and they the head. One
             // that is there as a whole blocks nobody, and stays.
             Held::Head if is_never_sent(&facts) && !facts.is_end_stream && drain.must_wait() => {
                 let length = facts.size_hint.exact().unwrap_or(u64::MAX);
-                let (mut body, is_there) = ResponseBody::peek(body, length, drain, cx);
-                if !is_there {
+                let mut body = ResponseBody::new(body);
+                if !body.look(length, drain, cx) {
                     body.drop_unsent(drain);
                 }
                 (body, Held::Head)
             }
             held => (ResponseBody::new(body), held),
         };
+        // Who feeds the body must not wait for a reader any longer than that.
+        let without = held_without_required(&facts);
         Self {
             result: Ok(Response::from_parts(parts, body)),
             settings,
             held,
+            then: (facts.required && without != Held::Head).then_some(without),
             no_body: has_no_body(&facts),
             length: known_length(&facts.size_hint, facts.content_length),
             failed: false,
@@ -98,7 +106,7 @@ impl<B: Body, E> Answer<B, E> {
             match self.held {
                 Held::Upgraded => drain.upgrade(),
                 Held::Nothing => drain.keep_nothing_back(),
-                Held::Head => ready!(drain.poll_drained(cx)),
+                Held::Head => ready!(self.poll_drained(drain, cx)),
                 // The rest is the body's.
                 Held::HeadIfThere(_) | Held::End => {}
             }
@@ -107,6 +115,7 @@ impl<B: Body, E> Answer<B, E> {
             }
             match self.held {
                 Held::HeadIfThere(_) => break drain.report_so_far(),
+                Held::End if drain.has_waited() => break drain.report_so_far(),
                 Held::End => break None,
                 Held::Upgraded | Held::Nothing | Held::Head => {}
             }
@@ -118,11 +127,14 @@ impl<B: Body, E> Answer<B, E> {
             }
             // Only what came up at the last moment is in the way: it has to be waited for.
             if let Ok(report) = drain.try_finish() {
+                // A task may have failed since the look above. No more can.
+                self.fail(drain);
                 break report;
             }
         };
         let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
-        if let (true, Ok(response)) = (is_head, &mut self.result) {
+        let was_held = is_head || drain.has_waited();
+        if let (true, Ok(response)) = (was_held, &mut self.result) {
             if self.settings.server_timing == Some(true) && drain.has_waited() {
                 write_server_timing(response.headers_mut(), drain.waited_for());
             }
@@ -130,6 +142,34 @@ impl<B: Body, E> Answer<B, E> {
                 response.extensions_mut().insert(report);
             }
         }
+        Poll::Ready(())
+    }
+
+    /// Ready when everything is done, or when the head is held no longer.
+    fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+        if drain.poll_drained(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(then) = self.then.filter(|_| !drain.waits_for_required()) else {
+            return Poll::Pending;
+        };
+        if self.fail(drain) {
+            // Its body is gone: everything else has to end before it does.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.then = None;
+        self.held = then;
+        if let (Held::HeadIfThere(length), Ok(response)) = (then, &mut self.result) {
+            let is_there = response.body_mut().look(length, drain, cx);
+            self.held = if is_there { Held::Head } else { Held::End };
+        }
+        if self.held == Held::Head {
+            // Looking at it may have changed something.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        drain.postpone();
         Poll::Ready(())
     }
 
@@ -152,6 +192,7 @@ impl<B: Body, E> Answer<B, E> {
             return false;
         };
         self.failed = true;
+        self.then = None;
         // Whatever was to be held before: this ends with its head.
         if self.held != Held::Nothing {
             self.held = Held::Head;

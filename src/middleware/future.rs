@@ -23,7 +23,8 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it says that the client is gone: the inner future or the held response is dropped,
-    /// the tasks run on, and the request is reported as [`Dropped`](crate::Outcome::Dropped).
+    /// [`at_disconnect`](crate::TaskTrackerLayer::at_disconnect) says what becomes of the tasks, and the
+    /// request is reported as [`Dropped`](crate::Outcome::Dropped).
     ///
     /// # Panics
     ///

@@ -60,6 +60,14 @@ pub(crate) fn held(facts: &Facts) -> Held {
     }
 }
 
+/// What is held once no required task is alive.
+pub(crate) fn held_without_required(facts: &Facts) -> Held {
+    held(&Facts {
+        required: false,
+        ..facts.clone()
+    })
+}
+
 /// RFC 9110, sections 7.8 and 9.3.6.
 fn goes_on_as_stream(facts: &Facts) -> bool {
     facts.status == StatusCode::SWITCHING_PROTOCOLS

@@ -62,7 +62,7 @@ impl TaskTrackerLayer {
     /// It counts on tokio's clock from the moment the response could be released: when the handler
     /// has answered, where the head is held, and when the body has come to its end, where the end
     /// is held. Then the response goes out, and [`at_deadline`](Self::at_deadline) says what becomes of
-    /// the tasks; those it aborts have up to 100 ms less. Zero gives running tasks one turn of the scheduler; `None` waits without limit.
+    /// the tasks; those it aborts have up to 100 ms less. Zero gives running tasks one turn of the scheduler; `None`, and what is too long for the clock, waits without limit.
     ///
     /// # Panics
     ///
@@ -75,7 +75,8 @@ impl TaskTrackerLayer {
     /// How long after its arrival a response may still be waiting for its tasks. `None` by default,
     /// which is no limit.
     ///
-    /// It counts on tokio's clock from the moment the request reaches this layer, and bounds the
+    /// It counts on tokio's clock from the moment the request reaches this layer, or the first one
+    /// further out that has such a timeout too, and bounds the
     /// wait alone: a handler is not interrupted, and one that takes longer finds its window closed,
     /// so that running tasks get one turn of the scheduler. So they do with zero.
     pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
@@ -108,12 +109,15 @@ impl TaskTrackerLayer {
     /// end. [`Unfinished::Detach`] by default: they run on, and are reported as stragglers at once.
     ///
     /// [`Unfinished::Abort`] gives their destructors 100 ms; [`Unfinished::Cancel`] has its grace from
-    /// the drop, on tokio's clock. Both wait in a small task on the current runtime, and report when
+    /// the drop, on tokio's clock, and with a grace of zero what is alive is aborted at once. Both wait in a small task on the current runtime, and report when
     /// it is through; without a runtime they abort and report at once.
     ///
-    /// A server notices that its client left when it reads: hyper does so over HTTP/1 only while
-    /// nothing else is unread on the connection, such as a rest of the request's body or a pipelined
-    /// request, and a GOAWAY of an HTTP/2 client ends no stream.
+    /// A server notices that its client left when it reads. Over HTTP/1 hyper does so only while nothing
+    /// else is unread on the connection: a pipelined request, or a rest of the request's body that the
+    /// handler did not read, ends that, and so does `half_close(true)`. Nothing is noticed then until a
+    /// write fails, and the response counts as drained. A client that leaves in the middle of an upload
+    /// is told to the handler alone, as an error of the body. A GOAWAY of an HTTP/2 client ends no
+    /// stream.
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_disconnect = Some(unfinished);
         self
@@ -155,6 +159,7 @@ impl TaskTrackerLayer {
     ///
     /// It is called once for each response that ends, when its tasks are done and before what is
     /// held of it is let go, also where there were no tasks; a stream is held at its end for it. It
+    /// runs for an error of the service too, and not for an upgraded exchange. It
     /// is part of the drain window, in the request's span and context (what it spawns is waited for
     /// too), and it is dropped at the deadline, or when the client leaves; what closes before the tasks are done
     /// does not call it. The report is as things stand then. Under `Hold::Never` it runs after the

@@ -131,10 +131,10 @@ impl<S> TaskTrackerService<S> {
         if self.sources.is_empty() && total_timeout.is_none() {
             return request;
         }
-        let arrived = Instant::now();
+        let now = Instant::now();
         let (parts, body) = request.into_parts();
-        let limits = deadline::limits(&self.sources, &registry.asked(), &parts, arrived);
-        registry.limit(arrived, limits, &self.sources);
+        let limits = deadline::limits(&self.sources, &registry.asked(), &parts, now);
+        registry.limit(total_timeout.map(|_| now), limits, &self.sources);
         Request::from_parts(parts, body)
     }
 }

@@ -72,7 +72,7 @@ impl Registry {
     }
 
     /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
-    pub(crate) fn enlist(&self, task: Task, pulse: Pulse, spawner: bool) {
+    pub(crate) fn enlist(self: &Arc<Self>, task: Task, pulse: Pulse, spawner: bool) {
         let (late, ended) = {
             let mut ledger = self.ledger();
             // A report that was made since the task was counted in, at a deadline or a disconnect,
@@ -97,7 +97,13 @@ impl Registry {
     }
 
     /// A task has ended, and what it was doing is dropped.
-    pub(crate) fn end(&self, task: Task, spawned: bool, state: TaskState, message: Option<String>) {
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        task: Task,
+        spawned: bool,
+        state: TaskState,
+        message: Option<String>,
+    ) {
         self.process().note_end(state);
         if task.is_load {
             self.process().remove_load();
@@ -111,6 +117,9 @@ impl Registry {
             self.in_span(|| trace::task_ended(&info, task.brief.required));
             counted = in_report;
         }
+        if task.brief.required && !task.late {
+            self.required.fetch_sub(1, Ordering::Release);
+        }
         if self.count_out(task) {
             // Released, but the report may be still to come: then it counts this end.
             if !counted {
@@ -120,6 +129,9 @@ impl Registry {
                 }
             }
             self.leave_if_over();
+        } else if task.brief.required {
+            // A head may be held for it alone.
+            self.live.wake();
         }
     }
 
@@ -142,6 +154,9 @@ impl Registry {
             self.join_roster();
         }
         metrics::task_started();
+        if brief.required && !late {
+            self.required.fetch_add(1, Ordering::Relaxed);
+        }
         Task {
             id,
             late,
@@ -151,7 +166,7 @@ impl Registry {
     }
 
     /// What was counted in is not spawned.
-    fn retract(&self, Added { id, late }: Added, brief: Brief) {
+    fn retract(self: &Arc<Self>, Added { id, late }: Added, brief: Brief) {
         if !brief.detached {
             self.ledger().retracted += 1;
         }

@@ -4,7 +4,8 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle;
@@ -21,6 +22,8 @@ pub(crate) struct Anonymous {
     since: Instant,
     /// The most tasks that were seen alive at a time while somebody waited.
     seen: AtomicUsize,
+    /// Somebody waits for it to be empty, on behalf of the handle.
+    is_awaited: Arc<AtomicBool>,
 }
 
 /// A wait for the tracker, kept from one poll to the next.
@@ -33,6 +36,7 @@ impl Anonymous {
             location,
             since: Instant::now(),
             seen: AtomicUsize::new(0),
+            is_awaited: Arc::default(),
         }
     }
 
@@ -62,18 +66,23 @@ impl Anonymous {
         Poll::Ready(())
     }
 
-    /// Calls `f` when the tracker is empty, if there is a runtime to wait in.
+    /// Calls `f` when the tracker is empty, if there is a runtime to wait in and nobody waits so
+    /// already.
     pub(crate) fn when_empty(&self, f: impl FnOnce() + Send + 'static) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let tracker = self.tracker.clone();
+        if self.is_awaited.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (tracker, is_awaited) = (self.tracker.clone(), self.is_awaited.clone());
         runtime.spawn(async move {
             // A wait may end with a task alive that came at the last moment.
             while !tracker.is_empty() {
                 tracker.close();
                 tracker.wait().await;
             }
+            is_awaited.store(false, Ordering::Release);
             f();
         });
     }

@@ -35,8 +35,6 @@ pub(crate) struct Ledger {
     pub(crate) required_failed: bool,
     /// How many were counted in and then refused.
     pub(crate) retracted: usize,
-    /// How many of those listed are required.
-    required: usize,
     /// Trouble of tasks that ended before they were listed.
     ended_unlisted: Vec<(u32, TaskInfo)>,
     /// The report was made: what is written down from now on is not in it.
@@ -66,7 +64,6 @@ impl Ledger {
             self.compact();
         }
         self.listed += usize::from(!task.late);
-        self.required += usize::from(!task.late && task.brief.required);
         self.entries.push(Entry {
             task,
             pulse,
@@ -77,6 +74,10 @@ impl Ledger {
             .iter()
             .position(|(id, _)| *id == task.id)?;
         let (id, info) = self.ended_unlisted.swap_remove(ended);
+        // tokio may not know yet.
+        if let Some(entry) = self.entries.last_mut() {
+            entry.pulse = Pulse::Ended(info.state);
+        }
         if task.late {
             return Some(info);
         }
@@ -155,12 +156,6 @@ impl Ledger {
             .map_or(Duration::ZERO, |started| now.duration_since(started))
     }
 
-    /// Whether a task is alive that the response fails with.
-    pub(crate) fn required_unfinished(&self) -> bool {
-        let is_required = |entry: &Entry| entry.task.brief.required && entry.is_unfinished();
-        self.required > 0 && self.entries.iter().any(is_required)
-    }
-
     /// What can be aborted, and is alive, of some.
     pub(crate) fn abortable(&self, which: fn(&Entry) -> bool) -> Vec<AbortHandle> {
         let is_alive = |entry: &&Entry| !entry.pulse.has_ended() && which(entry);
@@ -204,6 +199,11 @@ impl Ledger {
 
     pub(crate) fn aborted(&self) -> usize {
         self.aborted
+    }
+
+    /// How many ended as one does that is aborted: its destructor may panic.
+    pub(crate) fn stopped(&self) -> usize {
+        self.aborted + self.panicked
     }
 
     /// What is known of a task that has ended.

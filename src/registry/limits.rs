@@ -79,14 +79,21 @@ impl Registry {
 
     /// Adds what is known when the request arrives, at this layer or at one further in.
     #[cfg(feature = "http")]
-    pub(crate) fn limit(&self, arrived: Instant, said: Vec<Limit>, asked: &Sources) {
-        let mut ledger = self.ledger();
-        let limits = ledger.limits.get_or_insert_default();
-        limits.arrived.get_or_insert(arrived);
-        limits.sources.extend(said);
-        // A stable sort, for ties: see `deadline`.
-        limits.sources.sort_by_key(|source| source.from_client);
-        limits.asked.push(asked.clone());
+    /// `arrived`: where the layer has a total timeout.
+    pub(crate) fn limit(&self, arrived: Option<Instant>, said: Vec<Limit>, asked: &Sources) {
+        {
+            let mut ledger = self.ledger();
+            let limits = ledger.limits.get_or_insert_default();
+            limits.arrived = limits.arrived.or(arrived);
+            limits.sources.extend(said);
+            // A stable sort, for ties: see `deadline`.
+            limits.sources.sort_by_key(|source| source.from_client);
+            if !limits.asked.iter().any(|other| other.is(asked)) {
+                limits.asked.push(asked.clone());
+            }
+        }
+        // A drain may go on: of who calls this layer in a task.
+        self.live.wake();
     }
 }
 
@@ -106,15 +113,17 @@ impl Limits {
                 unfinished,
             })
         });
-        let sources = self.sources.iter().map(move |source| Deadline {
-            at: source.at(opened),
-            bound: Bound::Source(source.name),
-            // A client can end a hold, never the work.
-            unfinished: if source.from_client {
-                Unfinished::Detach
-            } else {
-                unfinished
-            },
+        let sources = self.sources.iter().filter_map(move |source| {
+            Some(Deadline {
+                at: source.at(opened)?,
+                bound: Bound::Source(source.name),
+                // A client can end a hold, never the work.
+                unfinished: if source.from_client {
+                    Unfinished::Detach
+                } else {
+                    unfinished
+                },
+            })
         });
         total.into_iter().chain(sources)
     }

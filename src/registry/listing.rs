@@ -1,5 +1,7 @@
 //! A task between its admission and its place in the ledger.
 
+use std::sync::Arc;
+
 use tokio::task::AbortHandle;
 
 use super::Registry;
@@ -12,14 +14,14 @@ use crate::report::TaskState;
 /// It is no lock: on a dead runtime the future is dropped inside of the spawn, and may run anything.
 #[derive(Debug)]
 pub(crate) struct Listing<'a> {
-    registry: &'a Registry,
+    registry: &'a Arc<Registry>,
     task: Task,
     /// `None` if the spawn has panicked, which was the end of the task too.
     handle: Option<AbortHandle>,
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) fn new(registry: &'a Registry, task: Task) -> Self {
+    pub(crate) fn new(registry: &'a Arc<Registry>, task: Task) -> Self {
         Self {
             registry,
             task,

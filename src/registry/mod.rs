@@ -19,7 +19,7 @@ mod sync;
 mod telling;
 
 use std::panic::Location;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{self, Poll};
 
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
 pub(crate) struct Registry {
     live: Live,
     detached: Detached,
+    /// How many tasks are alive that the response fails with.
+    required: AtomicUsize,
     ledger: Mutex<Ledger>,
     /// Made when a tokio-util tracker is asked for.
     anonymous: OnceLock<Anonymous>,
@@ -74,6 +76,7 @@ impl Registry {
         Self {
             live: Live::new(),
             detached: Detached::default(),
+            required: AtomicUsize::new(0),
             ledger: Mutex::default(),
             anonymous: OnceLock::new(),
             task_spans: AtomicBool::new(shared.settings.task_spans.unwrap_or(true)),
@@ -129,6 +132,12 @@ impl Registry {
 
     pub(crate) fn has_spawned_detached(&self) -> bool {
         self.detached.any_spawned()
+    }
+
+    /// Whether a task is alive that the response fails with. The count is exact, where what tokio says
+    /// of a task may lag behind.
+    pub(crate) fn required_unfinished(&self) -> bool {
+        self.required.load(Ordering::Acquire) > 0
     }
 
     /// Whether a task has failed that the response fails with.

@@ -60,6 +60,15 @@ impl Process {
         self.roster.announce();
     }
 
+    /// Waits until no request is here. Cancel safe.
+    pub(crate) async fn wait_idle(&self) {
+        // Some may have ended where there was no runtime to wait for the rest of them.
+        for request in self.roster.members() {
+            request.leave_if_over();
+        }
+        self.roster.wait_idle().await;
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }

@@ -44,7 +44,7 @@ impl Registry {
         Said {
             answer: overrides.map_or(ours.answer, |said| said.answer.over(ours.answer)),
             has_hooks: !ours.hooks.is_empty() || overrides.is_some_and(|o| !o.hooks.is_empty()),
-            required_unfinished: ledger.required_unfinished(),
+            required_unfinished: self.required_unfinished(),
         }
     }
 

@@ -14,19 +14,35 @@ impl Registry {
     }
 
     /// Leaves the roster once the request is over and no task of it is alive.
-    pub(super) fn leave_if_over(&self) {
+    pub(crate) fn leave_if_over(self: &Arc<Self>) {
         // The count is read under the lock, and a late task is counted in before it takes the lock
         // to join: either it is seen here, or it joins again.
-        let seat = {
+        let (seat, waits) = {
             let mut ledger = self.ledger();
             // Who has spawned before this, and does not see `over` here, is seen by `conclude`.
             fence(Ordering::SeqCst);
-            let over = self.over.load(Ordering::Acquire) && self.alive() == 0;
-            over.then(|| ledger.seat.take()).flatten()
+            if !self.over.load(Ordering::Acquire) || self.counted() + self.detached.alive() > 0 {
+                return;
+            }
+            match self.anonymous() {
+                Some(anonymous) if !anonymous.tracker().is_empty() => (None, ledger.seat.is_some()),
+                _ => (ledger.seat.take(), false),
+            }
         };
         if let Some(seat) = seat {
             self.shared.process.leave(seat);
+        } else if waits {
+            self.leave_when_empty();
         }
+    }
+
+    /// The tasks in the tokio-util tracker do not keep the request, but the handle has to see them.
+    fn leave_when_empty(self: &Arc<Self>) {
+        let Some(anonymous) = self.anonymous() else {
+            return;
+        };
+        let request = self.clone();
+        anonymous.when_empty(move || request.leave_if_over());
     }
 }
 

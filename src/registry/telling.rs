@@ -53,15 +53,9 @@ impl Registry {
         self.over.store(true, Ordering::Release);
         // A spawn that this look misses sees `over` when it leaves: see `leave_if_over`.
         fence(Ordering::SeqCst);
-        match self.anonymous() {
-            Some(anonymous) if !anonymous.tracker().is_empty() => {
-                // Those tasks do not keep the request, but the handle has to see them.
-                let request = self.clone();
-                anonymous.when_empty(move || request.leave_if_over());
-            }
-            // It is on no roster.
-            None if !waited && !self.has_spawned() => {}
-            _ => self.leave_if_over(),
+        // One that never waited, and spawned nothing, is on no roster.
+        if waited || self.has_spawned() {
+            self.leave_if_over();
         }
     }
 }

@@ -111,7 +111,7 @@ impl DrainReport {
 }
 
 impl fmt::Display for DrainReport {
-    /// One line for a log, such as `drained: 2 of 2 tasks completed, held 201.3ms`.
+    /// One line for a log, with the first 16 tasks of each list, such as `drained: 2 of 2 tasks completed, held 201.3ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
             Outcome::Drained => "drained",
@@ -141,9 +141,15 @@ impl fmt::Display for DrainReport {
     }
 }
 
+/// A line of a log is to be read.
+const MAX_SHOWN: usize = 16;
+
 fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[T]) -> fmt::Result {
-    for (index, task) in tasks.iter().enumerate() {
+    for (index, task) in tasks.iter().take(MAX_SHOWN).enumerate() {
         write!(f, "{}{task}", if index == 0 { title } else { ", " })?;
     }
-    Ok(())
+    match tasks.len().checked_sub(MAX_SHOWN) {
+        Some(more @ 1..) => write!(f, " and {more} more"),
+        _ => Ok(()),
+    }
 }

@@ -70,8 +70,9 @@ impl<J> TaskBuilder<J> {
     ///
     /// * A head that was not sent yet becomes `failure_status` with an empty body: 500, unless the
     ///   layer says otherwise. While such a task is alive, `Hold::Auto` holds the head of
-    ///   every response, also of one that streams. So a task that feeds the body must not be
-    ///   required, or must go with `Hold::End`.
+    ///   every response, also of one that streams; once none is, the response goes on as it would
+    ///   have. So a task that feeds the body must not be required itself, or must go with
+    ///   `Hold::End`.
     /// * A body that has begun ends as an error, in place of its end: the client sees a stream that
     ///   is reset, or that lacks its last chunk or its last bytes. (HTTP/1.0 without a length cannot
     ///   tell the two apart.)

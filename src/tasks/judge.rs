@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
-/// A task that has completed if it has run to its end.
+/// In the type of a [`TaskBuilder`](crate::TaskBuilder): the task has completed if it has run to its
+/// end.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain;
 
-/// A task that has failed if its output is an `Err`.
+/// In the type of a [`TaskBuilder`](crate::TaskBuilder): the task has failed if its output is an `Err`.
 #[derive(Debug, Clone, Copy)]
 pub struct Fallible;
 

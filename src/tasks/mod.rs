@@ -26,6 +26,7 @@ use crate::settings::{AnswerSettings, Hold};
 use crate::settings::{Settings, Unfinished, WindowSettings};
 
 pub use self::builder::TaskBuilder;
+pub use self::judge::{Fallible, Plain};
 pub use self::spawn::{named, spawn, spawn_blocking, untracked};
 pub use self::spawn_error::SpawnError;
 pub use self::token::TaskToken;

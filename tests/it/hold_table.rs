@@ -8,7 +8,10 @@ use tower_task_tracker::Hold;
 #[path = "../../src/middleware/hold.rs"]
 mod hold;
 
-use hold::{Exchange, Facts, Held, content_length, has_no_body, held, is_never_sent, known_length};
+use hold::{
+    Exchange, Facts, Held, content_length, has_no_body, held, held_without_required, is_never_sent,
+    known_length,
+};
 
 const HOLDING: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
 
@@ -226,5 +229,28 @@ fn content_length_counts_if_all_its_fields_agree_on_a_number() {
         "18446744073709551616",
     ] {
         assert_eq!(of(&[wrong]), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn while_a_required_task_is_alive_auto_holds_the_head_and_then_what_it_would_have_held() {
+    for (size_hint, then) in [
+        (SizeHint::default(), Held::End),
+        (SizeHint::with_exact(7), Held::HeadIfThere(7)),
+        (SizeHint::with_exact(0), Held::Head),
+    ] {
+        for hold in HOLDING {
+            let facts = Facts {
+                required: true,
+                size_hint,
+                ..facts(hold)
+            };
+            if hold == Hold::Auto {
+                assert_eq!(held(&facts), Held::Head, "{facts:?}");
+                assert_eq!(held_without_required(&facts), then, "{facts:?}");
+            } else {
+                assert_eq!(held(&facts), held_without_required(&facts), "{facts:?}");
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use tower::{Service, ServiceExt};
 use tower_task_tracker::{TaskState, TaskTrackerLayer, Tasks, spawn, untracked};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Log, after, request, tracked};
+use crate::support::{Log, after, listen, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
@@ -157,13 +157,8 @@ impl MakeWriter<'_> for Lines {
 }
 
 impl Lines {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(self.clone())
-            .with_ansi(false)
-            .without_time()
-            .finish();
-        tracing::subscriber::set_default(subscriber)
+    fn capture(&self) -> impl Sized + use<> {
+        listen(self.clone(), tracing::Level::INFO)
     }
 
     fn text(&self) -> String {

@@ -7,22 +7,16 @@ use tower::ServiceExt;
 use tower_task_tracker::{OnDrain, TaskTrackerLayer, TrackerHandle, named, spawn};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{after, ms, request, tracked};
+use crate::support::{after, listen, ms, request, tracked};
 
 /// Everything that was logged on this thread.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// Listens until the guard is dropped.
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(self.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
+    /// Until it is dropped.
+    fn listen(&self) -> impl Sized + use<> {
+        listen(self.clone(), tracing::Level::DEBUG)
     }
 
     /// The one line that has this in it.

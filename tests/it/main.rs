@@ -1,26 +1,50 @@
 //! How the crate behaves, seen from outside. Each module is about one thing, and each test's name
-//! says what holds.
+//! says what holds. Which rule is where:
+//!
+//! | rule | modules |
+//! |---|---|
+//! | what is held | `hold_table`, `hold_ends`, `bodies`, `wire` |
+//! | deadline | `deadlines`, `moving_limits`, `hold_ends` |
+//! | unfinished tasks | `unfinished` |
+//! | nested layers | `nested_layers` |
+//! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*` |
+//! | required tasks | `required`, `required_ends`, `required_corners`, `failed_heads` |
+//! | late spawns | `late_spawns`, `detached` |
+//! | overload | `handle` |
+//! | panics, context | `corners`, `context`, `logs` |
+//! | shutdown | `shutdown`, `graceful_shutdown` |
+//! | before the release | `before_release`, `hook_corners` |
+//! | no race at the release | `models`, `races` |
+//! | all of them at once | `properties` |
 
 mod axum_extractor;
 mod before_release;
 mod bodies;
 mod context;
 mod corners;
+mod deadlines;
 mod deadlines_example;
 mod detached;
 mod disconnects;
+mod ergonomics;
+mod failed_heads;
 mod fallible;
 mod handle;
 mod hold_ends;
 mod hold_table;
+mod hook_corners;
+mod last_ends;
 mod late_spawns;
 mod logs;
 mod models;
+mod moving_limits;
 mod nested_layers;
 mod properties;
+mod races;
 mod readme;
 mod reports;
 mod required;
+mod required_corners;
 mod required_ends;
 mod scope;
 mod server_timing;

@@ -12,8 +12,12 @@ use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 use tokio::time::Instant;
-use tower::{Layer, Service, service_fn};
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TaskTrackerService};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_task_tracker::{
+    DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TaskTrackerService, Tasks,
+};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// What an observer was told.
 #[derive(Debug, Clone)]
@@ -268,4 +272,65 @@ impl<F: FnOnce()> Drop for LastWords<F> {
             say();
         }
     }
+}
+
+/// A place to hand something out of a handler.
+pub(crate) type Slot<T> = Arc<Mutex<Option<T>>>;
+
+pub(crate) fn put<T>(slot: &Slot<T>, value: T) {
+    *slot.lock().expect("no panic holds this lock") = Some(value);
+}
+
+#[track_caller]
+pub(crate) fn take<T>(slot: &Slot<T>) -> T {
+    let value = slot.lock().expect("no panic holds this lock").take();
+    value.expect("it was put there")
+}
+
+#[track_caller]
+pub(crate) fn current() -> Tasks {
+    Tasks::current().expect("in a request")
+}
+
+/// For how long a request is held that runs `start`.
+pub(crate) async fn held(
+    layer: &TaskTrackerLayer,
+    start: impl Fn() + Clone + Send + 'static,
+) -> Duration {
+    let arrived = Instant::now();
+    drop(tracked(layer, start).oneshot(request()).await);
+    arrived.elapsed()
+}
+
+/// Spawns a task that would run for ten minutes, and does something in its destructor.
+pub(crate) fn slow_with(last_words: impl FnOnce() + Send + 'static) {
+    tower_task_tracker::named("slow").spawn(async move {
+        let _last_words = LastWords::new(last_words);
+        after(600_000).await;
+    });
+}
+
+/// Listens to what is logged on this thread, until it is dropped.
+///
+/// As long as there is one subscriber only, tracing asks a thread's own whether anybody cares for an
+/// event that comes up first on it, and keeps the answer: of a thread without one that is "nobody",
+/// for all. Hence the second.
+pub(crate) fn listen<W>(lines: W, level: tracing::Level) -> (DefaultGuard, tracing::Dispatch)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let first = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(lines)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    let second = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::sink)
+        .finish();
+    (
+        tracing::subscriber::set_default(first),
+        tracing::Dispatch::new(second),
+    )
 }

@@ -14,7 +14,8 @@ pub enum BodyError<E> {
     /// The inner body failed.
     Inner(E),
     /// A [`required`](crate::TaskBuilder::required) task has failed: the body ends as an error, so
-    /// that no client takes it for a whole one.
+    /// that no client takes it for a whole one. What a slow reader has not taken yet may be lost with
+    /// it: a server discards what it has buffered.
     RequiredFailed,
 }
 

@@ -84,13 +84,12 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// A body whose first frame was asked for, and whether that frame is there and all there is.
-    pub(crate) fn peek(
-        body: B,
-        length: u64,
-        drain: &mut Drain,
-        cx: &mut Context<'_>,
-    ) -> (Self, bool) {
+    /// Asks the body for its first frame, and says whether that is there and all there is.
+    pub(crate) fn look(&mut self, length: u64, drain: &mut Drain, cx: &mut Context<'_>) -> bool {
+        // It was not polled yet, so that it may still move.
+        let Some(InnerBody::Inline { body }) = self.inner.take() else {
+            return false;
+        };
         let mut body = Box::pin(body);
         let size_hint = body.size_hint();
         let polled = {
@@ -103,18 +102,11 @@ impl<B: Body> ResponseBody<B> {
             }
             _ => false,
         };
-        let body = Self {
-            inner: Some(InnerBody::Boxed { body }),
-            kept: match polled {
-                Poll::Ready(item) => Kept::First(item, size_hint),
-                Poll::Pending => Kept::Nothing,
-            },
-            length: None,
-            drain: None,
-            grpc: false,
-            done: false,
-        };
-        (body, is_whole)
+        self.inner = Some(InnerBody::Boxed { body });
+        if let Poll::Ready(item) = polled {
+            self.kept = Kept::First(item, size_hint);
+        }
+        is_whole
     }
 
     /// Drops the inner body, and whatever was taken from it.

@@ -32,13 +32,13 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
     let required = plan.hold == Hold::Auto && answered.required_alive;
     if plan.hold == Hold::Never || (answered.alive == 0 && plan.hook.is_none()) {
         prop_assert_eq!(head.at, answered.at, "the head was held for nothing");
-    } else if run.failed
-        || ends_with_head(plan)
-        || plan.hold == Hold::Head
-        || required
-        || failed_before
-    {
+    } else if run.failed || ends_with_head(plan) || plan.hold == Hold::Head || failed_before {
         is_end(plan, run, head, answered.at)?;
+    } else if required {
+        // After those a stream may go on.
+        if head.no_required_since != Some(head.at) {
+            is_end(plan, run, head, answered.at)?;
+        }
     } else if plan.hold == Hold::End || initial_hint(plan).is_none() {
         prop_assert_eq!(head.at, answered.at, "the head of a stream was held");
     } else if head.at != answered.at {

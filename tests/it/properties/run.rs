@@ -48,6 +48,7 @@ pub(super) struct Seen {
     pub(super) alive: usize,
     pub(super) none_alive_since: Option<Instant>,
     pub(super) hooked: Option<Instant>,
+    pub(super) no_required_since: Option<Instant>,
 }
 
 pub(super) async fn run(plan: &Plan) -> Result<Run, TestCaseError> {
@@ -229,6 +230,7 @@ impl Seen {
             alive: facts.alive,
             none_alive_since: facts.none_alive_since,
             hooked: facts.hooked,
+            no_required_since: facts.no_required_since,
         }
     }
 }

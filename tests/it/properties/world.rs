@@ -45,6 +45,7 @@ pub(super) struct Facts {
     pub(super) detached: usize,
     pub(super) detached_alive: usize,
     pub(super) required_alive: usize,
+    pub(super) no_required_since: Option<Instant>,
     pub(super) required_failed: bool,
     /// How many were stopped by somebody who was not asked to by the plan.
     pub(super) killed: usize,
@@ -174,6 +175,9 @@ impl Drop for Alive {
         if self.kind == Kind::Required {
             facts.required_alive -= 1;
             facts.required_failed |= self.failed;
+            if facts.required_alive == 0 {
+                facts.no_required_since = Some(Instant::now());
+            }
         }
         facts.alive -= 1;
         if facts.alive == 0 {

@@ -3,10 +3,19 @@
 //! A [`Row`](row::Row) says how a handler answers, which bytes or frames reach the client while a
 //! task of the request is alive, and which come once it has ended. The clock is a
 //! [`Gate`](gate::Gate) that the test opens.
+//!
+//! And what becomes of a request whose client leaves: a [`Scene`](scene::Scene) brings it to a
+//! [`Stage`](scene::Stage), and a [`Way`](leaving::Way) says how the client leaves it there.
 
 mod bodies;
 mod check;
 mod clock;
+mod disconnects_goaway;
+mod disconnects_http1;
+mod disconnects_http2;
+mod disconnects_unnoticed;
+mod disconnects_uploads;
+mod disconnects_whole;
 mod frames;
 mod gate;
 mod http1_chunked;
@@ -18,10 +27,14 @@ mod http2_ends;
 mod http2_lengths;
 mod http2_no_body;
 mod http2_streams;
+mod leaving;
 mod never;
 mod pipe;
 mod producers;
+mod raw_http2;
+mod reach;
 mod row;
+mod scene;
 mod script;
 mod serve;
 mod setup;
@@ -30,3 +43,4 @@ mod socket;
 mod stacks;
 mod tap;
 mod upgrades;
+mod verdicts;

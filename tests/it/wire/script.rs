@@ -21,6 +21,8 @@ pub(super) enum Step {
     Fail,
     /// Nothing yet, but at the next turn of the scheduler.
     Turn,
+    /// Nothing, and nothing after it.
+    Stall,
     /// The task is spawned here, while the body is polled, and not by the handler.
     Spawn,
 }
@@ -85,6 +87,10 @@ impl Body for Script {
                 }
                 Step::Turn => {
                     cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Step::Stall => {
+                    self.steps = &[Step::Stall];
                     return Poll::Pending;
                 }
                 Step::Spawn => {

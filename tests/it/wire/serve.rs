@@ -50,6 +50,18 @@ pub(super) async fn serve_http1(
     drop(connection.await);
 }
 
+/// The same, for clients that may say that they send no more and still be answered.
+pub(super) async fn serve_half_closable_http1(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: impl HttpService,
+) {
+    let connection = http1::Builder::new()
+        .auto_date_header(false)
+        .half_close(true)
+        .serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
+    drop(connection.await);
+}
+
 /// Serves one HTTP/2 connection to its end.
 pub(super) async fn serve_http2(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::gate::Gate;
@@ -55,7 +55,7 @@ pub(super) async fn exchange(
 }
 
 /// Reads what is wanted, and no more.
-async fn expect(client: &mut TcpStream, wanted: &str) {
+pub(super) async fn expect(client: &mut (impl AsyncRead + Unpin), wanted: &str) {
     let bytes = wanted.replace('\n', "\r\n");
     let (bytes, is_closed) = match bytes.strip_suffix(CLOSED) {
         Some(bytes) => (bytes, true),

@@ -1,0 +1,56 @@
+//! How often a source is asked where layers stand inside of each other.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use http::Request;
+use http::request::Parts;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{Bound, spawn};
+
+use super::arrival_plus;
+use super::nested::{base, named, through};
+use crate::support::{full, ms, request};
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_a_routes_layer_has_from_the_base_is_asked_once_at_the_arrival() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let base = base().deadline_from(move |_: &Parts| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Some(Instant::now() + ms(50))
+    });
+    // As the design has it: `post(h).layer(base.clone().drain_timeout(..))`.
+    let route = base.clone().drain_timeout(ms(5000));
+    let closed = through(&base, 30, &route, request()).await;
+    assert_eq!(closed, (ms(50), Some(Bound::Source("deadline source"))));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // Another one is another source, whatever it says.
+    let other = route.deadline_from(named("own", 10));
+    let closed = through(&base, 30, &other, request()).await;
+    assert_eq!(closed, (ms(40), Some(Bound::Source("own"))));
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_are_asked_again_where_a_request_carries_the_extensions_of_one_that_is_over() {
+    // As one made by a straggler does, or one that is read from an upgraded connection.
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let layer = base().deadline_from(arrival_plus(50));
+    let service = layer.layer(service_fn(move |request: Request<()>| {
+        keep.lock().expect("unpoisoned").replace(request);
+        spawn(pending::<()>());
+        async { Ok::<_, Infallible>(full("done")) }
+    }));
+    let mut next = request();
+    for _ in 0..3 {
+        let start = Instant::now();
+        drop(service.clone().oneshot(next).await);
+        assert_eq!(start.elapsed(), ms(50));
+        next = kept.lock().expect("unpoisoned").take().expect("called");
+    }
+}

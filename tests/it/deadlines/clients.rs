@@ -1,0 +1,135 @@
+//! A client can end a hold, never the work.
+
+use http::request::Parts;
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower_task_tracker::deadline::{self, Source};
+use tower_task_tracker::{Bound, Hold, TaskState, Tasks, Unfinished, spawn};
+
+use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
+use super::{arrival_plus, slow, unix_now, with_field};
+use crate::support::{Log, after, ms, request};
+
+#[tokio::test(start_paused = true)]
+async fn at_the_clients_deadline_nothing_is_aborted_and_nothing_cancelled() {
+    for policy in POLICIES {
+        let layer = base(policy).deadline_from(deadline::grpc_timeout());
+        let seen = serve(ms(0), layer, impatient()).await;
+        seen.was_detached(GRPC, ms(100));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_platforms_deadline_the_same_policy_stops_the_tasks() {
+    for policy in POLICIES {
+        let layer = base(policy).deadline_from(arrival_plus(100));
+        let seen = serve(ms(0), layer, request()).await;
+        seen.was_stopped(PLATFORM, ms(100));
+    }
+    let layer = base(Unfinished::Cancel { grace: ms(40) }).deadline_from(arrival_plus(100));
+    let cancelled = serve(ms(0), layer, request()).await.cancelled;
+    assert_eq!(cancelled, Some(ms(60)), "the deadline, less the grace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_source_that_is_the_clients_detaches() {
+    let in_100_ms = |_: &Parts| Some(Instant::now() + ms(100));
+    let own = || Source::new("own", in_100_ms).from_client();
+    for policy in POLICIES {
+        let seen = serve(ms(0), base(policy).deadline_from(own()), request()).await;
+        seen.was_detached(Bound::Source("own"), ms(100));
+        // With 1 s, less a margin: the task takes 300 ms.
+        let wait = deadline::prefer_wait().margin(ms(900));
+        let layer = base(policy).deadline_from(wait);
+        let seen = serve(ms(0), layer, with_field("prefer", "wait=1")).await;
+        seen.was_detached(Bound::Source("prefer-wait"), ms(100));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_source_that_is_the_platforms_stops_the_tasks() {
+    // A minute away on the wall clock, less a margin: at most 100 ms are left.
+    let margin = ms(59_900);
+    let deadline = (unix_now() + ms(60_000)).as_millis() as u64;
+    for policy in POLICIES {
+        let lambda = base(policy).deadline_from(deadline::lambda_web_adapter().margin(margin));
+        let request_with = |json| with_field("x-amzn-lambda-context", json);
+        let request = request_with(format!("{{\"deadline\":{deadline}}}"));
+        let seen = serve(ms(0), lambda, request).await;
+        seen.was_stopped(Bound::Source("x-amzn-lambda-context"), ms(100));
+        let unix = deadline::unix_millis(move |_: &Parts| Some(deadline)).margin(margin);
+        let seen = serve(ms(0), base(policy).deadline_from(unix), impatient()).await;
+        seen.was_stopped(Bound::Source("unix-millis"), ms(100));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_that_says_it_is_the_clients_detaches() {
+    struct Header;
+
+    impl deadline::DeadlineSource for Header {
+        fn deadline(&self, _: &Parts) -> Option<Instant> {
+            Some(Instant::now() + ms(100))
+        }
+
+        fn is_from_client(&self) -> bool {
+            true
+        }
+    }
+
+    let layer = base(Unfinished::Abort).deadline_from(Header);
+    let seen = serve(ms(0), layer, request()).await;
+    seen.was_detached(PLATFORM, ms(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_deadline_has_passed_before_the_answer_detaches_too() {
+    for policy in POLICIES {
+        let layer = base(policy).deadline_from(deadline::grpc_timeout());
+        let seen = serve(ms(150), layer, impatient()).await;
+        seen.was_detached(GRPC, ms(150));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
+    let log = Log::default();
+    let layer = base(Unfinished::Detach)
+        .deadline_from(deadline::grpc_timeout())
+        .on_drain(log.clone());
+    let service = slow(&layer, ms(0), || {
+        let tasks = Tasks::current().expect("in a request");
+        tasks.set_at_deadline(Unfinished::Abort);
+        tasks.spawn(after(300));
+    });
+    drop(service.oneshot(impatient()).await);
+    layer.handle().wait_idle().await;
+    assert_eq!(log.report().aborted, 0);
+    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_end_and_a_wait_in_the_background_detach_too() {
+    for hold in [Hold::End, Hold::Never] {
+        let log = Log::default();
+        let layer = base(Unfinished::Abort)
+            .hold(hold)
+            .deadline_from(deadline::grpc_timeout())
+            .on_drain(log.clone());
+        let service = slow(&layer, ms(0), || {
+            spawn(after(300));
+        });
+        let start = Instant::now();
+        let response = service.oneshot(impatient()).await.expect("infallible");
+        let body = response.into_body().collect().await;
+        assert_eq!(body.expect("no error").to_bytes(), "done");
+        let took = if hold == Hold::End { ms(100) } else { ms(0) };
+        assert_eq!(start.elapsed(), took, "{hold:?}");
+        layer.handle().wait_idle().await;
+        assert_eq!(start.elapsed(), ms(300), "{hold:?}");
+        let report = log.report();
+        assert_eq!((report.closed_by, report.aborted), (Some(GRPC), 0));
+        assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    }
+}

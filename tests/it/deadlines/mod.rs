@@ -1,0 +1,184 @@
+//! When a hold ends that would go on: the limits of the drain window, and the sources of deadlines.
+
+mod asked;
+mod at_least;
+mod clients;
+mod environment;
+mod grpc_timeout;
+mod lambda;
+mod limits;
+mod margin;
+mod moving;
+mod nested;
+mod prefer;
+mod properties;
+mod races;
+mod robust;
+mod several;
+mod sources;
+mod stopping;
+mod unix_millis;
+mod windows;
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::{Future, pending};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, HeaderValue, Request, Response};
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_task_tracker::deadline::DeadlineSource;
+use tower_task_tracker::{
+    Bound, DrainReport, Outcome, TaskTrackerLayer, TaskTrackerService, Tasks, spawn,
+};
+
+use crate::support::{Body, Log, full, ms, request};
+
+/// What the layer waits for by itself: longer than most of what sources say.
+const OWN: Duration = Duration::from_secs(100 * 60 * 60);
+
+const NOW: Duration = Duration::ZERO;
+
+/// A layer with this source.
+fn layer_with(source: impl DeadlineSource) -> TaskTrackerLayer {
+    TaskTrackerLayer::new()
+        .drain_timeout(OWN)
+        .deadline_from(source)
+}
+
+/// A source that is a closure: so long after the request arrives.
+fn arrival_plus(millis: u64) -> impl DeadlineSource {
+    move |_: &http::request::Parts| Some(Instant::now() + ms(millis))
+}
+
+/// A request with these fields, in their order.
+fn with_fields(name: &'static str, values: &[&[u8]]) -> Request<()> {
+    let mut request = request();
+    for value in values {
+        let value = HeaderValue::from_bytes(value).expect("a header's value");
+        request
+            .headers_mut()
+            .append(HeaderName::from_static(name), value);
+    }
+    request
+}
+
+fn with_field(name: &'static str, value: impl AsRef<[u8]>) -> Request<()> {
+    with_fields(name, &[value.as_ref()])
+}
+
+/// A handler that takes so long, runs `start` and then answers with a whole body.
+fn slow<F>(
+    layer: &TaskTrackerLayer,
+    handling: Duration,
+    start: F,
+) -> TaskTrackerService<
+    impl Service<
+        Request<()>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<F>,
+    > + Clone
+    + use<F>,
+>
+where
+    F: Fn() + Clone + Send + 'static,
+{
+    layer.layer(service_fn(move |_: Request<()>| {
+        let start = start.clone();
+        async move {
+            // A sleep of zero is no turn of the scheduler, but may be one tick of the timer.
+            if !handling.is_zero() {
+                tokio::time::sleep(handling).await;
+            }
+            start();
+            Ok(full("done"))
+        }
+    }))
+}
+
+/// How one response was held.
+struct Held {
+    /// From the arrival of the request to its response.
+    took: Duration,
+    /// The deadline that the handler saw, counted from the arrival.
+    known: Option<Duration>,
+    report: DrainReport,
+}
+
+impl Held {
+    /// The tasks were alive when this limit closed the window, so long after the arrival.
+    #[track_caller]
+    fn is_closed_by(&self, bound: Bound, after: Duration, which: impl Debug) {
+        let report = &self.report;
+        assert_eq!(report.closed_by, Some(bound), "{which:?}: {report}");
+        assert_eq!(self.took, after, "{which:?}: {report}");
+        assert_eq!(
+            report.outcome,
+            Outcome::DeadlineExceeded,
+            "{which:?}: {report}"
+        );
+    }
+
+    /// No source counted: the layer's own timeout closed the window.
+    #[track_caller]
+    fn is_left_to_the_layer(&self, which: impl Debug) {
+        assert_eq!(self.known, None, "{which:?} is no deadline");
+        self.is_closed_by(Bound::DrainTimeout, OWN, which);
+    }
+}
+
+/// Serves a request whose task never ends.
+async fn hold(layer: &TaskTrackerLayer, request: Request<()>) -> Held {
+    hold_after(NOW, layer, request).await
+}
+
+/// The same, with a handler that takes so long.
+async fn hold_after(handling: Duration, layer: &TaskTrackerLayer, request: Request<()>) -> Held {
+    let log = Log::default();
+    let known = Arc::new(Mutex::new(None));
+    let seen = known.clone();
+    let service = slow(&layer.clone().on_drain(log.clone()), handling, move || {
+        let tasks = Tasks::current().expect("in a request");
+        *seen.lock().expect("unpoisoned") = tasks.deadline();
+        spawn(pending::<()>());
+    });
+    let arrival = Instant::now();
+    let response = service.oneshot(request).await.expect("infallible");
+    let took = arrival.elapsed();
+    drop(response);
+    let known = known.lock().expect("unpoisoned").take();
+    Held {
+        took,
+        known: known.map(|at| at - arrival),
+        report: log.report(),
+    }
+}
+
+/// The wall clock, since 1970.
+fn unix_now() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.expect("it is past 1970")
+}
+
+/// Serves a request with a deadline in Unix time, which is so far away, and checks that it was turned
+/// into tokio's clock: exactly, but for the time between two looks at the wall clock.
+async fn is_turned_into_tokios_clock(
+    bound: Bound,
+    away: Duration,
+    serve: impl AsyncFnOnce(u64) -> Held,
+) {
+    let deadline = Duration::from_millis((unix_now() + away).as_millis() as u64);
+    let before = unix_now();
+    let held = serve(deadline.as_millis() as u64).await;
+    let (earliest, latest) = (deadline.saturating_sub(unix_now()), deadline - before);
+    let known = held.known.expect("it is a deadline");
+    assert!(
+        (earliest..=latest).contains(&known),
+        "{known:?} is in {earliest:?}..={latest:?}"
+    );
+    assert_eq!(held.report.closed_by, Some(bound));
+    assert!(known <= held.took && held.took < known + ms(1));
+}

@@ -1,0 +1,160 @@
+//! Layers inside of layers: the innermost limits win, and sources add up.
+
+use std::future::pending;
+use std::time::Duration;
+
+use http::Request;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::deadline::{self, Source};
+use tower_task_tracker::{Bound, TaskTrackerLayer, scope, spawn};
+
+use super::{OWN, arrival_plus, with_field};
+use crate::support::{Log, after, ms, request, tracked};
+
+const TOTAL: Bound = Bound::TotalTimeout;
+
+pub(super) fn base() -> TaskTrackerLayer {
+    TaskTrackerLayer::new().drain_timeout(OWN)
+}
+
+/// A source with a name.
+pub(super) fn named(name: &'static str, millis: u64) -> Source {
+    Source::new(name, move |_| Some(Instant::now() + ms(millis)))
+}
+
+/// Serves a request through both layers, with something between them that takes so long: how long it
+/// took from the arrival, and what closed the window.
+pub(super) async fn through(
+    outer: &TaskTrackerLayer,
+    between: u64,
+    inner: &TaskTrackerLayer,
+    request: Request<()>,
+) -> (Duration, Option<Bound>) {
+    let log = Log::default();
+    let route = tracked(inner, || {
+        spawn(pending::<()>());
+    });
+    let middle = service_fn(move |request| {
+        let route = route.clone();
+        async move {
+            if between > 0 {
+                after(between).await;
+            }
+            route.oneshot(request).await
+        }
+    });
+    let start = Instant::now();
+    let service = outer.clone().on_drain(log.clone()).layer(middle);
+    drop(service.oneshot(request).await);
+    (start.elapsed(), log.report().closed_by)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_routes_own_timeouts_win_whether_they_are_shorter_or_longer() {
+    for (outer, inner, millis) in [(50, 20, 20), (20, 50, 50)] {
+        let drain = |millis| base().drain_timeout(ms(millis));
+        let closed = through(&drain(outer), 0, &drain(inner), request()).await;
+        assert_eq!(closed, (ms(millis), Some(Bound::DrainTimeout)));
+        let total = |millis| base().total_timeout(ms(millis));
+        let closed = through(&total(outer), 0, &total(inner), request()).await;
+        assert_eq!(closed, (ms(millis), Some(TOTAL)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_may_lift_the_total_timeout() {
+    let (outer, inner) = (base().total_timeout(ms(50)), base().total_timeout(None));
+    let closed = through(&outer, 0, &inner, request()).await;
+    assert_eq!(closed, (OWN, Some(Bound::DrainTimeout)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_says_one_thing_leaves_the_other() {
+    let outer = base().drain_timeout(ms(40)).total_timeout(ms(60));
+    let inner = TaskTrackerLayer::new();
+    let closed = through(&outer, 0, &inner.clone().total_timeout(ms(50)), request()).await;
+    assert_eq!(closed, (ms(40), Some(Bound::DrainTimeout)));
+    let closed = through(&outer, 0, &inner.clone().drain_timeout(ms(70)), request()).await;
+    assert_eq!(closed, (ms(60), Some(TOTAL)));
+    let source = inner.deadline_from(arrival_plus(500));
+    let closed = through(&outer, 10, &source, request()).await;
+    assert_eq!(closed, (ms(50), Some(Bound::DrainTimeout)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_layers_the_innermost_that_says_something_wins() {
+    let layer = |drain, total| base().drain_timeout(ms(drain)).total_timeout(ms(total));
+    let outer = layer(10, 1000);
+    for (middle, inner, closed) in [
+        (
+            layer(20, 900),
+            layer(30, 800),
+            (ms(30), Bound::DrainTimeout),
+        ),
+        (layer(40, 900), layer(500, 25), (ms(25), TOTAL)),
+        (
+            layer(40, 900),
+            TaskTrackerLayer::new(),
+            (ms(40), Bound::DrainTimeout),
+        ),
+    ] {
+        let log = Log::default();
+        let route = middle.layer(tracked(&inner, || {
+            spawn(pending::<()>());
+        }));
+        let service = outer.clone().on_drain(log.clone()).layer(route);
+        let start = Instant::now();
+        drop(service.oneshot(request()).await);
+        let (took, bound) = closed;
+        assert_eq!(
+            (start.elapsed(), log.report().closed_by),
+            (took, Some(bound))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_timeout_of_an_outer_layer_counts_from_the_arrival_there() {
+    let outer = base().total_timeout(ms(50));
+    for inner in [
+        TaskTrackerLayer::new(),
+        TaskTrackerLayer::new().deadline_from(arrival_plus(500)),
+    ] {
+        let closed = through(&outer, 30, &inner, request()).await;
+        assert_eq!(closed, (ms(50), Some(TOTAL)), "not 30 ms later");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_of_both_layers_count_and_the_earliest_closes_the_window() {
+    for (outer, inner, millis, name) in [(20, 50, 20, "outer"), (50, 20, 20, "inner")] {
+        let outer = base().deadline_from(named("outer", outer));
+        let inner = TaskTrackerLayer::new().deadline_from(named("inner", inner));
+        let closed = through(&outer, 0, &inner, request()).await;
+        assert_eq!(closed, (ms(millis), Some(Bound::Source(name))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_a_route_looks_at_the_request_as_it_arrives_there() {
+    let inner = base().deadline_from(deadline::grpc_timeout());
+    let request = with_field("grpc-timeout", "50m");
+    let closed = through(&base(), 30, &inner, request).await;
+    assert_eq!(closed, (ms(80), Some(Bound::Source("grpc-timeout"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_scope_a_layers_limits_are_the_scopes() {
+    let layer = base().deadline_from(arrival_plus(50));
+    let start = Instant::now();
+    let (_, report) = scope(|_| {
+        tracked(&layer, || {
+            spawn(pending::<()>());
+        })
+        .oneshot(request())
+    })
+    .await;
+    assert_eq!(start.elapsed(), ms(50), "it is the scope that waits");
+    assert_eq!(report.closed_by, Some(Bound::Source("deadline source")));
+}

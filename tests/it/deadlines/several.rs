@@ -1,0 +1,90 @@
+//! Several limits: the earliest closes the window, and is named.
+
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower_task_tracker::deadline::{self, Source};
+use tower_task_tracker::{Bound, spawn};
+
+use super::{NOW, arrival_plus, hold, hold_after, layer_with, with_field};
+use crate::support::{after, ms, request, tracked};
+
+/// So long after the arrival.
+fn named(name: &'static str, millis: u64) -> Source {
+    Source::new(name, move |_| Some(Instant::now() + ms(millis)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_the_earliest_closes_the_window_and_is_named() {
+    for millis in [[10, 20, 30], [10, 30, 20], [20, 10, 30], [30, 20, 10]] {
+        let [first, second, third] = millis;
+        let layer = layer_with(named("first", first))
+            .deadline_from(named("second", second))
+            .deadline_from(named("third", third));
+        let earliest = if first == 10 {
+            "first"
+        } else if second == 10 {
+            "second"
+        } else {
+            "third"
+        };
+        let held = hold(&layer, request()).await;
+        held.is_closed_by(Bound::Source(earliest), ms(10), millis);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_limits_that_have_all_passed_before_the_answer_the_earliest_is_named() {
+    let layer =
+        |first, second| layer_with(named("first", first)).deadline_from(named("second", second));
+    let total = |total, source| layer_with(named("first", source)).total_timeout(ms(total));
+    for (layer, bound) in [
+        (layer(10, 20), Bound::Source("first")),
+        (layer(20, 10), Bound::Source("second")),
+        (layer(20, 10).drain_timeout(NOW), Bound::Source("second")),
+        (total(20, 10), Bound::Source("first")),
+        (total(10, 20), Bound::TotalTimeout),
+    ] {
+        let held = hold_after(ms(30), &layer, request()).await;
+        held.is_closed_by(bound, ms(30), bound);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_source_is_named_is_what_reports_call_it() {
+    let source = deadline::grpc_timeout().named("caller");
+    let held = hold(&layer_with(source), with_field("grpc-timeout", "7m")).await;
+    held.is_closed_by(Bound::Source("caller"), ms(7), "not by its header");
+    assert!(
+        held.report.to_string().contains("caller"),
+        "{}",
+        held.report
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_tie_the_layers_own_limits_are_named_and_then_the_first_source() {
+    let two = layer_with(named("one", 50)).deadline_from(named("other", 50));
+    let held = hold(&two, request()).await;
+    held.is_closed_by(Bound::Source("one"), ms(50), "the first that was added");
+    let total = two.clone().total_timeout(ms(50));
+    let held = hold(&total, request()).await;
+    held.is_closed_by(Bound::TotalTimeout, ms(50), "the total timeout");
+    let held = hold(&total.drain_timeout(ms(50)), request()).await;
+    held.is_closed_by(Bound::DrainTimeout, ms(50), "the drain timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_never_makes_a_hold_longer() {
+    let layer = layer_with(arrival_plus(5000)).drain_timeout(ms(30));
+    let held = hold(&layer, request()).await;
+    held.is_closed_by(Bound::DrainTimeout, ms(30), "5 s");
+    let held = hold(&layer.drain_timeout(None).total_timeout(ms(40)), request()).await;
+    held.is_closed_by(Bound::TotalTimeout, ms(40), "5 s");
+
+    let service = tracked(&layer_with(arrival_plus(5000)), || {
+        spawn(after(10));
+    });
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(10), "the task has ended");
+}

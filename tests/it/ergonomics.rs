@@ -1,0 +1,89 @@
+//! What users write: it has to compile.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use tokio::time::Instant;
+use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks, named};
+
+use crate::support::ms;
+
+use tower_task_tracker::DeadlineSource;
+use tower_task_tracker::deadline::{
+    Source, from_env, lambda_web_adapter, prefer_wait, unix_millis,
+};
+
+#[test]
+fn sources_and_hooks_are_given_as_closures_and_made_ones() {
+    let layer = sources();
+    assert!(format!("{layer:?}").contains("sources: 8"), "{layer:?}");
+    drop(chosen(prefer_wait()));
+}
+
+fn sources() -> TaskTrackerLayer {
+    let runtime_made: Source = Source::new("mine", |_: &Parts| None);
+    TaskTrackerLayer::new()
+        .deadline_from(|parts: &Parts| parts.extensions.get::<Instant>().copied())
+        .deadline_from(|parts: &http::request::Parts| {
+            let _ = &parts.uri;
+            Some(Instant::now())
+        })
+        .deadline_from(unix_millis(|parts: &Parts| {
+            parts.headers.get("x-deadline")?.to_str().ok()?.parse().ok()
+        }))
+        .deadline_from(
+            unix_millis(|parts: &Parts| parts.extensions.get::<u64>().copied()).margin(ms(1)),
+        )
+        .deadline_from(
+            from_env("A")
+                .from_client()
+                .named("b")
+                .margin(ms(1))
+                .at_least(ms(1)),
+        )
+        .deadline_from(lambda_web_adapter().margin(ms(1)))
+        .deadline_from(prefer_wait())
+        .deadline_from(runtime_made)
+        .before_release(|report| async move { drop(report) })
+        .before_release(async |report: Arc<DrainReport>| drop(report))
+        .before_release(|_| std::future::ready(()))
+        .drain_timeout(None)
+        .total_timeout(Some(ms(1)))
+        .total_timeout(ms(1))
+}
+
+fn chosen(source: impl DeadlineSource) -> TaskTrackerLayer {
+    TaskTrackerLayer::new().deadline_from(source)
+}
+
+#[tokio::test]
+async fn a_task_is_built_in_any_order() {
+    let ((), report) = tower_task_tracker::scope(builders).await;
+    assert_eq!((report.spawned, report.failed), (4, 1), "{report}");
+}
+
+async fn builders(tasks: Tasks) {
+    let _ = named("a")
+        .required()
+        .spawn(async { Ok::<_, std::io::Error>(()) })
+        .await;
+    let _ = named("a")
+        .required()
+        .detached()
+        .spawn_blocking(|| Ok::<_, String>(1))
+        .await;
+    let _ = tasks
+        .task()
+        .fallible()
+        .required()
+        .try_spawn(async { Err::<(), _>("x") });
+    let _ = tasks
+        .named("a")
+        .fallible()
+        .track_future(async { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(()) })
+        .await;
+    let _token = tasks.task().required().token();
+    tasks.set_drain_timeout(None);
+    tasks.set_drain_timeout(ms(1));
+    tasks.set_drain_timeout(Some(ms(1)));
+}

@@ -1,0 +1,172 @@
+//! Corners of what is awaited before the release.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{DrainReport, Hold, Outcome, TaskTrackerLayer, Tasks, Unfinished, named};
+
+use crate::support::{Frames, Log, Slot, after, current, held, ms, put, request, take, tracked};
+
+/// `set_drain_timeout` during a drain re-arms it. With no task alive nobody listens.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
+    let tasks = Slot::<Tasks>::default();
+    let handed_out = tasks.clone();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(20_000))
+        .before_release(|_| pending());
+    tokio::spawn(async move {
+        after(100).await;
+        take(&tasks).set_drain_timeout(ms(200));
+    });
+    let took = held(&layer, move || put(&handed_out, current())).await;
+    assert_eq!(took, ms(200));
+}
+
+/// "Under `Hold::Never` it runs after the response."
+#[tokio::test(start_paused = true)]
+async fn under_never_a_hook_runs_after_an_answer_to_head() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .before_release(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async {}
+        });
+    let mut head = request();
+    *head.method_mut() = Method::HEAD;
+    let Ok(answer) = tracked(&layer, || {}).oneshot(head).await;
+    // HTTP/1 never polls the body of an answer to HEAD.
+    drop(answer);
+    after(100).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+/// The same where a server drops the body with the last byte of a known length.
+#[tokio::test(start_paused = true)]
+async fn under_never_a_hook_runs_after_a_body_of_known_length() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .before_release(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async {}
+        });
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"]).always_hints(2)))
+    }));
+    let Ok(answer) = service.oneshot(request()).await;
+    let mut body = answer.into_body();
+    for _ in 0..2 {
+        assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+    }
+    drop(body);
+    after(100).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+/// It "is part of the drain window": it can ask how long it has.
+#[tokio::test(start_paused = true)]
+async fn a_hook_knows_its_deadline() {
+    let known = Slot::default();
+    let knows = known.clone();
+    let layer = TaskTrackerLayer::new().before_release(move |_| {
+        put(&knows, current().deadline());
+        async { after(10).await }
+    });
+    held(&layer, || {}).await;
+    assert!(take(&known).is_some(), "the drain timeout counts for it");
+}
+
+/// "What closes before the tasks are done does not call it", and its report is how things stand.
+#[tokio::test(start_paused = true)]
+async fn a_hook_is_not_told_that_aborted_work_has_drained() {
+    let (told, tells) = (Slot::default(), Log::default());
+    let tell = told.clone();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(1000))
+        .at_deadline(Unfinished::Abort)
+        .on_drain(tells.clone())
+        .before_release(move |report| {
+            put(&tell, DrainReport::clone(&report));
+            async {}
+        });
+    held(&layer, || drop(named("slow").spawn(after(60_000)))).await;
+    assert_eq!(tells.report().outcome, Outcome::DeadlineExceeded);
+    let told = told.lock().expect("unpoisoned").take();
+    assert!(
+        told.as_ref()
+            .is_none_or(|report| report.outcome != Outcome::Drained),
+        "{told:?}"
+    );
+}
+
+/// A subscriber that panics must not take anything down: here it hangs the thread.
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_panics_on_enter_does_not_spin() {
+    use tracing_subscriber::layer::SubscriberExt;
+    struct Panics(Arc<AtomicUsize>, Arc<AtomicUsize>);
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Panics {
+        fn on_enter(&self, _: &tracing::Id, _: tracing_subscriber::layer::Context<'_, S>) {
+            // Only so often, so that the test ends.
+            if self.1.load(Ordering::SeqCst) == 1 && self.0.fetch_add(1, Ordering::SeqCst) < 1000 {
+                std::panic::resume_unwind(Box::new("planned"));
+            }
+        }
+    }
+    let (entered, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let layer = Panics(entered.clone(), armed.clone());
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let layer = TaskTrackerLayer::new().before_release(|_| async {});
+    let service = tracked(&layer, || {});
+    let answer = {
+        let span = tracing::info_span!("request");
+        let _entered = span.enter();
+        let mut service = service;
+        tower::Service::call(&mut service, request())
+    };
+    armed.store(1, Ordering::SeqCst);
+    drop(answer.await);
+    let entered = entered.load(Ordering::SeqCst);
+    assert!(entered < 100, "entered {entered} times for one hook");
+}
+
+/// "The status of a response whose head was held until its deadline, with tasks that were not done."
+#[tokio::test(start_paused = true)]
+async fn a_late_hook_is_no_late_task_also_if_a_task_was_aborted_by_hand() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(1000))
+        .deadline_status(StatusCode::GATEWAY_TIMEOUT)
+        .before_release(|_| pending())
+        .on_drain(log.clone());
+    let service = tracked(&layer, || named("hedge").spawn(after(60_000)).abort());
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(
+        (log.report().aborted, log.report().stragglers.len()),
+        (1, 0)
+    );
+    assert_eq!(answer.status(), StatusCode::OK, "every task was done");
+}
+
+/// `cancelled`: "whether the tasks were asked to stop: those that completed may have done less".
+#[tokio::test(start_paused = true)]
+async fn tasks_that_were_done_before_were_not_asked_to_stop() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(1000))
+        .at_deadline(Unfinished::Abort)
+        .before_release(|_| after(950))
+        .on_drain(log.clone());
+    held(&layer, || drop(named("quick").spawn(after(20)))).await;
+    let report = log.report();
+    assert_eq!((report.outcome, report.held), (Outcome::Drained, ms(970)));
+    assert!(!report.cancelled, "{report}");
+}

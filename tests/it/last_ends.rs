@@ -1,0 +1,111 @@
+//! Tasks that end after everything else, and tasks that begin with the end.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{Hold, Outcome, TaskState, TaskTrackerLayer, Unfinished, spawn};
+
+use crate::support::{Frames, Log, Slot, after, current, held, ms, put, request, take};
+
+/// "A body handed its last frame is complete": its client has not left.
+#[tokio::test(start_paused = true)]
+async fn what_a_complete_body_spawns_at_its_drop_is_no_disconnect() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .at_disconnect(Unfinished::Abort)
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        let body = Frames::new(["a", "b"]).always_hints(2).spawns_at_drop(50);
+        Ok::<_, Infallible>(Response::new(body))
+    }));
+    let Ok(answer) = service.oneshot(request()).await;
+    let mut body = answer.into_body();
+    for _ in 0..2 {
+        assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+    }
+    drop(body);
+    layer.handle().wait_idle().await;
+    let report = log.report();
+    assert_ne!(report.outcome, Outcome::Dropped, "{report}");
+    assert_eq!(report.aborted, 0, "{report}");
+}
+
+/// "Dropped from now on ... where there is no runtime, it is reported as it stands."
+#[test]
+fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .at_disconnect(Unfinished::Abort)
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        spawn(after(20));
+        Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
+    }));
+    let answer = runtime.block_on(service.oneshot(request()));
+    let Ok(answer) = answer;
+    let mut body = Box::pin(answer.into_body());
+    // A server that runs elsewhere.
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(&mut cx) {}
+    assert!(body.is_end_stream(), "the response has ended as it should");
+    runtime.block_on(layer.handle().wait_idle());
+    let ends: Vec<_> = log.detached_ends().iter().map(|task| task.state).collect();
+    assert_eq!(ends, [TaskState::Completed], "{:?}", log.reports());
+}
+
+/// No task is alive, and yet the handle is never idle.
+#[tokio::test(start_paused = true)]
+async fn the_handle_is_idle_after_the_last_task_of_a_kept_tracker() {
+    let layer = TaskTrackerLayer::new().drain_timeout(ms(10));
+    let kept = Slot::default();
+    let keep = kept.clone();
+    held(&layer, move || {
+        let tasks = current();
+        tasks.spawn(after(100));
+        put(&keep, (tasks.tracker().clone(), tasks));
+    })
+    .await;
+    let (tracker, _kept) = take(&kept);
+    tracker.spawn(after(500));
+    after(1000).await;
+    assert_eq!(layer.handle().live_tasks(), 0);
+    let idle = timeout(ms(10_000), layer.handle().wait_idle()).await;
+    assert!(idle.is_ok(), "{:?}", layer.handle());
+}
+
+/// The same where the response ends on a thread without a runtime.
+#[test]
+fn the_handle_is_idle_after_the_last_task_of_a_tracker_also_without_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let layer = TaskTrackerLayer::new();
+    let kept = Slot::default();
+    let keep = kept.clone();
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        current().tracker().spawn(after(20));
+        put(&keep, current());
+        async { Ok::<_, Infallible>(Response::new(Frames::new(["a"]))) }
+    }));
+    let Ok(answer) = runtime.block_on(service.oneshot(request()));
+    // The client leaves.
+    drop(answer);
+    let _kept = take(&kept);
+    runtime.block_on(async {
+        after(100).await;
+        assert_eq!(layer.handle().live_tasks(), 0);
+        let idle = timeout(ms(500), layer.handle().wait_idle()).await;
+        assert!(idle.is_ok(), "{:?}", layer.handle());
+    });
+}

@@ -1,0 +1,43 @@
+//! HTTP/2: clients that say that they go away. That ends no stream: they may wait for what is under
+//! way, and hyper goes on with it.
+
+use tower_task_tracker::Unfinished;
+
+use super::leaving::Way;
+use super::reach::reach_http2;
+use super::scene::{Scene, Stage};
+use crate::support::after;
+
+#[test]
+fn http2_a_client_that_goes_away_still_gets_its_response() {
+    for stage in Stage::HELD {
+        Way::PipeClosed.run(async {
+            let mut scene = Scene::leaving(Unfinished::Abort);
+            let mut client = reach_http2(stage, &scene, Way::PipeClosed).await;
+            client.go_away().await;
+            after(1000).await;
+            scene.assert_goes_on();
+            scene.gate.open();
+            let [_, rest] = stage.http2();
+            client.expect(&[rest, "0 goaway\nclosed\n"].concat()).await;
+            scene.check_drained().await;
+        });
+    }
+}
+
+#[test]
+fn http2_a_client_that_goes_away_and_is_lost_has_its_task_aborted_where_that_was_said() {
+    for stage in Stage::ALL {
+        for way in Way::ALL {
+            way.run(async {
+                let mut scene = Scene::leaving(Unfinished::Abort);
+                let mut client = reach_http2(stage, &scene, way).await;
+                client.go_away().await;
+                way.settle().await;
+                scene.assert_goes_on();
+                let _half_open = way.leave(client.into_io()).await;
+                scene.check_aborted().await;
+            });
+        }
+    }
+}
