@@ -86,6 +86,26 @@
 //! # let _ = layer;
 //! ```
 //!
+//! # The whole process
+//!
+//! [`TaskTrackerLayer::handle`] sees every request that has tasks: how many are alive, and
+//! [which](TrackerHandle::snapshot), also after their responses are gone. When the process is told to
+//! stop, [`begin_shutdown`](TrackerHandle::begin_shutdown) closes every drain window in time, and
+//! [`shutdown`](TrackerHandle::shutdown) waits for the rest.
+//! [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) keeps what requests leave behind from growing
+//! without bound.
+//!
+//! # Logs
+//!
+//! Events have the target `tower_task_tracker` and are in the span of their request: DEBUG for a drain,
+//! a deadline that was ignored and a request that was shed; WARN for a deadline or a shutdown that came
+//! before the tasks were done, a task that failed, a late spawn, and a spawn outside of a request; ERROR
+//! for a panic, a failed required task, and a callback that panicked. Their fields are `report` (a
+//! [`DrainReport`] on one line), `task` (a [`TaskInfo`]), `location` (where the task was spawned),
+//! `source` and `reason` (of an ignored deadline), `live_tasks` (when a request was shed) and
+//! `message`. Each task runs in a span `task` of its own with the fields `name` and `location`, unless
+//! [`task_spans`](TaskTrackerLayer::task_spans) says otherwise.
+//!
 //! # What it costs
 //!
 //! The client waits for the work: a task of 200 ms is a response that is 200 ms late. AWS says the
@@ -110,14 +130,15 @@
 //! * **running tasks after the response** (`BackgroundTasks` and the like): on a platform that
 //!   freezes the instance they may not run.
 //! * **graceful shutdown**: it waits for requests when the process ends. This waits for tasks when
-//!   a response ends; [`TrackerHandle::wait_idle`] waits for those that outlived theirs.
+//!   a response ends; [`TrackerHandle::shutdown`] waits for those that outlived theirs.
 //!
 //! # Cargo features
 //!
 //! * `http` (default): the layer. Without it the crate is [`Tasks`], [`spawn`](fn@spawn), [`scope`](fn@scope)
 //!   and [`TrackerHandle`] over tokio alone, for libraries that spawn.
-//! * `tracing` (default): events for panics, deadlines, late spawns and spawns outside of a
-//!   request, with the target `tower_task_tracker`; tasks run in the span they were spawned in.
+//! * `tracing` (default): the logs above.
+//! * `metrics`: counters, gauges and a histogram through the `metrics` facade, listed at
+//!   `describe_metrics`.
 //! * `axum`: [`Tasks`] as an extractor.
 
 #[cfg(feature = "http")]
