@@ -27,9 +27,11 @@ use crate::tasks::Tasks;
 ///
 /// A process that is told to stop has little time: Cloud Run sends SIGTERM, and SIGKILL 10 s later
 /// ([container contract]). Call [`begin_shutdown`](Self::begin_shutdown) at the signal, so that no
-/// response is held past the time there is, let the server stop accepting, and then wait with
-/// [`shutdown`](Self::shutdown) for what nobody holds a response for. The example
-/// `graceful_shutdown` does so.
+/// response is held past the time there is, let the server stop accepting, await its graceful end for
+/// no longer than there is time (a client may be slow, and a handler that has not spawned yet is not
+/// seen here), and wait with [`shutdown`](Self::shutdown) for what nobody holds a response for. The
+/// example `graceful_shutdown` does so. A runtime that is dropped waits for blocking closures that
+/// are still running: `std::process::exit` does not.
 ///
 /// [container contract]: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 #[derive(Clone)]
@@ -84,7 +86,9 @@ impl TrackerHandle {
     /// outermost.
     ///
     /// Settings that are about a response do nothing here. The
-    /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins.
+    /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins: requests
+    /// may go on after that. What runs in its [`tracker`](Tasks::tracker) is not seen here. Nobody is told
+    /// how one of these tasks ended, but for the log and the [`ShutdownReport`].
     #[must_use]
     pub fn tasks(&self) -> Tasks {
         let registry = self.process.own(|| {
@@ -123,7 +127,8 @@ impl TrackerHandle {
     pub fn begin_shutdown(&self, within: Duration) {
         // What is too far away for the clock is as good as never.
         let far = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-        self.process.close(Instant::now() + within.min(far));
+        let now = Instant::now();
+        self.process.close(now, now + within.min(far));
     }
 
     /// Begins a shutdown, and waits until no request is seen here any more, for this time at most, on
@@ -132,10 +137,14 @@ impl TrackerHandle {
     /// What no response waits for, which are stragglers, late and detached tasks and the work of the
     /// process, is treated as [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of its layer says,
     /// with the end of the shutdown as the deadline. What is left when the time is up is aborted,
-    /// whatever was said, and has up to 100 ms for its destructors. What cannot be aborted is
+    /// whatever was said, and has up to 110 ms for its destructors. That is so while somebody waits here:
+    /// to have the grace of [`Unfinished::Cancel`](crate::Unfinished::Cancel) kept while the server ends,
+    /// await both at once. What cannot be aborted is
     /// [`still_running`](ShutdownReport::still_running).
     ///
-    /// It may be called several times, and concurrently: the earliest end counts for all.
+    /// It may be called several times, and concurrently: the earliest end counts for all, also that of
+    /// [`begin_shutdown`](Self::begin_shutdown). A request whose response is still being read counts as
+    /// not done.
     ///
     /// # Cancel safety
     ///
@@ -146,8 +155,8 @@ impl TrackerHandle {
     ///
     /// On a runtime without time.
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
-        let began = Instant::now();
         self.begin_shutdown(within);
+        let began = self.process.began_at().unwrap_or_else(Instant::now);
         shut_down(&self.process, began).await;
         let ended = |state| self.process.ended(state);
         ShutdownReport {
@@ -156,6 +165,7 @@ impl TrackerHandle {
             failed: ended(TaskState::Failed),
             panicked: ended(TaskState::Panicked),
             aborted: ended(TaskState::Aborted),
+            troubled: self.process.troubled(),
             still_running: self.snapshot(),
         }
     }

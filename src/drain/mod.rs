@@ -159,6 +159,12 @@ impl Drain {
 
 impl Drop for Drain {
     fn drop(&mut self) {
+        if let Stage::Open {
+            at_drop: AtDrop::Ends,
+        } = self.stage
+        {
+            self.expire_if_cut_short();
+        }
         // The window of a response that is dropped in the middle of a hold was open until now.
         self.shut_window();
         let at_drop = match self.stage {

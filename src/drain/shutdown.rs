@@ -43,9 +43,12 @@ pub(crate) async fn shut_down(process: &Process, began: Instant) {
         drop(requests);
         let _ = timeout_at(next, changed).await;
     }
-    for request in process.roster().members() {
-        request.cancel();
-        request.abort_all();
+    // Twice: destructors may spawn, and have their time.
+    for patience in [DESTRUCTORS, DESTRUCTORS / 10] {
+        for request in process.roster().members() {
+            request.cancel();
+            request.abort_all();
+        }
+        let _ = timeout_at(Instant::now() + patience, process.wait_idle()).await;
     }
-    let _ = timeout_at(Instant::now() + DESTRUCTORS, process.wait_idle()).await;
 }

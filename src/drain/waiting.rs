@@ -92,6 +92,15 @@ impl Drain {
         Poll::Ready(())
     }
 
+    /// Dropped between the abort and the end of the window, it has not drained.
+    pub(super) fn expire_if_cut_short(&mut self) {
+        let registry = self.context.registry();
+        if let Some(registry) = registry.filter(|registry| self.window.has_cut_short(registry)) {
+            let bound = registry.deadline().map(|deadline| deadline.bound);
+            self.expire(bound, None, true);
+        }
+    }
+
     /// The window closes at its deadline. `spawned`: how many tasks there were, if all have ended.
     /// `cut_short`: some had not, or have because they were made to.
     fn expire(&mut self, bound: Option<Bound>, spawned: Option<usize>, cut_short: bool) {

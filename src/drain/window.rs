@@ -22,6 +22,8 @@ pub(super) struct Window {
     anonymous: Wait,
     /// Tasks were alive when it was last looked, and whether all were in the tokio-util tracker.
     waited: Option<Waited>,
+    /// How many tasks had been stopped when it opened.
+    stopped_before: usize,
     /// Tasks had a turn of the scheduler since it is open.
     had_turn: bool,
     /// `Some` once what was alive shortly before the deadline was aborted.
@@ -49,8 +51,13 @@ impl Window {
 
     /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
     pub(super) fn has_cut_short(&self, registry: &Registry) -> bool {
-        self.cut
-            .is_some_and(|cut| registry.ledger().stopped() > cut.before)
+        let before = match self.cut {
+            Some(cut) => cut.before,
+            // The end of a shutdown aborts, and may come a moment before ours.
+            None if self.is_open() && registry.process().is_over() => self.stopped_before,
+            None => return false,
+        };
+        registry.ledger().stopped() > before
     }
 
     pub(super) fn open_for(&self) -> Duration {
@@ -63,6 +70,7 @@ impl Window {
         self.opened = Some(now);
         let mut ledger = registry.ledger();
         ledger.opened = Some(now);
+        self.stopped_before = ledger.stopped();
         ledger.stamp(now);
     }
 
@@ -78,6 +86,7 @@ impl Window {
             timer: _,
             anonymous: _,
             waited,
+            stopped_before: _,
             had_turn: _,
             cut: _,
         } = std::mem::take(self);

@@ -115,6 +115,9 @@ impl Registry {
         if !spawned || state != TaskState::Completed {
             let (info, in_report) = self.note_end(task, state, message.clone());
             self.in_span(|| trace::task_ended(&info, task.brief.required));
+            if state != TaskState::Completed {
+                self.process().note_trouble(&info);
+            }
             counted = in_report;
         }
         if task.brief.required && !task.late {

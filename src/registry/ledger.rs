@@ -14,7 +14,7 @@ use crate::roster::Seat;
 use crate::settings::Settings;
 
 /// How many tasks in trouble are kept with their messages: a response may go on for days.
-const MAX_TROUBLED: usize = 1024;
+pub(super) const MAX_TROUBLED: usize = 1024;
 
 /// The part of a request's state that is under a lock: taken once for each spawn, and otherwise
 /// only where something has to be told.

@@ -2,24 +2,30 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Registry;
-use crate::report::TaskState;
+use super::ledger::MAX_TROUBLED;
+use crate::panics;
+use crate::report::{TaskInfo, TaskState};
 use crate::roster::{Roster, Seat};
 
 #[derive(Default)]
 pub(crate) struct Process {
     roster: Roster<Registry>,
-    /// Set once, after `closes_at`.
+    /// Set once, after those below.
     closing: AtomicBool,
+    began_at: OnceLock<Instant>,
     closes_at: Mutex<Option<Instant>>,
     /// How tasks ended since the shutdown began.
     ended: Ended,
     /// The work of the process itself, while there is some.
     own: Mutex<Weak<Registry>>,
+    /// Asks the work of the process to stop. Here, because its tokens are kept longer than `own`.
+    stop: CancellationToken,
     /// Whether `load` is kept: only where somebody asks for it.
     keeps_load: AtomicBool,
     /// How many tasks are alive of those that were counted in since it is kept.
@@ -33,6 +39,8 @@ pub(crate) struct Ended {
     failed: AtomicUsize,
     panicked: AtomicUsize,
     aborted: AtomicUsize,
+    /// The first of those that did not complete.
+    troubled: Mutex<Vec<TaskInfo>>,
 }
 
 impl Process {
@@ -41,7 +49,8 @@ impl Process {
     }
 
     /// The shutdown is to be over at this moment; of several the earliest counts.
-    pub(crate) fn close(&self, at: Instant) {
+    pub(crate) fn close(&self, now: Instant, at: Instant) {
+        self.began_at.get_or_init(|| now);
         {
             let mut closes_at = lock(&self.closes_at);
             *closes_at = Some(closes_at.map_or(at, |before| before.min(at)));
@@ -52,11 +61,7 @@ impl Process {
         for request in self.roster.members() {
             request.hear_of_shutdown();
         }
-        // It may have a token, and no task.
-        let own = lock(&self.own).upgrade();
-        if let Some(own) = own {
-            own.hear_of_shutdown();
-        }
+        let _ = panics::caught(|| self.stop.cancel());
         self.roster.announce();
     }
 
@@ -73,12 +78,21 @@ impl Process {
         self.closing.load(Ordering::Acquire)
     }
 
+    pub(crate) fn began_at(&self) -> Option<Instant> {
+        self.began_at.get().copied()
+    }
+
     /// When the shutdown is to be over, if it has begun.
     pub(crate) fn closes_at(&self) -> Option<Instant> {
         if !self.is_closing() {
             return None;
         }
         *lock(&self.closes_at)
+    }
+
+    /// Whether the time of the shutdown is up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.closes_at().is_some_and(|at| at <= Instant::now())
     }
 
     pub(super) fn join(&self, request: &Arc<Registry>) -> Seat {
@@ -99,6 +113,20 @@ impl Process {
         }
     }
 
+    /// Of a task that did not complete.
+    pub(super) fn note_trouble(&self, task: &TaskInfo) {
+        if self.is_closing() {
+            let mut troubled = lock(&self.ended.troubled);
+            if troubled.len() < MAX_TROUBLED {
+                troubled.push(task.clone());
+            }
+        }
+    }
+
+    pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
+        lock(&self.ended.troubled).clone()
+    }
+
     pub(crate) fn ended(&self, state: TaskState) -> usize {
         self.ended
             .of(state)
@@ -108,13 +136,12 @@ impl Process {
     /// The work of the process itself: made by `make` if there is none.
     pub(crate) fn own(&self, make: impl FnOnce() -> Arc<Registry>) -> Arc<Registry> {
         let mut own = lock(&self.own);
-        let registry = own.upgrade().unwrap_or_else(make);
-        *own = Arc::downgrade(&registry);
-        drop(own);
-        if self.is_closing() {
-            registry.hear_of_shutdown();
-        }
-        registry
+        own.upgrade().unwrap_or_else(|| {
+            let made = make();
+            made.ledger().token = Some(self.stop.clone());
+            *own = Arc::downgrade(&made);
+            made
+        })
     }
 
     /// Counts a task in, and says whether it was.

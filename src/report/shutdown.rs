@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{LiveTask, list};
+use super::{LiveTask, TaskInfo, list};
 
 /// What became of the tasks of a process that shut down, from
 /// [`TrackerHandle::shutdown`](crate::TrackerHandle::shutdown).
@@ -13,7 +13,7 @@ use super::{LiveTask, list};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// How long this call has waited.
+    /// How long ago the shutdown began.
     pub waited: Duration,
     /// Tasks that ran to their end.
     pub completed: usize,
@@ -23,15 +23,18 @@ pub struct ShutdownReport {
     pub panicked: usize,
     /// Tasks that were dropped before their end.
     pub aborted: usize,
+    /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of
+    /// them.
+    pub troubled: Vec<TaskInfo>,
     /// Tasks that could not be stopped: blocking closures, and what runs elsewhere.
     pub still_running: Vec<LiveTask>,
 }
 
 impl ShutdownReport {
-    /// Whether nothing was lost: no task was aborted, and none is still running.
+    /// Whether nothing was lost: every task ran to its end.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.aborted == 0 && self.still_running.is_empty()
+        self.failed + self.panicked + self.aborted == 0 && self.still_running.is_empty()
     }
 }
 
@@ -52,6 +55,7 @@ impl fmt::Display for ShutdownReport {
                 write!(f, ", {count} {what}")?;
             }
         }
+        list(f, "; troubled: ", &self.troubled)?;
         list(f, "; still running: ", &self.still_running)
     }
 }

@@ -232,7 +232,7 @@ impl Tasks {
 
     /// A token that is cancelled when the request's tasks are to stop: when [`Unfinished::Cancel`] or
     /// [`Unfinished::Abort`] says so, at the deadline or because the client is gone. Under
-    /// [`Unfinished::Detach`] nobody cancels it.
+    /// [`Unfinished::Detach`] only the end of a shutdown does.
     ///
     /// It is a child: cancelling it does nothing to other tasks. If the tasks were told to stop
     /// before, it is cancelled already.

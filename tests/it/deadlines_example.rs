@@ -1,23 +1,20 @@
 //! The header of `examples/deadlines.rs` is true: its commands are carried out on the real example,
 //! and what comes is what stands there, but for the times.
 
-use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::support::{BUILD_EXAMPLES, example};
 
 const SOURCE: &str = include_str!("../../examples/deadlines.rs");
 const VARIABLE: &str = "CLOUD_RUN_TIMEOUT_SECONDS";
 
 /// More than anything here takes, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(20);
-
-const BUILD: &str = "`cargo test` builds it, but `cargo test --test it` does not: \
-                     cargo build --example deadlines --features axum";
 
 #[test]
 fn each_command_does_what_the_header_of_the_example_says() {
@@ -85,7 +82,7 @@ impl<'a> Shown<'a> {
         let took = start.elapsed().as_secs_f64();
         assert_eq!(
             answer, self.answer,
-            "{command}\nis the example up to date? {BUILD}"
+            "{command}\nis the example up to date? {BUILD_EXAMPLES}"
         );
         // The tenths are what the route makes of it, the rest is the machine's.
         let least = (seconds * 10.0).floor() / 10.0;
@@ -117,7 +114,7 @@ struct Example {
 
 impl Example {
     fn start(environment: &[(&str, &str)]) -> Self {
-        let path = Self::path();
+        let path = example("deadlines");
         let child = Command::new(&path)
             .args(["--port", "0"])
             .env_remove(VARIABLE)
@@ -125,7 +122,7 @@ impl Example {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}. {BUILD}", path.display()));
+            .unwrap_or_else(|error| panic!("{}: {error}. {BUILD_EXAMPLES}", path.display()));
         let (sender, lines) = mpsc::channel();
         // A guard before anything can fail.
         let mut example = Self {
@@ -143,14 +140,6 @@ impl Example {
         let address = line.strip_prefix(listens).expect("where it listens");
         example.address = address.to_owned();
         example
-    }
-
-    /// Examples lie beside the directory of the test binaries.
-    fn path() -> PathBuf {
-        let test = env::current_exe().expect("the test's own path");
-        let profile = test.ancestors().nth(2).expect("target/<profile>/deps");
-        let name = format!("deadlines{}", env::consts::EXE_SUFFIX);
-        profile.join("examples").join(name)
     }
 
     /// What is shown of the answer: the status, the time that it was held, and the body.

@@ -29,6 +29,7 @@ mod disconnects;
 mod ergonomics;
 mod failed_heads;
 mod fallible;
+mod graceful_shutdown;
 mod handle;
 mod hold_ends;
 mod hold_table;

@@ -234,10 +234,11 @@ async fn twice_or_at_once_it_is_one_shutdown_and_the_earliest_end_counts() {
         handle.shutdown(ms(400)).await
     });
     assert_eq!(start.elapsed(), ms(500));
-    assert_eq!((first.waited, second.waited), (ms(500), ms(400)));
+    assert_eq!((first.waited, second.waited), (ms(500), ms(500)));
+    assert_eq!(first.troubled[0].name, Some("slow"));
     assert_eq!((first.aborted, second.aborted), (1, 1));
     let again = handle.shutdown(Duration::MAX).await;
-    assert_eq!(again.waited, ms(0), "it is over");
+    assert_eq!(again.waited, ms(500), "it is over");
     assert_eq!(again.aborted, 1);
 }
 
@@ -337,5 +338,66 @@ async fn a_layer_that_the_process_itself_calls_is_the_outermost() {
     assert_eq!(
         log.report().last.map(|task| task.state),
         Some(TaskState::Completed)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_the_process_is_cancelled_whatever_became_of_the_rest() {
+    let handle = TrackerHandle::new();
+    let token = handle.tasks().cancellation_token();
+    handle.spawn({
+        let token = token.clone();
+        async move { token.cancelled().await }
+    });
+    let report = handle.shutdown(ms(1000)).await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.waited, ms(0));
+    assert!(token.is_cancelled());
+}
+
+#[test]
+fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
+    for _ in 0..20 {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let log = Log::default();
+        let layer = TaskTrackerLayer::new().on_drain(log.clone());
+        let handle = layer.handle();
+        let service = tracked(&layer, slow(&DropTime::new(), 60_000));
+        let report = runtime.block_on(async {
+            let held = tokio::spawn(async { drop(service.oneshot(request()).await) });
+            while handle.live_tasks() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let report = handle.shutdown(ms(20)).await;
+            drop(held.await);
+            report
+        });
+        assert_eq!(log.report().outcome, Outcome::Shutdown, "{}", log.report());
+        assert_eq!(report.aborted, 1, "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_destructor_spawns_at_the_end_is_aborted_too() {
+    let layer = TaskTrackerLayer::new().drain_timeout(ms(0));
+    let service = tracked(&layer, || {
+        crate::support::slow_with(|| {
+            named("rollback").detached().spawn(after(60_000));
+        });
+    });
+    drop(service.oneshot(request()).await);
+    let report = layer.handle().shutdown(ms(1000)).await;
+    assert!(report.still_running.is_empty(), "{report}");
+    let names: Vec<_> = report.troubled.iter().map(|task| task.name).collect();
+    assert_eq!(names, [Some("slow"), Some("rollback")]);
+    assert!(
+        report
+            .to_string()
+            .contains("2 aborted; troubled: slow (aborted"),
+        "{report}"
     );
 }
