@@ -159,14 +159,6 @@ impl Drain {
 
 impl Drop for Drain {
     fn drop(&mut self) {
-        if let Stage::Open {
-            at_drop: AtDrop::Ends,
-        } = self.stage
-        {
-            self.expire_if_cut_short();
-        }
-        // The window of a response that is dropped in the middle of a hold was open until now.
-        self.shut_window();
         let at_drop = match self.stage {
             Stage::Over => return,
             Stage::Expired(_) => AtDrop::Ends,
@@ -174,17 +166,20 @@ impl Drop for Drain {
             Stage::Leaving(_) => return self.leave_at_once(),
         };
         match at_drop {
+            // With its window, if that is open.
+            #[cfg(feature = "http")]
+            AtDrop::Ends if self.has_to_drain() => return self.finish_in_background(),
+            AtDrop::Ends => self.expire_if_cut_short(),
+            AtDrop::Leaves | AtDrop::Reports => self.stop_hooks(),
+        }
+        // The window of a response that is dropped in the middle of a hold was open until now.
+        self.shut_window();
+        match at_drop {
             #[cfg(feature = "http")]
             AtDrop::Ends if self.finish().is_err() => self.finish_in_background(),
             AtDrop::Ends => {}
-            AtDrop::Leaves => {
-                self.stop_hooks();
-                self.leave();
-            }
-            AtDrop::Reports => {
-                self.stop_hooks();
-                self.report_dropped(None);
-            }
+            AtDrop::Leaves => self.leave(),
+            AtDrop::Reports => self.report_dropped(None),
         }
     }
 }

@@ -1,20 +1,13 @@
 //! The header of `examples/deadlines.rs` is true: its commands are carried out on the real example,
 //! and what comes is what stands there, but for the times.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::support::{BUILD_EXAMPLES, example};
+use crate::example::{Example, LIMIT};
 
 const SOURCE: &str = include_str!("../../examples/deadlines.rs");
 const VARIABLE: &str = "CLOUD_RUN_TIMEOUT_SECONDS";
-
-/// More than anything here takes, however busy the machine is.
-const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn each_command_does_what_the_header_of_the_example_says() {
@@ -45,9 +38,18 @@ fn check(header: &str, environment: &[(&str, &str)]) {
     assert!(!shown.is_empty(), "a command in: {header}");
     thread::scope(|scope| {
         for shown in shown {
-            scope.spawn(move || shown.check(Example::start(environment)));
+            scope.spawn(move || shown.check(start(environment)));
         }
     });
+}
+
+/// As a platform would start it, or without one.
+fn start(environment: &[(&str, &str)]) -> Example {
+    Example::start("deadlines", "axum", |command| {
+        command
+            .env_remove(VARIABLE)
+            .envs(environment.iter().copied());
+    })
 }
 
 /// A command and what it is said to do.
@@ -78,11 +80,13 @@ impl<'a> Shown<'a> {
             command, seconds, ..
         } = self;
         let start = Instant::now();
-        let answer = without_times(&example.answer(&self.request()));
+        let answer = example.server().answer(&self.request());
+        let answer = without_times(&shown(&answer));
         let took = start.elapsed().as_secs_f64();
+        let build = example.build();
         assert_eq!(
             answer, self.answer,
-            "{command}\nis the example up to date? {BUILD_EXAMPLES}"
+            "{command}\nis the example up to date? {build}"
         );
         // The tenths are what the route makes of it, the rest is the machine's.
         let least = (seconds * 10.0).floor() / 10.0;
@@ -105,82 +109,14 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The example as a process. Dropping it kills it, and waits for its end.
-struct Example {
-    child: Child,
-    lines: Receiver<String>,
-    address: String,
-}
-
-impl Example {
-    fn start(environment: &[(&str, &str)]) -> Self {
-        let path = example("deadlines");
-        let child = Command::new(&path)
-            .args(["--port", "0"])
-            .env_remove(VARIABLE)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}. {BUILD_EXAMPLES}", path.display()));
-        let (sender, lines) = mpsc::channel();
-        // A guard before anything can fail.
-        let mut example = Self {
-            child,
-            lines,
-            address: String::new(),
-        };
-        let stdout = example.child.stdout.take().expect("it is piped");
-        thread::spawn(move || {
-            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-            lines.for_each(|line| drop(sender.send(line)));
-        });
-        let listens = "listening on http://";
-        let line = example.next_line(listens);
-        let address = line.strip_prefix(listens).expect("where it listens");
-        example.address = address.to_owned();
-        example
-    }
-
-    /// What is shown of the answer: the status, the time that it was held, and the body.
-    fn answer(&self, request: &str) -> String {
-        let mut client = TcpStream::connect(&self.address).expect("it listens");
-        client.set_read_timeout(Some(LIMIT)).expect("a limit");
-        let sent = client.write_all(request.as_bytes());
-        sent.expect("the server reads");
-        let mut answer = String::new();
-        let read = client.read_to_string(&mut answer);
-        read.expect("an answer, and then the end of the connection");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
-        let (status, headers) = head.split_once("\r\n").expect("some headers");
-        let is_shown = |header: &&str| header.starts_with("server-timing:");
-        let timing: Vec<_> = headers.lines().filter(is_shown).collect();
-        let shown = format!("{status}\n{}\n\n{body}", timing.join("\n"));
-        shown.trim_end().to_owned()
-    }
-
-    fn next_line(&self, wanted: &str) -> String {
-        let line = self.lines.recv_timeout(LIMIT);
-        line.unwrap_or_else(|error| panic!("{error}: {wanted}"))
-    }
-
-    /// Kills it, and says what else it had printed.
-    fn last_lines(&mut self) -> Vec<String> {
-        self.kill();
-        self.lines.iter().collect()
-    }
-
-    fn kill(&mut self) {
-        // Both do nothing once its end was waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        self.kill();
-    }
+/// What is shown of an answer: the status, the time that it was held, and the body.
+fn shown(answer: &str) -> String {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
+    let (status, headers) = head.split_once("\r\n").expect("some headers");
+    let is_shown = |header: &&str| header.starts_with("server-timing:");
+    let timing: Vec<_> = headers.lines().filter(is_shown).collect();
+    let shown = format!("{status}\n{}\n\n{body}", timing.join("\n"));
+    shown.trim_end().to_owned()
 }
 
 /// With `_` for every number that has a decimal point, and its unit: those are times.

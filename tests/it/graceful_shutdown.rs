@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{BUILD_EXAMPLES, example};
+use crate::example::{build, path};
 
 /// More than anything here takes, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -339,6 +339,10 @@ impl Connection {
     }
 }
 
+fn how_to_build() -> String {
+    build("graceful_shutdown", "axum")
+}
+
 /// The example as a process. Dropping it kills it.
 struct Example {
     child: Child,
@@ -355,7 +359,7 @@ struct Ended {
 
 impl Example {
     async fn start(server: &str, budget: Duration) -> Self {
-        let path = example("graceful_shutdown");
+        let path = path("graceful_shutdown");
         let data = tempfile::tempdir().expect("a folder");
         let mut child = Command::new(&path)
             .args(["--port", "0", "--server", server, "--budget"])
@@ -366,14 +370,14 @@ impl Example {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}. {BUILD_EXAMPLES}", path.display()));
+            .unwrap_or_else(|error| panic!("{}: {error}. {}", path.display(), how_to_build()));
         let stdout = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout).lines();
         let mut parse = async |before| {
             let line = timeout(LIMIT, lines.next_line()).await.expect("a line");
             let line = line.expect("it is readable").unwrap_or_default();
             let rest = line.strip_prefix(before).map(str::to_owned);
-            rest.unwrap_or_else(|| panic!("{before}: {line}. {BUILD_EXAMPLES}"))
+            rest.unwrap_or_else(|| panic!("{before}: {line}. {}", how_to_build()))
         };
         let address = parse("listening on http://").await;
         let number = parse("to stop it: kill ").await;

@@ -27,6 +27,7 @@ mod deadlines_example;
 mod detached;
 mod disconnects;
 mod ergonomics;
+mod example;
 mod failed_heads;
 mod fallible;
 mod graceful_shutdown;
@@ -37,6 +38,10 @@ mod hook_corners;
 mod last_ends;
 mod late_spawns;
 mod logs;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "metrics")]
+mod metrics_example;
 mod models;
 mod moving_limits;
 mod nested_layers;

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::env;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -20,18 +18,6 @@ use tower_task_tracker::{
 };
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
-
-/// What to say when an example is not there, or is not the one of the source.
-pub(crate) const BUILD_EXAMPLES: &str = "`cargo test` builds the examples, but `cargo test --test it` \
-                                         does not: cargo build --examples --all-features";
-
-/// Where the executable of an example is: beside the directory of the test binaries.
-pub(crate) fn example(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("the test's own path");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps");
-    let name = format!("{name}{}", env::consts::EXE_SUFFIX);
-    profile.join("examples").join(name)
-}
 
 /// What an observer was told.
 #[derive(Debug, Clone)]

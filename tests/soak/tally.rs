@@ -1,0 +1,147 @@
+//! What was started, as the test counts it itself, and what was told of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tower_task_tracker::{DrainReport, OnDrain, TaskInfo};
+
+use crate::ending::Ending;
+
+/// What the test knows of one round.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    started: AtomicUsize,
+    alive: AtomicUsize,
+    /// Responses that did not come at once.
+    held: AtomicUsize,
+    told: Mutex<Told>,
+}
+
+/// What the observers heard.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) reports: usize,
+    /// The sum over all reports.
+    pub(crate) spawned: usize,
+    /// Tasks that a policy has aborted in time.
+    pub(crate) cut_short: usize,
+    /// By the names of the tasks.
+    pub(crate) alone: BTreeMap<&'static str, Alone>,
+    /// The first report that is not what has to come.
+    pub(crate) wrong: Option<String>,
+}
+
+/// Tasks whose ends no report counts: each is told of by itself, once.
+#[derive(Debug, Default)]
+pub(crate) struct Alone {
+    pub(crate) detached: usize,
+    pub(crate) late: usize,
+    pub(crate) stragglers: usize,
+    pub(crate) ends: usize,
+}
+
+/// A task, from when it is spawned until what it was doing is dropped.
+#[derive(Debug)]
+pub(crate) struct Work(Arc<Tally>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Tally {
+    pub(crate) fn start(self: &Arc<Self>) -> Work {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        Work(self.clone())
+    }
+
+    pub(crate) fn start_detached(self: &Arc<Self>, name: &'static str) -> Work {
+        self.told().alone.entry(name).or_default().detached += 1;
+        self.start()
+    }
+
+    pub(crate) fn hold(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().expect("no panic holds this lock")
+    }
+
+    /// Every task is in one report, or told of by itself.
+    pub(crate) fn check(&self) {
+        let told = self.told();
+        assert_eq!(told.wrong, None, "a report");
+        let (mut late, mut detached) = (0, 0);
+        for (name, alone) in &told.alone {
+            late += alone.late;
+            detached += alone.detached;
+            let ends = alone.stragglers + alone.late + alone.detached;
+            assert_eq!(alone.ends, ends, "each is told once: {name} {alone:?}");
+        }
+        let counted = told.spawned + late + detached;
+        assert_eq!(counted, self.started(), "every task is counted once");
+        assert!(told.cut_short > 0, "no policy has aborted anything");
+        assert_eq!(self.alive(), 0, "what a task was doing is dropped");
+    }
+}
+
+/// Hears of the requests that come to one ending.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    pub(crate) ending: Ending,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl OnDrain for Observer {
+    fn on_drain(&self, report: &DrainReport) {
+        let mut told = self.tally.told();
+        told.reports += 1;
+        told.spawned += report.spawned;
+        told.cut_short += report.aborted.saturating_sub(1);
+        for straggler in &report.stragglers {
+            told.of(straggler).stragglers += 1;
+        }
+        let ended = report.completed + report.failed + report.panicked + report.aborted;
+        let adds_up = ended + report.stragglers.len() == report.spawned;
+        if !adds_up || !self.ending.is_told_by(report) {
+            // A panic here would be caught by the layer.
+            let ending = self.ending;
+            told.wrong
+                .get_or_insert_with(|| format!("{ending:?}: {report:?}"));
+        }
+    }
+
+    fn on_late_spawn(&self, task: &TaskInfo) {
+        self.tally.told().of(task).late += 1;
+    }
+
+    fn on_detached_end(&self, task: &TaskInfo) {
+        self.tally.told().of(task).ends += 1;
+    }
+}
+
+impl Told {
+    fn of(&mut self, task: &TaskInfo) -> &mut Alone {
+        self.alone.entry(task.name.unwrap_or("?")).or_default()
+    }
+
+    pub(crate) fn late(&self) -> usize {
+        self.alone.values().map(|alone| alone.late).sum()
+    }
+}
