@@ -401,3 +401,38 @@ async fn what_a_destructor_spawns_at_the_end_is_aborted_too() {
         "{report}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn begun_is_enough_for_held_responses() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let handle = layer.handle();
+    let began = Instant::now();
+    let held = async {
+        drop(
+            tracked(&layer, slow(&DropTime::new(), 5000))
+                .oneshot(request())
+                .await,
+        )
+    };
+    tokio::join!(held, async {
+        after(50).await;
+        handle.begin_shutdown(ms(1000));
+        // Nobody can have it later than that.
+        handle.begin_shutdown(ms(9000));
+    });
+    assert_eq!(began.elapsed(), ms(1050));
+    assert_eq!(log.report().outcome, Outcome::Shutdown);
+    handle.wait_idle().await;
+    assert_eq!(began.elapsed(), ms(5000), "what was detached runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_the_process_is_cancelled_though_it_has_no_task() {
+    let handle = TrackerHandle::new();
+    let (before, kept) = (handle.tasks().cancellation_token(), handle.tasks());
+    handle.begin_shutdown(ms(1000));
+    assert!(before.is_cancelled());
+    assert!(kept.cancellation_token().is_cancelled());
+    assert!(handle.tasks().cancellation_token().is_cancelled());
+}
