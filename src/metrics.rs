@@ -39,7 +39,9 @@ mod enabled {
     /// The histogram has one value for each request that spawned something: for how long its tasks ran
     /// on after the response was ready. Tasks are counted when they end, whenever that is;
     /// stragglers are counted when their window closes, and once more as tasks when they end. What
-    /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only.
+    /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only. A
+    /// [`scope`](crate::scope) that waits counts as a response that is held. A counter is there from its
+    /// first event on, so that a fresh page may lack some.
     pub fn describe_metrics() {
         metrics::describe_histogram!(
             DRAIN,

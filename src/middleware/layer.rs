@@ -189,6 +189,8 @@ impl TaskTrackerLayer {
     /// The tasks are those of the whole handle, counted from when a layer with such a limit first
     /// wraps a service. What runs in [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
     ///
+    /// Every request that passes the layer is refused: put health checks and metrics outside of it.
+    ///
     /// It bounds what requests leave behind, not the requests: a request that is being served may
     /// spawn past the limit. tower's `ConcurrencyLimit` bounds how many requests are served at once,
     /// which a held response still is, and makes others wait; with `LoadShed` around it they are

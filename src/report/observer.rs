@@ -26,7 +26,8 @@ pub trait OnDrain: Send + Sync + 'static {
     }
 
     /// Called when a task ends that no report counts as ended: a straggler or a late spawn, after its
-    /// request was released, and a [`detached`](crate::TaskBuilder::detached) one at any time.
+    /// request was released, and a [`detached`](crate::TaskBuilder::detached) one at any time. A
+    /// straggler that ended on another thread in the very instant of the report is not told of again.
     fn on_detached_end(&self, task: &TaskInfo) {
         let _ = task;
     }
