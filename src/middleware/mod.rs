@@ -7,6 +7,7 @@ mod grpc;
 mod head;
 mod hold;
 mod layer;
+mod release;
 mod service;
 
 #[cfg(feature = "axum")]

@@ -5,6 +5,7 @@ pub(crate) mod anonymous;
 mod cancelling;
 pub(crate) mod context;
 mod detached;
+mod ending;
 pub(crate) mod entry;
 pub(crate) mod guard;
 pub(crate) mod ledger;

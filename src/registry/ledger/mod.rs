@@ -1,20 +1,19 @@
 //! Which tasks a request has, by name and place, and what became of those that did not complete.
 
-use std::time::Duration;
+mod reading;
 
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::entry::{Entry, Pulse, Task};
+use crate::registry::entry::{Entry, Pulse, Task};
 #[cfg(feature = "http")]
-use super::limits::Limits;
+use crate::registry::limits::Limits;
 use crate::report::{TaskInfo, TaskState};
 use crate::roster::Seat;
 use crate::settings::Settings;
 
 /// How many tasks in trouble are kept with their messages: a response may go on for days.
-pub(super) const MAX_TROUBLED: usize = 1024;
+pub(in crate::registry) const MAX_TROUBLED: usize = 1024;
 
 /// The part of a request's state that is under a lock: taken once for each spawn, and otherwise
 /// only where something has to be told.
@@ -85,11 +84,6 @@ impl Ledger {
         None
     }
 
-    /// How many tasks were listed that are not late.
-    pub(crate) fn listed(&self) -> usize {
-        self.listed
-    }
-
     /// Forgets who has ended. Room is doubled when that frees little, so that a list of the living
     /// is not walked over and over again.
     fn compact(&mut self) {
@@ -110,11 +104,6 @@ impl Ledger {
             entry.started = Some(now);
         }
         self.unstamped = self.entries.len();
-    }
-
-    /// Whether there is an entry that has no start.
-    pub(crate) fn wants_stamp(&self) -> bool {
-        self.unstamped < self.entries.len()
     }
 
     /// Writes down the end of a task. Says whether the report will count it, or has counted it as
@@ -148,99 +137,5 @@ impl Ledger {
         if self.troubled.len() < MAX_TROUBLED {
             self.troubled.push((id, info));
         }
-    }
-
-    fn age(&self, id: u32, now: Instant) -> Duration {
-        self.find(id)
-            .and_then(|index| self.entries[index].started)
-            .map_or(Duration::ZERO, |started| now.duration_since(started))
-    }
-
-    /// What can be aborted, and is alive, of some.
-    pub(crate) fn abortable(&self, which: fn(&Entry) -> bool) -> Vec<AbortHandle> {
-        let is_alive = |entry: &&Entry| !entry.pulse.has_ended() && which(entry);
-        let alive = self.entries.iter().filter(is_alive);
-        let handle = |entry: &Entry| match &entry.pulse {
-            Pulse::Spawned(handle) => Some(handle.clone()),
-            Pulse::Elsewhere | Pulse::Ended(_) => None,
-        };
-        alive.filter_map(handle).collect()
-    }
-
-    /// Everybody who is alive.
-    pub(crate) fn alive(&self, now: Instant) -> Vec<TaskInfo> {
-        self.entries
-            .iter()
-            .filter(|entry| !entry.pulse.has_ended())
-            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
-            .collect()
-    }
-
-    /// Those that are unfinished.
-    pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.is_unfinished())
-            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
-            .collect()
-    }
-
-    pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
-        self.troubled.iter().map(|(_, info)| info.clone()).collect()
-    }
-
-    pub(crate) fn failed(&self) -> usize {
-        self.failed
-    }
-
-    pub(crate) fn panicked(&self) -> usize {
-        self.panicked
-    }
-
-    pub(crate) fn aborted(&self) -> usize {
-        self.aborted
-    }
-
-    /// How many ended as one does that is aborted: its destructor may panic.
-    pub(crate) fn stopped(&self) -> usize {
-        self.aborted + self.panicked
-    }
-
-    /// What is known of a task that has ended.
-    pub(crate) fn ended(&self, id: u32, now: Instant) -> Option<TaskInfo> {
-        let troubled = self.troubled.iter().find(|(troubled, _)| *troubled == id);
-        if let Some((_, info)) = troubled {
-            return Some(info.clone());
-        }
-        let entry = &self.entries[self.find(id)?];
-        let state = match entry.pulse {
-            Pulse::Ended(state) => state,
-            Pulse::Spawned(_) | Pulse::Elsewhere => TaskState::Completed,
-        };
-        Some(self.info(entry.task, state, None, now))
-    }
-
-    pub(crate) fn info(
-        &self,
-        task: Task,
-        state: TaskState,
-        message: Option<String>,
-        now: Instant,
-    ) -> TaskInfo {
-        TaskInfo {
-            name: task.brief.name,
-            location: task.brief.location,
-            age: self.age(task.id, now),
-            state,
-            message,
-        }
-    }
-
-    fn find(&self, id: u32) -> Option<usize> {
-        self.entries
-            .binary_search_by_key(&id, |entry| entry.task.id)
-            .ok()
-            // Spawns that raced each other may stand in the wrong order.
-            .or_else(|| self.entries.iter().position(|entry| entry.task.id == id))
     }
 }

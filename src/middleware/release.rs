@@ -1,0 +1,130 @@
+//! When the head of an answer is let go, and whether it is still the handler's.
+
+use std::task::{Context, Poll, ready};
+
+use http::{Response, StatusCode};
+use http_body::Body;
+
+use super::answer::Answer;
+use super::head::{Failure, write_server_timing};
+use super::hold::Held;
+use crate::drain::Drain;
+
+impl<B: Body, E> Answer<B, E> {
+    /// Ready when the head may go.
+    pub(crate) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+        let report = loop {
+            match self.held {
+                Held::Upgraded => drain.upgrade(),
+                Held::Nothing => drain.keep_nothing_back(),
+                Held::Head => ready!(self.poll_drained(drain, cx)),
+                // The rest is the body's.
+                Held::HeadIfThere(_) | Held::End => {}
+            }
+            if self.fail(drain) {
+                continue;
+            }
+            match self.held {
+                Held::HeadIfThere(_) => break drain.report_so_far(),
+                Held::End if drain.has_waited() => break drain.report_so_far(),
+                Held::End => break None,
+                Held::Upgraded | Held::Nothing | Held::Head => {}
+            }
+            if !self.ends_with_head() {
+                if self.no_body {
+                    drain.complete();
+                }
+                break drain.report_so_far();
+            }
+            // Only what came up at the last moment is in the way: it has to be waited for.
+            if let Ok(report) = drain.try_finish() {
+                // A task may have failed since the look above. No more can.
+                self.fail(drain);
+                break report;
+            }
+        };
+        let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
+        let was_held = is_head || drain.has_waited();
+        if let (true, Ok(response)) = (was_held, &mut self.result) {
+            if self.settings.server_timing == Some(true) && drain.has_waited() {
+                write_server_timing(response.headers_mut(), drain.waited_for());
+            }
+            if let Some(report) = report {
+                response.extensions_mut().insert(report);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Ready when everything is done, or when the head is held no longer.
+    fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+        if drain.poll_drained(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(then) = self.then.filter(|_| !drain.waits_for_required()) else {
+            return Poll::Pending;
+        };
+        if self.fail(drain) {
+            // Its body is gone: everything else has to end before it does.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.then = None;
+        self.held = then;
+        if let (Held::HeadIfThere(length), Ok(response)) = (then, &mut self.result) {
+            let is_there = response.body_mut().look(length, drain, cx);
+            self.held = if is_there { Held::Head } else { Held::End };
+        }
+        if self.held == Held::Head {
+            // Looking at it may have changed something.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        drain.postpone();
+        Poll::Ready(())
+    }
+
+    /// Puts a failure in the place of the handler's response, if there is one, and says whether it did
+    /// so just now: what the body's destructor has spawned is to be waited for.
+    fn fail(&mut self, drain: &mut Drain) -> bool {
+        let (false, Some(failure), Ok(response)) =
+            (self.failed, self.failure(drain), &mut self.result)
+        else {
+            return false;
+        };
+        self.failed = true;
+        self.then = None;
+        // Whatever was to be held before: this ends with its head.
+        if self.held != Held::Nothing {
+            self.held = Held::Head;
+        }
+        response.body_mut().drop_all(drain);
+        let (mut parts, body) = std::mem::take(response).into_parts();
+        failure.write(&mut parts);
+        *response = Response::from_parts(parts, body);
+        true
+    }
+
+    fn failure(&self, drain: &Drain) -> Option<Failure> {
+        if self.held == Held::Upgraded {
+            None
+        } else if drain.required_failed() {
+            let status = self.settings.failure_status;
+            Some(Failure::Required(
+                status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            ))
+        } else if drain.is_cut_short() {
+            self.settings.deadline_status.map(Failure::Deadline)
+        } else {
+            None
+        }
+    }
+
+    /// Whether nothing can come after the head.
+    fn ends_with_head(&self) -> bool {
+        match &self.result {
+            Ok(response) => response.body().inner_has_ended(),
+            Err(_) => true,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the ledger tells.
+
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::Ledger;
+use crate::registry::entry::{Entry, Pulse, Task};
+use crate::report::{TaskInfo, TaskState};
+
+impl Ledger {
+    /// How many tasks were listed that are not late.
+    pub(crate) fn listed(&self) -> usize {
+        self.listed
+    }
+
+    /// Whether there is an entry that has no start.
+    pub(crate) fn wants_stamp(&self) -> bool {
+        self.unstamped < self.entries.len()
+    }
+
+    fn age(&self, id: u32, now: Instant) -> Duration {
+        self.find(id)
+            .and_then(|index| self.entries[index].started)
+            .map_or(Duration::ZERO, |started| now.duration_since(started))
+    }
+
+    /// What can be aborted, and is alive, of some.
+    pub(crate) fn abortable(&self, which: fn(&Entry) -> bool) -> Vec<AbortHandle> {
+        let is_alive = |entry: &&Entry| !entry.pulse.has_ended() && which(entry);
+        let alive = self.entries.iter().filter(is_alive);
+        let handle = |entry: &Entry| match &entry.pulse {
+            Pulse::Spawned(handle) => Some(handle.clone()),
+            Pulse::Elsewhere | Pulse::Ended(_) => None,
+        };
+        alive.filter_map(handle).collect()
+    }
+
+    /// Everybody who is alive.
+    pub(crate) fn alive(&self, now: Instant) -> Vec<TaskInfo> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.pulse.has_ended())
+            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
+            .collect()
+    }
+
+    /// Those that are unfinished.
+    pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.is_unfinished())
+            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
+            .collect()
+    }
+
+    pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
+        self.troubled.iter().map(|(_, info)| info.clone()).collect()
+    }
+
+    pub(crate) fn failed(&self) -> usize {
+        self.failed
+    }
+
+    pub(crate) fn panicked(&self) -> usize {
+        self.panicked
+    }
+
+    pub(crate) fn aborted(&self) -> usize {
+        self.aborted
+    }
+
+    /// How many ended as one does that is aborted: its destructor may panic.
+    pub(crate) fn stopped(&self) -> usize {
+        self.aborted + self.panicked
+    }
+
+    /// What is known of a task that has ended.
+    pub(crate) fn ended(&self, id: u32, now: Instant) -> Option<TaskInfo> {
+        let troubled = self.troubled.iter().find(|(troubled, _)| *troubled == id);
+        if let Some((_, info)) = troubled {
+            return Some(info.clone());
+        }
+        let entry = &self.entries[self.find(id)?];
+        let state = match entry.pulse {
+            Pulse::Ended(state) => state,
+            Pulse::Spawned(_) | Pulse::Elsewhere => TaskState::Completed,
+        };
+        Some(self.info(entry.task, state, None, now))
+    }
+
+    pub(crate) fn info(
+        &self,
+        task: Task,
+        state: TaskState,
+        message: Option<String>,
+        now: Instant,
+    ) -> TaskInfo {
+        TaskInfo {
+            name: task.brief.name,
+            location: task.brief.location,
+            age: self.age(task.id, now),
+            state,
+            message,
+        }
+    }
+
+    pub(super) fn find(&self, id: u32) -> Option<usize> {
+        self.entries
+            .binary_search_by_key(&id, |entry| entry.task.id)
+            .ok()
+            // Spawns that raced each other may stand in the wrong order.
+            .or_else(|| self.entries.iter().position(|entry| entry.task.id == id))
+    }
+}
