@@ -408,13 +408,8 @@ async fn begun_is_enough_for_held_responses() {
     let layer = TaskTrackerLayer::new().on_drain(log.clone());
     let handle = layer.handle();
     let began = Instant::now();
-    let held = async {
-        drop(
-            tracked(&layer, slow(&DropTime::new(), 5000))
-                .oneshot(request())
-                .await,
-        )
-    };
+    let service = tracked(&layer, slow(&DropTime::new(), 5000));
+    let held = async { drop(service.oneshot(request()).await) };
     tokio::join!(held, async {
         after(50).await;
         handle.begin_shutdown(ms(1000));
@@ -435,4 +430,36 @@ async fn a_token_of_the_process_is_cancelled_though_it_has_no_task() {
     assert!(before.is_cancelled());
     assert!(kept.cancellation_token().is_cancelled());
     assert!(handle.tasks().cancellation_token().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stragglers_that_come_up_during_a_shutdown_have_their_grace_too() {
+    let asked = DropTime::new();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(0))
+        .at_deadline(Unfinished::Cancel { grace: ms(800) });
+    let handle = layer.handle();
+    handle.spawn(after(60_000));
+    let service = tracked(&layer, {
+        let asked = asked.clone();
+        move || {
+            // The time of its own window is up; this one is spawned after it.
+            let tasks = Tasks::current().expect("in a request");
+            let (watch, token) = (asked.watch(), tasks.cancellation_token());
+            tokio::spawn(async move {
+                after(100).await;
+                tasks.named("late").spawn(async move {
+                    let _watch = watch;
+                    token.cancelled().await;
+                });
+            });
+        }
+    });
+    let served = async {
+        after(50).await;
+        drop(service.oneshot(request()).await);
+    };
+    let ((), report) = tokio::join!(served, handle.shutdown(ms(1000)));
+    assert_eq!(asked.get(), Some(ms(200)), "at the end less its grace");
+    assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
 }
