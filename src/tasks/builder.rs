@@ -11,7 +11,6 @@ use tokio::task::{self, JoinHandle, LocalSet};
 use super::judge::{Fallible, Judge, Plain};
 use super::spawn_error::SpawnError;
 use super::token::TaskToken;
-use super::tracked_closure::TrackedClosure;
 use super::tracked_future::TrackedFuture;
 use crate::registry::Registry;
 use crate::registry::admission::Refusal;
@@ -183,34 +182,6 @@ impl<J> TaskBuilder<J> {
         listed(listing, handle)
     }
 
-    /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
-    #[track_caller]
-    pub fn spawn_blocking<F, T>(self, f: F) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-        J: Judge<T> + 'static,
-    {
-        let (listing, guard) = self.admit();
-        let f = TrackedClosure::new(f, guard);
-        let handle = task::spawn_blocking(move || f.call::<T, J>());
-        listed(listing, handle)
-    }
-
-    /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
-    #[track_caller]
-    pub fn spawn_blocking_on<F, T>(self, f: F, handle: &Handle) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-        J: Judge<T> + 'static,
-    {
-        let (listing, guard) = self.admit();
-        let f = TrackedClosure::new(f, guard);
-        let handle = handle.spawn_blocking(move || f.call::<T, J>());
-        listed(listing, handle)
-    }
-
     /// As [`Tasks::track_future`](crate::Tasks::track_future).
     #[track_caller]
     pub fn track_future<F>(self, future: F) -> TrackedFuture<F, J>
@@ -228,7 +199,7 @@ impl<J> TaskBuilder<J> {
     }
 
     #[track_caller]
-    fn admit(&self) -> (Option<Listing<'_>>, Option<TaskGuard>) {
+    pub(super) fn admit(&self) -> (Option<Listing<'_>>, Option<TaskGuard>) {
         let brief = self.brief();
         self.registry(brief.location)
             .map(|registry| registry.admit(brief))
@@ -261,7 +232,7 @@ impl<J> TaskBuilder<J> {
     }
 }
 
-fn listed<T>(listing: Option<Listing<'_>>, handle: JoinHandle<T>) -> JoinHandle<T> {
+pub(super) fn listed<T>(listing: Option<Listing<'_>>, handle: JoinHandle<T>) -> JoinHandle<T> {
     if let Some(listing) = listing {
         listing.spawned(handle.abort_handle());
     }

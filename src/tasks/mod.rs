@@ -1,5 +1,6 @@
 //! The handle of a request's tasks.
 
+mod blocking;
 mod builder;
 mod judge;
 mod spawn;

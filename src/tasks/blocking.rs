@@ -1,0 +1,38 @@
+//! Blocking closures as tasks.
+
+use tokio::runtime::Handle;
+use tokio::task::{self, JoinHandle};
+
+use super::builder::{TaskBuilder, listed};
+use super::judge::Judge;
+use super::tracked_closure::TrackedClosure;
+
+impl<J> TaskBuilder<J> {
+    /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+        J: Judge<T> + 'static,
+    {
+        let (listing, guard) = self.admit();
+        let f = TrackedClosure::new(f, guard);
+        let handle = task::spawn_blocking(move || f.call::<T, J>());
+        listed(listing, handle)
+    }
+
+    /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
+    #[track_caller]
+    pub fn spawn_blocking_on<F, T>(self, f: F, handle: &Handle) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+        J: Judge<T> + 'static,
+    {
+        let (listing, guard) = self.admit();
+        let f = TrackedClosure::new(f, guard);
+        let handle = handle.spawn_blocking(move || f.call::<T, J>());
+        listed(listing, handle)
+    }
+}
