@@ -99,7 +99,12 @@ async fn many_calls_of_a_nested_service_cost_the_same_each() {
                 }
                 times.push(start.elapsed());
             }
-            assert!(times[9] < times[0] * 5, "2000 calls each: {times:?}");
+            // Of several, so that a busy machine makes no difference.
+            let (first, last) = (times[..3].iter().max(), times[7..].iter().min());
+            let grows = last
+                .zip(first)
+                .is_some_and(|(last, first)| *last > *first * 5);
+            assert!(!grows, "2000 calls each: {times:?}");
             Ok::<_, Infallible>(full("x"))
         }
     }));
