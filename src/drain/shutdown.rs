@@ -31,7 +31,9 @@ pub(crate) async fn shut_down(process: &Process, began: Instant) {
             if schedule.cancel.is_some_and(|at| at <= now) {
                 request.cancel();
             }
-            if schedule.abort.is_some_and(|at| at <= now) {
+            // Before its release a request has a window still to come.
+            let has_window = !request.is_released() && !request.is_process();
+            if schedule.abort.is_some_and(|at| at <= now) && !has_window {
                 request.abort_all();
             }
             next = next.min(schedule.next(now));

@@ -90,7 +90,6 @@ impl Registry {
         }
     }
 
-    #[cfg(feature = "http")]
     pub(crate) fn is_process(&self) -> bool {
         self.is_process
     }

@@ -463,3 +463,31 @@ async fn stragglers_that_come_up_during_a_shutdown_have_their_grace_too() {
     assert_eq!(asked.get(), Some(ms(200)), "at the end less its grace");
     assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_at_the_last_moment_has_what_is_left() {
+    for (handler, task) in [(0, 30), (30, 10), (10, 30)] {
+        let log = Log::default();
+        let layer = TaskTrackerLayer::new()
+            .at_deadline(Unfinished::Abort)
+            .on_drain(log.clone());
+        let handle = layer.handle();
+        handle.spawn(after(60_000));
+        let service = layer.layer(service_fn(move |_: Request<()>| async move {
+            named("quick").spawn(after(task));
+            after(handler).await;
+            Ok::<_, Infallible>(crate::support::full("done"))
+        }));
+        let served = async {
+            after(950).await;
+            drop(service.oneshot(request()).await);
+        };
+        let ((), report) = tokio::join!(served, handle.shutdown(ms(1000)));
+        assert!(
+            log.report().is_clean(),
+            "{handler} {task}: {}",
+            log.report()
+        );
+        assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
+    }
+}
