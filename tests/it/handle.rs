@@ -158,3 +158,14 @@ async fn a_response_whose_body_goes_on_is_still_a_live_request() {
     drop(answer.into_body().collect().await);
     assert_eq!(layer.handle().live_requests(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn from_the_first_snapshot_on_everything_has_an_age() {
+    let handle = TrackerHandle::new();
+    let _token = handle.tasks().token();
+    after(30).await;
+    let age = || handle.snapshot().first().map(|task| task.age);
+    assert_eq!(age(), Some(ms(0)), "nobody had looked at it before");
+    after(50).await;
+    assert_eq!(age(), Some(ms(50)));
+}

@@ -182,3 +182,17 @@ async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
     drop(TrackerHandle::new().spawn(async {}).await);
     lines.with("spawned outside a request");
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_listens_to_the_tasks_span_the_requests_is_kept() {
+    let lines = Lines::default();
+    let _listening = listen(lines.clone(), tracing::Level::WARN);
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        spawn(async { tracing::warn!("from a task") });
+    });
+    let request_span = tracing::error_span!("request", id = 7);
+    let held = service.oneshot(request());
+    drop(tracing::Instrument::instrument(held, request_span).await);
+    let line = lines.with("from a task");
+    assert!(line.contains("request{id=7}: it::logs"), "{line}");
+}

@@ -185,3 +185,27 @@ async fn a_producer_beside_a_required_task_does_not_stall() {
     assert_eq!(body.to_bytes(), "xxxxx");
     assert_eq!(log.report().outcome, Outcome::Drained);
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_a_stream_goes_on_after_its_head_the_window_is_shut() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(300))
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        named("slow").spawn(after(400));
+        named("order").required().spawn(async {
+            after(20).await;
+            Ok::<(), &str>(())
+        });
+        Ok::<_, Infallible>(Response::new(crate::support::Frames::new(["a"])))
+    }));
+    let Ok(answer) = service.oneshot(request()).await;
+    // A slow client.
+    after(180).await;
+    let body = answer.into_body().collect().await.expect("it is whole");
+    assert_eq!(body.to_bytes(), "a");
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::Drained, "{report}");
+    assert_eq!(report.held, ms(20 + 200), "its head, and its end");
+}

@@ -491,3 +491,21 @@ async fn a_request_that_comes_at_the_last_moment_has_what_is_left() {
         assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_that_failed_or_panicked_is_not_clean() {
+    let handle = TrackerHandle::new();
+    handle.begin_shutdown(ms(1000));
+    let fails = async { Err::<(), _>("no disk") };
+    handle.tasks().named("fails").fallible().spawn(fails);
+    let panics = async { std::panic::resume_unwind(Box::new("no memory")) };
+    handle.tasks().named("panics").spawn(panics);
+    let report = handle.shutdown(ms(1000)).await;
+    assert_eq!((report.failed, report.panicked, report.aborted), (1, 1, 0));
+    assert!(!report.is_clean());
+    let line = report.to_string();
+    assert!(
+        line.contains("0 tasks completed, 1 failed, 1 panicked; troubled: "),
+        "{line}"
+    );
+}
