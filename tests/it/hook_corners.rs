@@ -28,9 +28,8 @@ async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
     assert_eq!(took, ms(200));
 }
 
-/// "Under `Hold::Never` it runs after the response."
-#[tokio::test(start_paused = true)]
-async fn under_never_a_hook_runs_after_an_answer_to_head() {
+/// A layer that holds nothing, and how often its hook was called.
+fn never_with_hook() -> (TaskTrackerLayer, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = calls.clone();
     let layer = TaskTrackerLayer::new()
@@ -39,6 +38,13 @@ async fn under_never_a_hook_runs_after_an_answer_to_head() {
             count.fetch_add(1, Ordering::SeqCst);
             async {}
         });
+    (layer, calls)
+}
+
+/// "Under `Hold::Never` it runs after the response."
+#[tokio::test(start_paused = true)]
+async fn under_never_a_hook_runs_after_an_answer_to_head() {
+    let (layer, calls) = never_with_hook();
     let mut head = request();
     *head.method_mut() = Method::HEAD;
     let Ok(answer) = tracked(&layer, || {}).oneshot(head).await;
@@ -51,14 +57,7 @@ async fn under_never_a_hook_runs_after_an_answer_to_head() {
 /// The same where a server drops the body with the last byte of a known length.
 #[tokio::test(start_paused = true)]
 async fn under_never_a_hook_runs_after_a_body_of_known_length() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let count = calls.clone();
-    let layer = TaskTrackerLayer::new()
-        .hold(Hold::Never)
-        .before_release(move |_| {
-            count.fetch_add(1, Ordering::SeqCst);
-            async {}
-        });
+    let (layer, calls) = never_with_hook();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"]).always_hints(2)))
     }));

@@ -132,9 +132,33 @@ pub(crate) fn tracked<F>(
 where
     F: Fn() + Clone + Send + 'static,
 {
+    slow(layer, Duration::ZERO, start)
+}
+
+/// A handler that takes so long, runs `start` and then answers with a whole body.
+pub(crate) fn slow<F>(
+    layer: &TaskTrackerLayer,
+    handling: Duration,
+    start: F,
+) -> TaskTrackerService<
+    impl Service<
+        Request<()>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<F>,
+    > + Clone
+    + use<F>,
+>
+where
+    F: Fn() + Clone + Send + 'static,
+{
     layer.layer(service_fn(move |_: Request<()>| {
         let start = start.clone();
         async move {
+            // A sleep of zero is no turn of the scheduler, but may be one tick of the timer.
+            if !handling.is_zero() {
+                tokio::time::sleep(handling).await;
+            }
             start();
             Ok(full("done"))
         }

@@ -20,21 +20,18 @@ mod stopping;
 mod unix_millis;
 mod windows;
 
-use std::convert::Infallible;
 use std::fmt::Debug;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request};
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::ServiceExt;
 use tower_task_tracker::deadline::DeadlineSource;
-use tower_task_tracker::{
-    Bound, DrainReport, Outcome, TaskTrackerLayer, TaskTrackerService, Tasks, spawn,
-};
+use tower_task_tracker::{Bound, DrainReport, Outcome, TaskTrackerLayer, Tasks, spawn};
 
-use crate::support::{Body, Log, full, ms, request};
+use crate::support::{Log, ms, request, slow};
 
 /// What the layer waits for by itself: longer than most of what sources say.
 const OWN: Duration = Duration::from_secs(100 * 60 * 60);
@@ -67,36 +64,6 @@ fn with_fields(name: &'static str, values: &[&[u8]]) -> Request<()> {
 
 fn with_field(name: &'static str, value: impl AsRef<[u8]>) -> Request<()> {
     with_fields(name, &[value.as_ref()])
-}
-
-/// A handler that takes so long, runs `start` and then answers with a whole body.
-fn slow<F>(
-    layer: &TaskTrackerLayer,
-    handling: Duration,
-    start: F,
-) -> TaskTrackerService<
-    impl Service<
-        Request<()>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<F>,
-    > + Clone
-    + use<F>,
->
-where
-    F: Fn() + Clone + Send + 'static,
-{
-    layer.layer(service_fn(move |_: Request<()>| {
-        let start = start.clone();
-        async move {
-            // A sleep of zero is no turn of the scheduler, but may be one tick of the timer.
-            if !handling.is_zero() {
-                tokio::time::sleep(handling).await;
-            }
-            start();
-            Ok(full("done"))
-        }
-    }))
 }
 
 /// How one response was held.
