@@ -141,7 +141,6 @@
 //!   `describe_metrics`.
 //! * `axum`: [`Tasks`] as an extractor.
 
-#[cfg(feature = "http")]
 pub mod deadline;
 mod drain;
 mod handle;
@@ -152,12 +151,12 @@ mod panics;
 mod registry;
 mod report;
 mod roster;
+mod run_to_completion;
 mod scope;
 mod settings;
 mod tasks;
 mod trace;
 
-#[cfg(feature = "http")]
 pub use deadline::DeadlineSource;
 pub use handle::TrackerHandle;
 #[cfg(feature = "metrics")]
@@ -171,7 +170,8 @@ pub use middleware::{
 pub use report::{
     Bound, DrainReport, LiveTask, OnDrain, Outcome, ShutdownReport, TaskInfo, TaskState,
 };
-pub use scope::scope;
+pub use run_to_completion::{RunToCompletionFuture, RunToCompletionLayer, RunToCompletionService};
+pub use scope::{FailWith, Scope, TaskScopeFuture, TaskScopeLayer, TaskScopeService, scope};
 #[cfg(feature = "http")]
 pub use settings::Hold;
 pub use settings::Unfinished;

@@ -129,6 +129,15 @@ impl Settings {
         add_new(&mut self.observers, observers, &known.observers);
     }
 
+    pub(crate) fn push_hook<F, Fut>(&mut self, hook: F)
+    where
+        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let hook: Arc<Hook> = Arc::new(move |report| Box::pin(hook(report)));
+        self.hooks.push(hook);
+    }
+
     /// Whether nothing was said.
     pub(crate) fn is_silent(&self) -> bool {
         let Settings {

@@ -90,7 +90,6 @@ mod enabled {
         tracing::debug!(target: TARGET, live_tasks = live, "a request was shed: too many tasks are alive");
     }
 
-    #[cfg(feature = "http")]
     pub(crate) fn deadline_ignored(source: &'static str, reason: &'static str) {
         tracing::debug!(target: TARGET, source, reason, "a deadline was ignored");
     }
@@ -141,7 +140,6 @@ mod disabled {
     #[cfg(feature = "http")]
     pub(crate) fn shed(_: usize) {}
 
-    #[cfg(feature = "http")]
     pub(crate) fn deadline_ignored(_: &'static str, _: &'static str) {}
 
     pub(crate) fn callback_panicked(_: Option<&str>) {}

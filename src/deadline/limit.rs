@@ -1,22 +1,24 @@
 //! What the deadline sources said of a request.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use tokio::time::Instant;
 
 use super::source::DeadlineSource;
 use crate::{panics, trace};
 
-/// The sources of one layer.
-#[derive(Clone)]
-pub(crate) struct Sources(Arc<[Arc<dyn DeadlineSource>]>);
+/// The deadline sources of one layer, that look at an `R`.
+pub struct Sources<R>(Arc<Vec<Arc<dyn DeadlineSource<R>>>>);
+
+/// The sources of a layer that was asked, whatever they look at.
+pub(crate) type Asked = Arc<dyn Any + Send + Sync>;
 
 /// An instant that a deadline source knows of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
+pub struct Limit {
     at: Instant,
     arrived: Instant,
     /// The window is not made shorter than this by it.
@@ -38,14 +40,9 @@ impl Limit {
     }
 }
 
-impl Sources {
-    pub(crate) fn new(sources: &[Arc<dyn DeadlineSource>]) -> Self {
-        Self(sources.into())
-    }
-
-    /// Whether both are of the same layer.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+impl<R> Sources<R> {
+    pub(crate) fn push(&mut self, source: Arc<dyn DeadlineSource<R>>) {
+        Arc::make_mut(&mut self.0).push(source);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,46 +50,70 @@ impl Sources {
     }
 }
 
-impl fmt::Debug for Sources {
+impl<R: 'static> Sources<R> {
+    pub(crate) fn asked(&self) -> Asked {
+        self.0.clone()
+    }
+
+    /// Asks every source of a request that arrived just now, but for those that were asked before.
+    pub(crate) fn limits(&self, before: &[Asked], request: &R, arrived: Instant) -> Vec<Limit> {
+        let is_new = |source: &&Arc<dyn DeadlineSource<R>>| {
+            let is_this = |other: &Arc<dyn DeadlineSource<R>>| {
+                std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(source))
+            };
+            let before = before
+                .iter()
+                .filter_map(|asked| asked.downcast_ref::<Vec<Arc<dyn DeadlineSource<R>>>>());
+            !before.flatten().any(is_this)
+        };
+        let sources = self.0.iter().filter(is_new);
+        sources
+            .filter_map(|source| limit(&**source, request, arrived))
+            .collect()
+    }
+}
+
+fn limit<R: 'static>(
+    source: &dyn DeadlineSource<R>,
+    request: &R,
+    arrived: Instant,
+) -> Option<Limit> {
+    let read = panics::caught(|| {
+        Some(Limit {
+            at: source.deadline(request)?,
+            arrived,
+            at_least: source.at_least(),
+            name: source.name(),
+            from_client: source.is_from_client(),
+        })
+    });
+    let limit = read.unwrap_or_else(|message| {
+        trace::callback_panicked(message.as_deref());
+        None
+    })?;
+    if limit.at < arrived {
+        trace::deadline_ignored(limit.name, "it is past");
+        return None;
+    }
+    Some(limit)
+}
+
+impl<R> Clone for Sources<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R> Default for Sources<R> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<R: 'static> fmt::Debug for Sources<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.0.iter().map(|source| source.name()))
             .finish()
     }
-}
-
-/// Asks every source of a request that arrived just now, but for those that were `asked` before.
-pub(crate) fn limits(
-    sources: &Sources,
-    asked: &[Sources],
-    request: &Parts,
-    arrived: Instant,
-) -> Vec<Limit> {
-    let is_new = |source: &&Arc<dyn DeadlineSource>| {
-        let is_this = |other: &Arc<dyn DeadlineSource>| {
-            std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(source))
-        };
-        !asked.iter().flat_map(|asked| &*asked.0).any(is_this)
-    };
-    let limit = |source: &Arc<dyn DeadlineSource>| {
-        let read = panics::caught(|| {
-            Some(Limit {
-                at: source.deadline(request)?,
-                arrived,
-                at_least: source.at_least(),
-                name: source.name(),
-                from_client: source.is_from_client(),
-            })
-        });
-        let limit = read.unwrap_or_else(|message| {
-            trace::callback_panicked(message.as_deref());
-            None
-        })?;
-        if limit.at < arrived {
-            trace::deadline_ignored(limit.name, "it is past");
-            return None;
-        }
-        Some(limit)
-    };
-    sources.0.iter().filter(is_new).filter_map(limit).collect()
 }

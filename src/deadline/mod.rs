@@ -28,18 +28,25 @@
 //! ```
 
 mod environment;
+#[cfg(feature = "http")]
 mod grpc_timeout;
+#[cfg(feature = "http")]
 mod lambda_context;
 mod limit;
+#[cfg(feature = "http")]
 mod prefer;
 mod source;
 mod unix;
 
 pub use self::environment::from_env;
+#[cfg(feature = "http")]
 pub use self::grpc_timeout::grpc_timeout;
+#[cfg(feature = "http")]
 pub use self::lambda_context::lambda_web_adapter;
+#[cfg(feature = "http")]
 pub use self::prefer::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
 pub use self::unix::unix_millis;
 
-pub(crate) use self::limit::{Limit, Sources, limits};
+pub use self::limit::Sources;
+pub(crate) use self::limit::{Asked, Limit};

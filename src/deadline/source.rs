@@ -3,10 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::request::Parts;
 use tokio::time::Instant;
 
 use crate::trace;
+
+/// What is asked where nothing else is said.
+#[cfg(feature = "http")]
+type Request = http::request::Parts;
+/// Without HTTP nothing goes without saying.
+#[cfg(not(feature = "http"))]
+type Request = std::convert::Infallible;
 
 /// Knows of an instant at which the response to a request has to be on its way.
 ///
@@ -14,9 +20,9 @@ use crate::trace;
 /// ignored: local emulators of platforms send such values. A source that panics knows of none, and
 /// is logged.
 ///
-/// Closures `Fn(&Parts) -> Option<Instant>` are sources that count as the platform's. To say more of
+/// Closures `Fn(&R) -> Option<Instant>` are sources that count as the platform's. To say more of
 /// one, make it a [`Source`].
-pub trait DeadlineSource<R = Parts>: Send + Sync + 'static {
+pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
     /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
     /// past. Asked once for each request, also by
     /// layers inside of each other that share the source.
@@ -48,7 +54,7 @@ where
 }
 
 /// A deadline source that can be tuned.
-pub struct Source<R = Parts> {
+pub struct Source<R = Request> {
     read: Box<Read<R>>,
     name: &'static str,
     margin: Duration,

@@ -18,7 +18,6 @@ pub(super) enum Hooks {
     #[default]
     Through,
     /// They are to run when the tasks are done.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     Waiting,
     Running(Box<Running>),
 }

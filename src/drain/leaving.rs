@@ -16,6 +16,7 @@ impl Drain {
         let Some(registry) = self.registry() else {
             return;
         };
+        registry.note_left();
         let unfinished = registry.at_disconnect();
         let schedule = Schedule::at_disconnect(Instant::now(), unfinished);
         let Some(schedule) = schedule.filter(|_| registry.is_busy()) else {

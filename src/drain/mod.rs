@@ -115,6 +115,13 @@ impl Drain {
         self.finish()
     }
 
+    /// The code has ended: what is to be awaited before the release can be.
+    pub(crate) fn await_hooks(&mut self) {
+        if self.registry().is_some_and(|r| r.has_hooks()) {
+            self.hooks = Hooks::Waiting;
+        }
+    }
+
     fn over() -> Self {
         Self {
             context: Context::Outside,

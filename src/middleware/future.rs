@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 use super::answer::Answer;
 use super::body::ResponseBody;
 use super::hold::Exchange;
-use crate::drain::Drain;
-use crate::registry::context::{Context, Entered};
+use crate::registry::context::Context;
+use crate::scope::role::Role;
 
 pin_project! {
     /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then
@@ -68,24 +68,6 @@ pin_project! {
         // It has answered, and the head may be held.
         Draining { answer: Answer<O::Body, O::Error> },
         Done,
-    }
-}
-
-/// Who holds this request.
-#[derive(Debug)]
-pub(crate) enum Role {
-    /// We do.
-    Owner(Drain),
-    /// A layer or scope further out, whose context this is.
-    Nested(Context),
-}
-
-impl Role {
-    pub(crate) fn enter(&mut self) -> Entered<'_> {
-        match self {
-            Role::Owner(drain) => drain.enter(),
-            Role::Nested(context) => context.enter(),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use http::request::Parts;
 use tower_layer::Layer;
 
 use super::service::TaskTrackerService;
@@ -13,7 +14,7 @@ use crate::deadline::{DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
 use crate::report::{DrainReport, OnDrain};
-use crate::settings::{Hold, Hook, Settings, Unfinished};
+use crate::settings::{Hold, Settings, Unfinished};
 
 /// Gives every request a task tracker, and holds its response back until the tasks are done.
 ///
@@ -34,7 +35,7 @@ use crate::settings::{Hold, Hook, Settings, Unfinished};
 #[must_use = "a layer does nothing before it wraps a service"]
 pub struct TaskTrackerLayer {
     settings: Settings,
-    sources: Vec<Arc<dyn DeadlineSource>>,
+    sources: Sources<Parts>,
     max_live_tasks: Option<usize>,
     handle: TrackerHandle,
 }
@@ -44,7 +45,7 @@ impl TaskTrackerLayer {
     pub fn new() -> Self {
         Self {
             settings: Settings::default(),
-            sources: Vec::new(),
+            sources: Sources::default(),
             max_live_tasks: None,
             handle: TrackerHandle::new(),
         }
@@ -170,8 +171,7 @@ impl TaskTrackerLayer {
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let hook: Arc<Hook> = Arc::new(move |report| Box::pin(hook(report)));
-        self.settings.hooks.push(hook);
+        self.settings.push_hook(hook);
         self
     }
 
@@ -245,7 +245,7 @@ impl<S> Layer<S> for TaskTrackerLayer {
         TaskTrackerService::new(
             inner,
             Arc::new(shared),
-            Sources::new(&self.sources),
+            self.sources.clone(),
             self.max_live_tasks,
         )
     }
@@ -255,7 +255,7 @@ impl fmt::Debug for TaskTrackerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskTrackerLayer")
             .field("settings", &self.settings)
-            .field("sources", &self.sources.len())
+            .field("sources", &self.sources)
             .field("max_live_tasks", &self.max_live_tasks)
             .field("handle", &self.handle)
             .finish()

@@ -4,18 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
-use tokio::time::Instant;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use super::future::{ResponseFuture, Role};
+use super::future::ResponseFuture;
 use super::hold::Exchange;
-use crate::deadline::{self, Sources};
-use crate::drain::Drain;
-use crate::registry::context::Context;
+use crate::deadline::Sources;
 use crate::registry::{Registry, Shared};
+use crate::scope::role::{Role, has_limits, is_held, tell_limits};
 use crate::tasks::Tasks;
 use crate::{metrics, trace};
 
@@ -32,7 +31,7 @@ use crate::{metrics, trace};
 pub struct TaskTrackerService<S> {
     inner: S,
     shared: Arc<Shared>,
-    sources: Sources,
+    sources: Sources<Parts>,
     max_live_tasks: Option<usize>,
 }
 
@@ -40,7 +39,7 @@ impl<S> TaskTrackerService<S> {
     pub(crate) fn new(
         inner: S,
         shared: Arc<Shared>,
-        sources: Sources,
+        sources: Sources<Parts>,
         max_live_tasks: Option<usize>,
     ) -> Self {
         Self {
@@ -98,17 +97,12 @@ where
 
 impl<S> TaskTrackerService<S> {
     /// Whether the request is ours, or belongs to a layer or scope further out.
-    fn role<B>(&self, outer: Option<Tasks>, mut request: Request<B>) -> (Role, Request<B>) {
-        if let Some(tasks) = outer {
-            tasks.registry.overlay(&self.shared.settings);
-            let mut request = self.limit(&tasks.registry, request);
-            request.extensions_mut().insert(tasks.clone());
-            return (Role::Nested(Context::In(tasks.registry)), request);
-        }
-        let (drain, registry) = Drain::new(self.shared.clone(), request_id(request.headers()));
-        request = self.limit(&registry, request);
+    fn role<B>(&self, outer: Option<Tasks>, request: Request<B>) -> (Role, Request<B>) {
+        let id = || request_id(request.headers());
+        let (role, registry) = Role::new(outer, &self.shared, id);
+        let mut request = self.limit(&registry, request);
         request.extensions_mut().insert(Tasks { registry });
-        (Role::Owner(drain), request)
+        (role, request)
     }
 
     fn is_overloaded(&self, outer: Option<&Tasks>) -> bool {
@@ -127,25 +121,20 @@ impl<S> TaskTrackerService<S> {
 
     /// Tells the request of the limits that are known as it arrives.
     fn limit<B>(&self, registry: &Registry, request: Request<B>) -> Request<B> {
-        let total_timeout = self.shared.settings.window.total_timeout.flatten();
-        if self.sources.is_empty() && total_timeout.is_none() {
+        if !has_limits(&self.shared.settings, &self.sources) {
             return request;
         }
-        let now = Instant::now();
         let (parts, body) = request.into_parts();
-        let limits = deadline::limits(&self.sources, &registry.asked(), &parts, now);
-        registry.limit(total_timeout.map(|_| now), limits, &self.sources);
+        tell_limits(registry, &self.shared.settings, &self.sources, &parts);
         Request::from_parts(parts, body)
     }
 }
 
 /// The tasks of a layer or scope further out that this request belongs to.
 fn outer<B>(request: &Request<B>) -> Option<Tasks> {
-    // One that was released holds nothing any more: what is served over an upgraded connection, or
-    // called by a straggler, is a request of its own. Nor does the work of the process hold.
-    let holds = |tasks: &Tasks| !tasks.is_released() && !tasks.registry.is_process();
-    let extension = request.extensions().get::<Tasks>().cloned().filter(holds);
-    extension.or_else(|| Tasks::current().filter(holds))
+    let extension = request.extensions().get::<Tasks>().cloned();
+    let extension = extension.filter(is_held);
+    extension.or_else(|| Tasks::current().filter(is_held))
 }
 
 /// The id that middleware further out, or a proxy, has given the request.

@@ -1,5 +1,6 @@
 //! How a request stops its tasks.
 
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Registry;
@@ -45,21 +46,33 @@ impl Registry {
         self.live.wake();
     }
 
+    /// The client is gone. A handler that runs on is spared from now on, and what it spawns is not late.
+    pub(crate) fn note_left(&self) {
+        let mut ledger = self.ledger();
+        ledger.is_left = true;
+        ledger.goes_on |= ledger.has_handler();
+    }
+
     /// Makes the tasks stop that are unfinished, those that are tokio's.
     pub(crate) fn abort_unfinished(&self) {
-        self.abort(Entry::is_unfinished);
+        abort(|| {
+            let ledger = self.ledger();
+            let is_spared = |entry: &Entry| ledger.is_left && entry.task.brief.is_handler;
+            ledger.abortable(|entry| entry.is_unfinished() && !is_spared(entry))
+        });
     }
 
     /// Makes every task stop, those that are tokio's.
     pub(crate) fn abort_all(&self) {
-        self.abort(|_| true);
+        abort(|| self.ledger().abortable(|_| true));
     }
+}
 
-    fn abort(&self, which: fn(&Entry) -> bool) {
-        // A copy: on a runtime that is gone an abort may drop the task, which looks in here.
-        let handles = self.ledger().abortable(which);
-        for handle in handles {
-            let _ = panics::caught(|| handle.abort());
-        }
+/// `which`: a copy, made under the lock. On a runtime that is gone an abort may drop the task, which
+/// takes the lock itself.
+fn abort(which: impl FnOnce() -> Vec<AbortHandle>) {
+    let handles = which();
+    for handle in handles {
+        let _ = panics::caught(|| handle.abort());
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Brief {
     pub(crate) required: bool,
     /// Nobody waits for it, and it is told of by itself.
     pub(crate) detached: bool,
+    /// It is the handler itself, which runs on when the client has left.
+    pub(crate) is_handler: bool,
 }
 
 /// A task that was counted in: enough to tell of it, wherever it ends.

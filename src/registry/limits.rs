@@ -3,22 +3,18 @@
 use tokio::time::Instant;
 
 use super::Registry;
-#[cfg(feature = "http")]
-use crate::deadline::{Limit, Sources};
+use crate::deadline::{Asked, Limit};
 use crate::report::Bound;
-#[cfg(feature = "http")]
-use crate::settings::WindowSettings;
-use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Unfinished};
+use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Unfinished, WindowSettings};
 
 /// The limits that do not count from the opening of the window.
-#[cfg(feature = "http")]
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     /// When the request arrived: what the total timeout counts from.
     arrived: Option<Instant>,
     sources: Vec<Limit>,
     /// Which layers' sources were asked.
-    asked: Vec<Sources>,
+    asked: Vec<Asked>,
 }
 
 /// The earliest of the limits, and what it means.
@@ -44,14 +40,11 @@ impl Registry {
                 unfinished,
             })
         });
-        #[cfg(feature = "http")]
         let limits = ledger
             .limits
             .as_deref()
             .into_iter()
             .flat_map(|limits| limits.deadlines(ledger.opened, settings, unfinished));
-        #[cfg(not(feature = "http"))]
-        let limits = None;
         let shutdown = self.shared.process.closes_at().map(|at| Deadline {
             at,
             bound: Bound::Shutdown,
@@ -68,8 +61,7 @@ impl Registry {
     }
 
     /// Which sources were asked of this request.
-    #[cfg(feature = "http")]
-    pub(crate) fn asked(&self) -> Vec<Sources> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         let ledger = self.ledger();
         ledger
             .limits
@@ -78,9 +70,8 @@ impl Registry {
     }
 
     /// Adds what is known when the request arrives, at this layer or at one further in.
-    #[cfg(feature = "http")]
     /// `arrived`: where the layer has a total timeout.
-    pub(crate) fn limit(&self, arrived: Option<Instant>, said: Vec<Limit>, asked: &Sources) {
+    pub(crate) fn limit(&self, arrived: Option<Instant>, said: Vec<Limit>, asked: Option<Asked>) {
         {
             let mut ledger = self.ledger();
             let limits = ledger.limits.get_or_insert_default();
@@ -88,16 +79,13 @@ impl Registry {
             limits.sources.extend(said);
             // A stable sort, for ties: see `deadline`.
             limits.sources.sort_by_key(|source| source.from_client);
-            if !limits.asked.iter().any(|other| other.is(asked)) {
-                limits.asked.push(asked.clone());
-            }
+            limits.asked.extend(asked);
         }
         // A drain may go on: of who calls this layer in a task.
         self.live.wake();
     }
 }
 
-#[cfg(feature = "http")]
 impl Limits {
     fn deadlines(
         &self,

@@ -43,7 +43,7 @@ impl Registry {
         let overrides = ledger.overrides.as_deref();
         Said {
             answer: overrides.map_or(ours.answer, |said| said.answer.over(ours.answer)),
-            has_hooks: !ours.hooks.is_empty() || overrides.is_some_and(|o| !o.hooks.is_empty()),
+            has_hooks: ledger.has_hooks(ours),
             required_unfinished: self.required_unfinished(),
         }
     }
@@ -58,6 +58,11 @@ impl Registry {
         settings.at_disconnect.unwrap_or_default()
     }
 
+    /// Whether something is to be awaited before the release.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.ledger().has_hooks(&self.shared.settings)
+    }
+
     /// What is to be awaited before the release, the outermost layer's first.
     pub(crate) fn hooks(&self) -> Vec<Arc<Hook>> {
         let ledger = self.ledger();
@@ -68,6 +73,11 @@ impl Registry {
 }
 
 impl Ledger {
+    fn has_hooks(&self, ours: &Settings) -> bool {
+        let overrides = self.overrides.as_deref();
+        !ours.hooks.is_empty() || overrides.is_some_and(|said| !said.hooks.is_empty())
+    }
+
     pub(super) fn window_settings(&self, ours: &Settings) -> WindowSettings {
         match &self.overrides {
             Some(said) => said.window.over(ours.window),

@@ -220,6 +220,7 @@ impl<J> TaskBuilder<J> {
             location: Location::caller(),
             required: self.required,
             detached: self.detached,
+            is_handler: false,
         }
     }
 

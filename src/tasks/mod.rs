@@ -2,6 +2,7 @@
 
 mod blocking;
 mod builder;
+pub(crate) mod handler;
 mod judge;
 mod spawn;
 mod spawn_error;

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::entry::{Entry, Pulse, Task};
-#[cfg(feature = "http")]
 use crate::registry::limits::Limits;
 use crate::report::{TaskInfo, TaskState};
 use crate::roster::Seat;
@@ -38,12 +37,13 @@ pub(crate) struct Ledger {
     ended_unlisted: Vec<(u32, TaskInfo)>,
     /// The report was made: what is written down from now on is not in it.
     pub(crate) closed: bool,
-    /// The exchange goes on as an upgraded stream: nobody is late.
+    /// The exchange goes on as an upgraded stream, or its handler without a client: nobody is late.
     pub(crate) goes_on: bool,
+    /// The client is gone.
+    pub(crate) is_left: bool,
     /// When the drain window opened; `None` while none is open.
     pub(crate) opened: Option<Instant>,
     /// Limits of the window that do not count from its opening; `None` while there are none.
-    #[cfg(feature = "http")]
     pub(crate) limits: Option<Box<Limits>>,
     /// What tasks watch to stop early: made when one is asked for.
     pub(crate) token: Option<CancellationToken>,

@@ -26,8 +26,14 @@ impl Ledger {
             .map_or(Duration::ZERO, |started| now.duration_since(started))
     }
 
+    /// Whether the handler runs on as a task.
+    pub(crate) fn has_handler(&self) -> bool {
+        let is_handler = |entry: &Entry| entry.task.brief.is_handler && !entry.pulse.has_ended();
+        self.entries.iter().any(is_handler)
+    }
+
     /// What can be aborted, and is alive, of some.
-    pub(crate) fn abortable(&self, which: fn(&Entry) -> bool) -> Vec<AbortHandle> {
+    pub(crate) fn abortable(&self, which: impl Fn(&Entry) -> bool) -> Vec<AbortHandle> {
         let is_alive = |entry: &&Entry| !entry.pulse.has_ended() && which(entry);
         let alive = self.entries.iter().filter(is_alive);
         let handle = |entry: &Entry| match &entry.pulse {

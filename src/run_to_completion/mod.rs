@@ -1,0 +1,9 @@
+//! Handlers that run to their end, also without a client.
+
+mod future;
+mod layer;
+mod service;
+
+pub use self::future::RunToCompletionFuture;
+pub use self::layer::RunToCompletionLayer;
+pub use self::service::RunToCompletionService;

@@ -1,0 +1,61 @@
+//! Whom a scope asks for deadlines.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::deadline::{Asked, DeadlineSource, Limit, Sources};
+
+/// Who may know of the deadline of an `R`: nobody, which is `()`, or some [`Sources`].
+pub trait Asks<R>: Sized {
+    /// One more source.
+    fn and(self, source: Arc<dyn DeadlineSource<R>>) -> Sources<R>;
+
+    /// Whether there is nobody to ask.
+    fn is_empty(&self) -> bool;
+
+    /// Whom it asks.
+    fn asked(&self) -> Option<Asked>;
+
+    /// What those say who were not asked before.
+    fn limits(&self, before: &[Asked], request: &R, arrived: Instant) -> Vec<Limit>;
+}
+
+impl<R> Asks<R> for () {
+    fn and(self, source: Arc<dyn DeadlineSource<R>>) -> Sources<R> {
+        let mut sources = Sources::default();
+        sources.push(source);
+        sources
+    }
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn asked(&self) -> Option<Asked> {
+        None
+    }
+
+    fn limits(&self, _: &[Asked], _: &R, _: Instant) -> Vec<Limit> {
+        Vec::new()
+    }
+}
+
+impl<R: 'static> Asks<R> for Sources<R> {
+    fn and(mut self, source: Arc<dyn DeadlineSource<R>>) -> Sources<R> {
+        self.push(source);
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn asked(&self) -> Option<Asked> {
+        Some(self.asked())
+    }
+
+    fn limits(&self, before: &[Asked], request: &R, arrived: Instant) -> Vec<Limit> {
+        self.limits(before, request, arrived)
+    }
+}

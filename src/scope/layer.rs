@@ -1,0 +1,227 @@
+//! The layer without HTTP.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_layer::Layer;
+
+use super::asks::Asks;
+use super::fails::FailWith;
+use super::service::TaskScopeService;
+use crate::deadline::{DeadlineSource, Sources};
+use crate::handle::TrackerHandle;
+use crate::registry::Shared;
+use crate::report::{DrainReport, OnDrain};
+use crate::settings::{Settings, Unfinished};
+
+/// Gives every request of any service a task tracker, and holds its answer back until the tasks are
+/// done: for what is not HTTP, such as events from a queue or the runtime of AWS Lambda.
+///
+/// The request may be anything: code reaches its tasks by [`Tasks::current`](crate::Tasks::current),
+/// [`spawn`](fn@crate::spawn) and [`named`](crate::named). The answer is held as a whole, whatever it
+/// is, an error too. Where another layer or scope stands further out, that one holds, and this one only
+/// lets what was set on it win for the requests that pass it. The same goes for a
+/// [`TaskTrackerLayer`](crate::TaskTrackerLayer) inside of this one: it holds nothing.
+///
+/// Clones are cheap, and share one [`TrackerHandle`]. The types `D` and `X` say whether
+/// [`deadline_from`](Self::deadline_from) and [`fail_with`](Self::fail_with) were called: `()` is no.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_task_tracker::{TaskScopeLayer, spawn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = ServiceBuilder::new()
+///     .layer(TaskScopeLayer::new())
+///     .service(service_fn(|event: String| async move {
+///         spawn(async { /* write it down */ });
+///         Ok::<_, Infallible>(event.len())
+///     }));
+///
+/// // It is written down when the answer is there.
+/// assert_eq!(service.oneshot("event".to_owned()).await, Ok(5));
+/// # }
+/// ```
+#[must_use = "a layer does nothing before it wraps a service"]
+#[derive(Clone)]
+pub struct TaskScopeLayer<D = (), X = ()> {
+    settings: Settings,
+    deadlines: D,
+    failure: X,
+    handle: TrackerHandle,
+}
+
+impl TaskScopeLayer {
+    /// A layer with a handle of its own and everything at its default.
+    pub fn new() -> Self {
+        Self {
+            settings: Settings::default(),
+            deadlines: (),
+            failure: (),
+            handle: TrackerHandle::new(),
+        }
+    }
+}
+
+impl<D, X> TaskScopeLayer<D, X> {
+    /// For how long an answer waits for its tasks, on tokio's clock from when the service has given
+    /// it: 25 s by default. Zero gives running tasks one turn of the scheduler; `None`, and what is too
+    /// long for the clock, waits without limit.
+    pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.window.drain_timeout = Some(timeout.into());
+        self
+    }
+
+    /// How long after its arrival here, on tokio's clock, a request may still be waiting for its tasks.
+    /// `None` by default. The service is not interrupted.
+    pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.window.total_timeout = Some(timeout.into());
+        self
+    }
+
+    /// Adds a source that may know of a deadline: a closure `|request: &R| -> Option<Instant>` on
+    /// tokio's clock, or one of those in [`deadline`](crate::deadline) that can look at an `R`.
+    ///
+    /// It is asked when a request arrives, and the earliest limit counts. None is there by default.
+    pub fn deadline_from<R>(self, source: impl DeadlineSource<R>) -> TaskScopeLayer<Sources<R>, X>
+    where
+        D: Asks<R>,
+    {
+        let Self {
+            settings,
+            deadlines,
+            failure,
+            handle,
+        } = self;
+        TaskScopeLayer {
+            settings,
+            deadlines: deadlines.and(Arc::new(source)),
+            failure,
+            handle,
+        }
+    }
+
+    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Detach`] by default.
+    pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
+        self.settings.window.at_deadline = Some(unfinished);
+        self
+    }
+
+    /// What becomes of the tasks when the future of the service is dropped before its end, by a timeout
+    /// for instance: [`Unfinished::Detach`] by default.
+    pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
+        self.settings.window.at_disconnect = Some(unfinished);
+        self
+    }
+
+    /// Makes an error of an answer whose [`required`](crate::TaskBuilder::required) tasks failed, or
+    /// were late, so that success is not claimed for them: an event goes back to its queue. By default
+    /// the answer is kept, and only the report tells. An error of the service itself is kept.
+    ///
+    /// It counts where no layer or scope stands further out: that one decides. It runs outside of the
+    /// request, after the report; called again, the last one counts.
+    ///
+    /// ```
+    /// use tower_task_tracker::{DrainReport, TaskScopeLayer};
+    ///
+    /// let layer = TaskScopeLayer::new()
+    ///     .fail_with(|report: &DrainReport| std::io::Error::other(report.to_string()));
+    /// # let _ = layer;
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// A panic of the closure is passed on to who waits for the answer: there is no other.
+    pub fn fail_with<E>(
+        self,
+        error: impl Fn(&DrainReport) -> E + Send + Sync + 'static,
+    ) -> TaskScopeLayer<D, FailWith<E>> {
+        let Self {
+            settings,
+            deadlines,
+            failure: _,
+            handle,
+        } = self;
+        TaskScopeLayer {
+            settings,
+            deadlines,
+            failure: FailWith::new(error),
+            handle,
+        }
+    }
+
+    /// Adds something to be awaited before an answer is let go, when the tasks are done, also where
+    /// there were none: the place to flush telemetry. It is part of the drain window and is dropped at
+    /// the deadline. Several run one after the other; one that panics is logged, and counts as done.
+    pub fn before_release<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.settings.push_hook(hook);
+        self
+    }
+
+    /// Adds a callback: each of them is told of every request that spawned something.
+    pub fn on_drain(mut self, observer: impl OnDrain) -> Self {
+        self.settings.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Whether each task runs in a `tracing` span of its own. True by default; without the feature
+    /// `tracing` it does nothing.
+    pub fn task_spans(mut self, own: bool) -> Self {
+        self.settings.task_spans = Some(own);
+        self
+    }
+
+    /// Tracks the requests by this handle, instead of the layer's own.
+    pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
+        self.handle = handle.clone();
+        self
+    }
+
+    /// The handle that the requests are tracked by, where no other layer stands further out.
+    #[must_use]
+    pub fn handle(&self) -> TrackerHandle {
+        self.handle.clone()
+    }
+}
+
+impl Default for TaskScopeLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S, D: Clone, X: Clone> Layer<S> for TaskScopeLayer<D, X> {
+    type Service = TaskScopeService<S, D, X>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let shared = Shared {
+            settings: self.settings.clone(),
+            process: self.handle.process.clone(),
+        };
+        TaskScopeService::new(
+            inner,
+            Arc::new(shared),
+            self.deadlines.clone(),
+            self.failure.clone(),
+        )
+    }
+}
+
+impl<D: fmt::Debug, X: fmt::Debug> fmt::Debug for TaskScopeLayer<D, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskScopeLayer")
+            .field("settings", &self.settings)
+            .field("deadlines", &self.deadlines)
+            .field("failure", &self.failure)
+            .field("handle", &self.handle)
+            .finish()
+    }
+}

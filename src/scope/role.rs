@@ -1,0 +1,73 @@
+//! Who waits for the tasks of a request.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::asks::Asks;
+use crate::drain::Drain;
+use crate::registry::context::{Context, Entered};
+use crate::registry::{Registry, Shared};
+use crate::settings::Settings;
+use crate::tasks::Tasks;
+
+/// Who holds this request.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// We do.
+    Owner(Drain),
+    /// A layer or scope further out, whose context this is.
+    Nested(Context),
+}
+
+impl Role {
+    /// Owns a request, unless it belongs to somebody further out: then what was said here is added
+    /// there. `id`: what the request calls itself.
+    pub(crate) fn new(
+        outer: Option<Tasks>,
+        shared: &Arc<Shared>,
+        id: impl FnOnce() -> Option<String>,
+    ) -> (Self, Arc<Registry>) {
+        let Some(Tasks { registry }) = outer else {
+            let (drain, registry) = Drain::new(shared.clone(), id());
+            return (Role::Owner(drain), registry);
+        };
+        registry.overlay(&shared.settings);
+        (Role::Nested(Context::In(registry.clone())), registry)
+    }
+
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
+        match self {
+            Role::Owner(drain) => drain.enter(),
+            Role::Nested(context) => context.enter(),
+        }
+    }
+}
+
+/// Whether somebody waits for these tasks. Nobody does any more for those of a request that was
+/// released: what is served over an upgraded connection, or called by a straggler, is a request of its
+/// own. Nor does the work of the process hold.
+pub(crate) fn is_held(tasks: &Tasks) -> bool {
+    !tasks.is_released() && !tasks.registry.is_process()
+}
+
+/// Whether there is anything that has to be known of a request when it arrives.
+pub(crate) fn has_limits<R>(settings: &Settings, sources: &impl Asks<R>) -> bool {
+    settings.window.total_timeout.flatten().is_some() || !sources.is_empty()
+}
+
+/// Tells a request that arrives just now of its limits.
+pub(crate) fn tell_limits<R>(
+    registry: &Registry,
+    settings: &Settings,
+    sources: &impl Asks<R>,
+    request: &R,
+) {
+    if !has_limits(settings, sources) {
+        return;
+    }
+    let now = Instant::now();
+    let limits = sources.limits(&registry.asked(), request, now);
+    let arrived = settings.window.total_timeout.flatten().map(|_| now);
+    registry.limit(arrived, limits, sources.asked());
+}

@@ -1,0 +1,190 @@
+//! The drain of a function.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::drained::Drained;
+use super::role::{Role, tell_limits};
+use crate::handle::TrackerHandle;
+use crate::registry::Shared;
+use crate::registry::context::Context;
+use crate::report::{DrainReport, OnDrain};
+use crate::settings::{Settings, Unfinished};
+use crate::tasks::Tasks;
+
+/// Runs `f` with a task tracker of its own, waits for what it has spawned, and reports.
+///
+/// It does for a function what the layer does for a request: everything that `f`, its future and
+/// their tasks spawn is waited for, for 25 s at most, unless
+/// [`set_drain_timeout`](Tasks::set_drain_timeout) says otherwise; what is alive then runs on. To
+/// say more, begin with [`Scope::new`].
+///
+/// Inside of a request it is a scope of its own: the request waits for it as long as its code does,
+/// and tasks that outlive the scope are seen by the request's handle.
+///
+/// # Tests
+///
+/// It is the way to test a handler, or any function that spawns: when it returns, the work is done, and
+/// the report says how it went.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// async fn handler() -> &'static str {
+///     tower_task_tracker::named("audit").spawn(async { /* write it down */ });
+///     "thank you"
+/// }
+///
+/// let (answer, report) = tower_task_tracker::scope(|_| handler()).await;
+/// assert_eq!(answer, "thank you");
+/// assert!(report.is_clean(), "{report}");
+/// assert_eq!(report.spawned, 1);
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropping the future drops that of `f`; the tasks run on, and nobody is told.
+///
+/// # Panics
+///
+/// A panic of `f` is passed on. A wait on a runtime without time panics.
+pub async fn scope<F, Fut>(f: F) -> (Fut::Output, Arc<DrainReport>)
+where
+    F: FnOnce(Tasks) -> Fut,
+    Fut: Future,
+{
+    Scope::new().run(f).await
+}
+
+/// A [`scope`](fn@scope) with settings: for a loop that takes work from a queue, or for a test.
+///
+/// Clones are cheap. It can be run many times, also at once: each run has tasks of its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_task_tracker::{DrainReport, Scope, Unfinished};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let scope = Scope::new()
+///     .drain_timeout(Duration::from_secs(5))
+///     .at_deadline(Unfinished::Abort)
+///     .on_drain(|report: &DrainReport| println!("{report}"));
+///
+/// for message in ["one", "two"] {
+///     let (length, report) = scope
+///         .run(|tasks| async move {
+///             tasks.named("index").required().spawn(async { Ok::<_, std::io::Error>(()) });
+///             message.len()
+///         })
+///         .await;
+///     assert_eq!(length, 3);
+///     assert!(!report.required_failed);
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a scope does nothing before it is run"]
+pub struct Scope {
+    settings: Settings,
+    handle: Option<TrackerHandle>,
+}
+
+impl Scope {
+    /// A scope with everything at its default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For how long a run waits for its tasks, on tokio's clock from when the future has ended: 25 s by
+    /// default. Zero gives running tasks one turn of the scheduler; `None`, and what is too long for the
+    /// clock, waits without limit.
+    pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.window.drain_timeout = Some(timeout.into());
+        self
+    }
+
+    /// How long after it began, on tokio's clock, a run may still be waiting for its tasks. `None` by
+    /// default. The future is not interrupted.
+    pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.window.total_timeout = Some(timeout.into());
+        self
+    }
+
+    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Detach`] by default.
+    pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
+        self.settings.window.at_deadline = Some(unfinished);
+        self
+    }
+
+    /// What becomes of the tasks when a run is dropped before its end: [`Unfinished::Detach`] by
+    /// default.
+    pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
+        self.settings.window.at_disconnect = Some(unfinished);
+        self
+    }
+
+    /// Adds something to be awaited before a run ends, when its tasks are done, also where there were
+    /// none. It is part of the drain window and is dropped at the deadline. Several run one after the
+    /// other; one that panics is logged, and counts as done.
+    pub fn before_release<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.settings.push_hook(hook);
+        self
+    }
+
+    /// Adds a callback: each of them is told of every run that spawned something, also of one that
+    /// was dropped.
+    pub fn on_drain(mut self, observer: impl OnDrain) -> Self {
+        self.settings.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Whether each task runs in a `tracing` span of its own. True by default; without the feature
+    /// `tracing` it does nothing.
+    pub fn task_spans(mut self, own: bool) -> Self {
+        self.settings.task_spans = Some(own);
+        self
+    }
+
+    /// Tracks the tasks by this handle. By default it is that of the request that a run belongs to,
+    /// and outside of requests one that nobody sees.
+    pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
+        self.handle = Some(handle.clone());
+        self
+    }
+
+    /// Runs `f` with a task tracker of its own, waits for what it has spawned, and reports: as
+    /// [`scope`](fn@scope) does, with the same word on cancel safety and panics.
+    pub fn run<F, Fut>(
+        &self,
+        f: F,
+    ) -> impl Future<Output = (Fut::Output, Arc<DrainReport>)> + use<F, Fut>
+    where
+        F: FnOnce(Tasks) -> Fut,
+        Fut: Future,
+    {
+        let Self { settings, handle } = self.clone();
+        async move {
+            let process = match (handle, Context::current().registry()) {
+                (Some(handle), _) => handle.process,
+                (None, Some(request)) => request.process().clone(),
+                (None, None) => TrackerHandle::new().process,
+            };
+            let shared = Arc::new(Shared { settings, process });
+            let (mut role, registry) = Role::new(None, &shared, || None);
+            tell_limits(&registry, &shared.settings, &(), &());
+            let future = {
+                let _entered = role.enter();
+                f(Tasks { registry })
+            };
+            let (value, report) = Drained::new(future, role).await;
+            (value, report.unwrap_or_default())
+        }
+    }
+}
