@@ -7,9 +7,9 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use tower::{Service, ServiceExt};
 use tower_task_tracker::{TaskState, TaskTrackerLayer, Tasks, spawn, untracked};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Log, after, listen, request, tracked};
+use crate::lines::Lines;
+use crate::support::{Log, after, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
@@ -133,44 +133,10 @@ async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late(
     );
 }
 
-/// The log lines of this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("unpoisoned").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl Lines {
-    fn capture(&self) -> impl Sized + use<> {
-        listen(self.clone(), tracing::Level::INFO)
-    }
-
-    fn text(&self) -> String {
-        let bytes = self.0.lock().expect("unpoisoned");
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
 #[tokio::test]
 async fn a_spawn_outside_a_request_runs_with_one_warning_for_each_place() {
     let lines = Lines::default();
-    let _guard = lines.capture();
+    let _guard = lines.listen();
     for index in 0..3 {
         let value = spawn(async move { index }).await.expect("it runs");
         assert_eq!(value, index);
@@ -191,7 +157,7 @@ async fn a_spawn_outside_a_request_runs_with_one_warning_for_each_place() {
 #[tokio::test]
 async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
     let lines = Lines::default();
-    let _guard = lines.capture();
+    let _guard = lines.listen();
     let layer = TaskTrackerLayer::new().drain_timeout(None);
     let mut service = tracked(&layer, || {
         let mut outside = tokio_test::task::spawn(untracked(async {
@@ -209,7 +175,7 @@ async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
 #[tokio::test(start_paused = true)]
 async fn late_spawns_deadlines_and_panics_are_logged() {
     let lines = Lines::default();
-    let _guard = lines.capture();
+    let _guard = lines.listen();
     let layer = TaskTrackerLayer::new().drain_timeout(Duration::from_millis(10));
     let kept = Arc::new(Mutex::new(None));
     let keep = kept.clone();

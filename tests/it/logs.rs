@@ -1,55 +1,10 @@
 //! What is logged, where, and in which span.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use tower::ServiceExt;
 use tower_task_tracker::{OnDrain, TaskTrackerLayer, TrackerHandle, named, spawn};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{after, listen, ms, request, tracked};
-
-/// Everything that was logged on this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// Until it is dropped.
-    fn listen(&self) -> impl Sized + use<> {
-        listen(self.clone(), tracing::Level::DEBUG)
-    }
-
-    /// The one line that has this in it.
-    #[track_caller]
-    fn with(&self, part: &str) -> String {
-        let all = self.0.lock().expect("no panic holds this lock").clone();
-        let all = String::from_utf8(all).expect("text");
-        let mut lines = all.lines().filter(|line| line.contains(part));
-        let line = lines.next();
-        assert!(line.is_some() && lines.next().is_none(), "{part}: {all}");
-        line.unwrap_or_default().trim_start().to_owned()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lock().expect("no panic holds this lock");
-        lines.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::lines::Lines;
+use crate::support::{after, ms, request, tracked};
 
 /// What is logged while a request is served that runs `start`, in a span `request`.
 async fn logged(layer: TaskTrackerLayer, start: impl Fn() + Clone + Send + 'static) -> Lines {
@@ -186,7 +141,7 @@ async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
 #[tokio::test(start_paused = true)]
 async fn where_nobody_listens_to_the_tasks_span_the_requests_is_kept() {
     let lines = Lines::default();
-    let _listening = listen(lines.clone(), tracing::Level::WARN);
+    let _listening = lines.listen_from(tracing::Level::WARN);
     let service = tracked(&TaskTrackerLayer::new(), || {
         spawn(async { tracing::warn!("from a task") });
     });

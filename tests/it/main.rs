@@ -14,6 +14,8 @@
 //! | panics, context | `corners`, `context`, `logs` |
 //! | shutdown | `shutdown`, `graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
+//! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
+//! | run to completion | `run_to_completion`, `wire::completion` |
 //! | no race at the release | `models`, `races` |
 //! | all of them at once | `properties` |
 
@@ -37,6 +39,7 @@ mod hold_table;
 mod hook_corners;
 mod last_ends;
 mod late_spawns;
+mod lines;
 mod logs;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -52,7 +55,10 @@ mod reports;
 mod required;
 mod required_corners;
 mod required_ends;
+mod run_to_completion;
 mod scope;
+mod scope_failures;
+mod scope_layer;
 mod server_timing;
 mod shutdown;
 mod spawning;

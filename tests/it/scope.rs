@@ -1,9 +1,16 @@
-//! The drain without HTTP.
+//! The drain of a function.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use tokio::time::Instant;
-use tower_task_tracker::{DrainReport, Outcome, Tasks, scope, spawn};
+use tower::ServiceExt;
+use tower_task_tracker::{
+    Bound, DrainReport, Outcome, Scope, TaskTrackerLayer, Tasks, TrackerHandle, Unfinished, named,
+    scope, spawn,
+};
 
-use crate::support::{after, assert_adds_up, ms};
+use crate::support::{DropTime, Log, after, assert_adds_up, current, ms, request, slow_with};
 
 #[tokio::test(start_paused = true)]
 async fn a_scope_waits_for_what_its_code_has_spawned() {
@@ -42,4 +49,166 @@ async fn a_scope_ends_at_its_deadline_and_names_the_stragglers() {
 async fn a_scope_that_spawns_nothing_has_an_empty_report() {
     let ((), report) = scope(|_| async {}).await;
     assert_eq!(*report, DrainReport::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_s_timeouts_count_from_its_end_and_from_its_beginning() {
+    let start = Instant::now();
+    let scope = Scope::new().drain_timeout(ms(50));
+    let (_, report) = scope.run(|_| spawning_after(100)).await;
+    assert_eq!(start.elapsed(), ms(150));
+    assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
+
+    let scope = scope.total_timeout(ms(120));
+    // It begins when it is first polled.
+    let run = scope.run(|_| spawning_after(100));
+    after(1000).await;
+    let start = Instant::now();
+    let (_, report) = run.await;
+    assert_eq!(start.elapsed(), ms(120));
+    assert_eq!(report.closed_by, Some(Bound::TotalTimeout));
+}
+
+async fn spawning_after(millis: u64) {
+    after(millis).await;
+    spawn(after(600_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_aborts_at_its_deadline_where_that_was_said() {
+    let dropped = DropTime::new();
+    let watch = dropped.clone();
+    let scope = Scope::new()
+        .drain_timeout(ms(500))
+        .at_deadline(Unfinished::Abort);
+    let ((), report) = scope
+        .run(|_| async move {
+            let watch = watch.watch();
+            slow_with(move || drop(watch));
+        })
+        .await;
+    assert_eq!(dropped.get(), Some(ms(450)));
+    assert_eq!((report.spawned, report.aborted), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_that_is_dropped_does_to_its_tasks_what_was_said() {
+    for (unfinished, left) in [(Unfinished::Detach, 1), (Unfinished::Abort, 0)] {
+        let (log, handle) = (Log::default(), TrackerHandle::new());
+        let scope = Scope::new()
+            .at_disconnect(unfinished)
+            .tracked_by(&handle)
+            .on_drain(log.clone());
+        let mut run = Box::pin(scope.run(|tasks| async move {
+            tasks.spawn(after(600_000));
+            after(600_000).await;
+        }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(run.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(handle.live_tasks(), 1);
+        drop(run);
+        after(1).await;
+        assert_eq!(handle.live_tasks(), left);
+        assert_eq!(log.report().outcome, Outcome::Dropped);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_has_hooks_and_observers() {
+    let (log, seen) = (Log::default(), Arc::<Mutex<Vec<usize>>>::default());
+    let out = seen.clone();
+    let scope = Scope::new()
+        .on_drain(log.clone())
+        .before_release(move |report| {
+            let mut seen = out.lock().expect("no panic holds this lock");
+            seen.push(report.completed);
+            spawn(after(7));
+            after(5)
+        });
+    let start = Instant::now();
+    let ((), report) = scope.run(|_| async { drop(spawn(after(10))) }).await;
+    assert_eq!(start.elapsed(), ms(17), "what a hook spawns is waited for");
+    assert_eq!(*report, log.report());
+    let ((), report) = scope.run(|_| async {}).await;
+    assert_eq!(report.spawned, 1, "the hook runs without tasks too");
+    assert_eq!(*seen.lock().expect("no panic holds this lock"), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_scope_runs_many_times_and_at_once() {
+    let handle = TrackerHandle::new();
+    let scope = Scope::new().tracked_by(&handle);
+    let runs = [10, 20, 30].map(|millis| {
+        scope.run(move |_| async move {
+            named("work").spawn(after(millis));
+            current().len()
+        })
+    });
+    let start = Instant::now();
+    for run in runs.map(tokio::spawn) {
+        let (own, report) = run.await.expect("no panic");
+        assert_eq!((own, report.spawned), (1, 1), "each has its own tasks");
+    }
+    assert_eq!(start.elapsed(), ms(30));
+    assert_eq!(handle.live_requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_inside_of_a_request_is_seen_by_its_handle() {
+    let layer = TaskTrackerLayer::new();
+    let handle = layer.handle();
+    let seen = handle.clone();
+    let other = TrackerHandle::new();
+    let elsewhere = other.clone();
+    let service = tower::Layer::layer(
+        &layer,
+        tower::service_fn(move |_: http::Request<()>| {
+            let (seen, elsewhere) = (seen.clone(), elsewhere.clone());
+            async move {
+                let ((), report) = scope(|_| async { drop(spawn(after(10))) }).await;
+                assert_eq!(report.spawned, 1);
+                assert_eq!(current().len(), 0, "those were the scope's");
+
+                let inner = Scope::new().drain_timeout(ms(0));
+                inner.run(|_| async { drop(spawn(after(10))) }).await;
+                assert_eq!(seen.live_tasks(), 1);
+
+                let inner = inner.tracked_by(&elsewhere);
+                inner.run(|_| async { drop(spawn(after(10))) }).await;
+                assert_eq!((seen.live_tasks(), elsewhere.live_tasks()), (1, 1));
+                Ok::<_, std::convert::Infallible>(crate::support::full("done"))
+            }
+        }),
+    );
+    drop(service.oneshot(request()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_the_wait_of_a_scope() {
+    let handle = TrackerHandle::new();
+    let scope = Scope::new().tracked_by(&handle);
+    let run = scope.run(|_| async { drop(spawn(after(600_000))) });
+    let start = Instant::now();
+    let (report, ()) = tokio::join!(run, async {
+        after(10).await;
+        handle.begin_shutdown(ms(100));
+    });
+    assert_eq!(report.1.outcome, Outcome::Shutdown);
+    assert_eq!(start.elapsed(), ms(110));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_scope_s_code_is_passed_on_and_told_of() {
+    let log = Log::default();
+    let scope = Scope::new().on_drain(log.clone());
+    let run = scope.run(|_| async {
+        spawn(after(10));
+        panic!("on purpose")
+    });
+    let joined = tokio::spawn(async {
+        let ((), _) = run.await;
+    });
+    let panic = joined.await.expect_err("it has panicked").into_panic();
+    assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+    assert_eq!(log.report().outcome, Outcome::Dropped);
 }

@@ -16,8 +16,6 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{
     DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TaskTrackerService, Tasks,
 };
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// What an observer was told.
 #[derive(Debug, Clone)]
@@ -332,29 +330,4 @@ pub(crate) fn slow_with(last_words: impl FnOnce() + Send + 'static) {
         let _last_words = LastWords::new(last_words);
         after(600_000).await;
     });
-}
-
-/// Listens to what is logged on this thread, until it is dropped.
-///
-/// As long as there is one subscriber only, tracing asks a thread's own whether anybody cares for an
-/// event that comes up first on it, and keeps the answer: of a thread without one that is "nobody",
-/// for all. Hence the second.
-pub(crate) fn listen<W>(lines: W, level: tracing::Level) -> (DefaultGuard, tracing::Dispatch)
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let first = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(lines)
-        .with_ansi(false)
-        .without_time()
-        .finish();
-    let second = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::sink)
-        .finish();
-    (
-        tracing::subscriber::set_default(first),
-        tracing::Dispatch::new(second),
-    )
 }

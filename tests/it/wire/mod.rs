@@ -10,6 +10,7 @@
 mod bodies;
 mod check;
 mod clock;
+mod completion;
 mod disconnects_goaway;
 mod disconnects_http1;
 mod disconnects_http2;
