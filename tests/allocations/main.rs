@@ -1,0 +1,37 @@
+//! What is allocated, counted by the allocator: figures that are the same on every machine.
+
+mod completion;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> ExitCode {
+    let trials = vec![
+        Trial::test(
+            "a_handler_that_would_run_to_completion_costs_one_box",
+            completion::costs_one_box,
+        ),
+        Trial::test(
+            "a_handler_that_would_run_to_completion_is_not_spawned",
+            completion::is_not_spawned,
+        ),
+    ];
+    let mut arguments = Arguments::from_args();
+    // The allocator counts for the whole process, so that only one may run at a time.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// How often, and how much, is allocated while this runs.
+fn allocated(run: impl FnOnce()) -> (usize, usize) {
+    let region = Region::new(ALLOCATOR);
+    run();
+    let change = region.change();
+    (change.allocations, change.bytes_allocated)
+}
