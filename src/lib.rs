@@ -86,6 +86,19 @@
 //! # let _ = layer;
 //! ```
 //!
+//! # What is not HTTP
+//!
+//! [`TaskScopeLayer`] does the same for any tower service: events of a queue, commands, or the whole
+//! runtime of AWS Lambda, where it waits between the response and the next event, so that no client
+//! does. [`scope`](fn@scope) and [`Scope`] do it for a function, which is also the way to test a handler
+//! that spawns: when it returns, the work is done.
+//!
+//! # When the client leaves
+//!
+//! Its tasks run on, unless [`at_disconnect`](TaskTrackerLayer::at_disconnect) says otherwise; its
+//! handler is dropped where it stands, which is what servers do. [`RunToCompletionLayer`] lets the
+//! handler run to its end too.
+//!
 //! # The whole process
 //!
 //! [`TaskTrackerLayer::handle`] sees every request that has tasks: how many are alive, and
@@ -115,11 +128,30 @@
 //!
 //! # Where the layer stands
 //!
-//! Layers further out than this one see the response when its head is released: a timeout out
-//! there cuts the wait short (the tasks run on, the report says [`Outcome::Dropped`]), a trace
-//! counts it in. One that replaces the response's body drops ours, which also counts as dropped. A
-//! `TaskTrackerLayer` inside of another one makes no second tracker: what is set on it wins for
-//! the requests that pass it, so that a route can have its own deadline.
+//! Of a `ServiceBuilder`'s layers, and of a tuple's, the first one is outside; of a `Router`'s, the last
+//! one. Layers further out than this one see a response when it is let go; layers further in see it
+//! when the handler has made it, and what they answer themselves is held like the handler's answer.
+//!
+//! | neighbour | outside of ours | inside of ours | advice |
+//! |---|---|---|---|
+//! | timeout (tower, tower-http) | cuts the hold of a head short: its own answer goes out, the tasks run on, the report says [`Outcome::Dropped`]. It does not see a held end | bounds the handler alone; what it answers is held | inside. The hold has limits of its own: [`drain_timeout`](TaskTrackerLayer::drain_timeout), [`total_timeout`](TaskTrackerLayer::total_timeout). Outside only as a last resort, longer than those |
+//! | tower-http `ResponseBodyTimeout` | breaks off an end that is held for longer: [`Outcome::Dropped`] | hides how long a body is, so that the end is held where the head would have been | neither, or inside with [`Hold::Head`] |
+//! | `TraceLayer` | its latency and its end of stream count the hold in, it sees a status that replaced the handler's, and our events and callbacks are in the request's span | it times the handler alone and sees the handler's status; of ours only the handler's tasks are in the span | outside |
+//! | `CompressionLayer` | the head of a whole body is held; a stream's data passes, its end is held | what it compresses is a stream: its end is held rather than its head, so that a deadline cannot change the status any more. Required tasks still hold the head | outside, or [`Hold::Head`] |
+//! | `CatchPanicLayer` | a panic is answered at once and counts as a client that left: [`at_disconnect`](TaskTrackerLayer::at_disconnect) applies | a panic is an answer, held like any other | inside |
+//! | `SetRequestIdLayer` | [`LiveTask::request_id`] knows the id | it does not, unless the request came with it | outside |
+//! | `PropagateRequestIdLayer` | every answer has the id | every answer but one that [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) refuses has it | outside |
+//! | `ConcurrencyLimit`, `LoadShed` | a held head counts as being served; a held end does not | only handlers that run count | outside to bound what is open, inside to bound what handlers share |
+//! | [`RunToCompletionLayer`] | the handler and its hold run on, in a plain spawn with a warning | a handler runs on when its client leaves | inside |
+//! | `Buffer` | changes nothing | `call` runs outside of the request's context: [`spawn`](fn@spawn) tracks nothing there, the [`Tasks`] in the request's extensions do. The future is inside of it as ever | outside |
+//! | what reads the whole body (to log or sign it) | waits for a held end, and sends nothing before | makes the body a whole one: the head is held | either |
+//! | what replaces the body | drops a held end: [`Outcome::Dropped`] | the new body is what is held | inside |
+//!
+//! On an axum `Router` only routes that are there before `layer` is called are inside of it; its
+//! fallback is too, but not with `route_layer`. A route's own layers are inside of its router's.
+//!
+//! A `TaskTrackerLayer` inside of another one makes no second tracker: what is set on it wins for the
+//! requests that pass it, so that a route can have its own deadline.
 //!
 //! # Compared with
 //!
@@ -134,8 +166,9 @@
 //!
 //! # Cargo features
 //!
-//! * `http` (default): the layer. Without it the crate is [`Tasks`], [`spawn`](fn@spawn), [`scope`](fn@scope)
-//!   and [`TrackerHandle`] over tokio alone, for libraries that spawn.
+//! * `http` (default): [`TaskTrackerLayer`]. Without it the crate is [`Tasks`], [`spawn`](fn@spawn),
+//!   [`scope`](fn@scope), [`TaskScopeLayer`], [`RunToCompletionLayer`] and [`TrackerHandle`] over tokio
+//!   alone, for libraries that spawn and services that are not HTTP.
 //! * `tracing` (default): the logs above.
 //! * `metrics`: counters, gauges and a histogram through the `metrics` facade, listed at
 //!   `describe_metrics`.

@@ -34,6 +34,13 @@ impl Lines {
             .count()
     }
 
+    /// Where this is in the text.
+    #[track_caller]
+    pub(crate) fn place(&self, part: &str) -> usize {
+        let text = self.text();
+        text.find(part).unwrap_or_else(|| panic!("{part}: {text}"))
+    }
+
     /// The one line that has this in it.
     #[track_caller]
     pub(crate) fn with(&self, part: &str) -> String {

@@ -14,6 +14,7 @@
 //! | panics, context | `corners`, `context`, `logs` |
 //! | shutdown | `shutdown`, `graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
+//! | ordering of layers | `stacks`, `wire::stacks` |
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
 //! | run to completion | `run_to_completion`, `wire::completion` |
 //! | no race at the release | `models`, `races` |
@@ -62,6 +63,7 @@ mod scope_layer;
 mod server_timing;
 mod shutdown;
 mod spawning;
+mod stacks;
 mod static_traits;
 mod support;
 mod unfinished;

@@ -360,6 +360,34 @@ async fn outside_of_a_request_it_runs_on_with_a_warning_and_untracked_without() 
     assert_eq!(steps.taken(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn outside_of_the_tracker_s_layer_the_handler_and_its_hold_run_on_in_a_plain_spawn() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = ServiceBuilder::new()
+        .layer(RunToCompletionLayer::new())
+        .layer(layer.clone())
+        .service(service_fn(|_: Request<()>| async {
+            after(10).await;
+            spawn(after(20));
+            Ok::<_, Infallible>(full("written"))
+        }));
+    let start = Instant::now();
+    poll_and_leave(service.oneshot(request()));
+    assert_eq!(
+        layer.handle().live_tasks(),
+        0,
+        "the handler is no task of it"
+    );
+    assert_eq!(lines.count("outside a request"), 1);
+    after(15).await;
+    layer.handle().wait_idle().await;
+    assert_eq!(start.elapsed(), ms(30));
+    assert_eq!((log.report().completed, log.report().drain), (1, ms(20)));
+}
+
 #[test]
 fn without_a_runtime_it_is_dropped_in_place() {
     let dropped = Steps::default();

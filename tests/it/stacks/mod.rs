@@ -1,0 +1,69 @@
+//! The layer among others, in both orders: what it means that one stands outside of ours, or inside.
+//!
+//! In each stack the handler leaves a task behind that takes [`WORK`]: how the answer comes, when, and
+//! what the report says, tells who saw the hold. The table of the crate's documentation, "Where the
+//! layer stands", has a row for each of these modules.
+
+mod admission;
+mod buffer;
+mod catch_panic;
+mod compression;
+mod handlers;
+mod request_id;
+mod routers;
+mod timeout;
+mod timeout_bodies;
+mod trace;
+mod trace_spans;
+mod whole_bodies;
+mod wire;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use tokio::time::{Instant, timeout};
+use tower::{Service, ServiceExt};
+use tower_task_tracker::TaskTrackerLayer;
+
+use crate::support::Log;
+
+/// How long the work takes that a handler leaves behind.
+const WORK: Duration = Duration::from_millis(100);
+/// A limit that the work does not meet.
+const LIMIT: Duration = Duration::from_millis(40);
+/// More virtual time than anything here takes.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// The body of a request.
+type NoBody = Empty<Bytes>;
+
+fn request() -> Request<NoBody> {
+    Request::new(Empty::new())
+}
+
+/// A layer that tells the log.
+fn told(log: &Log) -> TaskTrackerLayer {
+    TaskTrackerLayer::new().on_drain(log.clone())
+}
+
+/// What a service answers, and after how long.
+async fn answered<S, B>(service: S) -> (Result<Response<B>, S::Error>, Duration)
+where
+    S: Service<Request<NoBody>, Response = Response<B>>,
+{
+    let start = Instant::now();
+    let answer = timeout(FOR_EVER, service.oneshot(request())).await;
+    (answer.expect("an answer"), start.elapsed())
+}
+
+/// The same, where it is no error.
+async fn answer<S, B>(service: S) -> (Response<B>, Duration)
+where
+    S: Service<Request<NoBody>, Response = Response<B>, Error: Debug>,
+{
+    let (answer, took) = answered(service).await;
+    (answer.expect("no error"), took)
+}
