@@ -17,6 +17,15 @@ const HEADER: &str = "grpc-timeout";
 /// nanoseconds ([gRPC over HTTP/2, Requests][spec]). Anything else, and zero, is ignored. It is the
 /// client's: tasks that are alive at it are detached.
 ///
+/// Give it a [`margin`](Source::margin): the client's clock started earlier, and answers of ours that
+/// come after its end are not read. tonic's server has a timer of its own for this header, which stands
+/// outside of every layer and runs until the head is sent: where it fires first, as it does without this
+/// source, or where [`at_least`](Source::at_least) goes beyond it, the call is cancelled, and that is a
+/// disconnect. It never ends a held end.
+///
+/// With a [`required`](crate::TaskBuilder::required) task that is late for it, the status is 13
+/// (`INTERNAL`), as for any other failure of such a task.
+///
 /// [spec]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
 pub fn grpc_timeout() -> Source {
     let read = |parts: &Parts| {

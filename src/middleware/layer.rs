@@ -128,7 +128,8 @@ impl TaskTrackerLayer {
     /// takes the place of the handler's, with an empty body. By default the handler's response is
     /// kept. A held end, which has sent its status long ago, is just let go.
     ///
-    /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. Where a
+    /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. The heads of tonic's
+    /// successes are not held, unless by [`Hold::Head`]: their messages are streams. Where a
     /// [`required`](crate::TaskBuilder::required) task was late, [`failure_status`](Self::failure_status)
     /// counts. Headers that speak of the body, of its validity or of its caching are taken out, the
     /// others are kept.
@@ -193,7 +194,7 @@ impl TaskTrackerLayer {
     ///
     /// It bounds what requests leave behind, not the requests: a request that is being served may
     /// spawn past the limit. tower's `ConcurrencyLimit` bounds how many requests are served at once,
-    /// which a held response still is, and makes others wait; with `LoadShed` around it they are
+    /// which a response whose head is held still is, and makes others wait; with `LoadShed` around it they are
     /// refused instead. Use those to protect what handlers share, such as a database, and this so
     /// that detached work, stragglers and late spawns cannot grow without bound.
     pub fn max_live_tasks(mut self, max: usize) -> Self {

@@ -10,7 +10,9 @@ use tower_task_tracker::{
     scope, spawn,
 };
 
-use crate::support::{DropTime, Log, after, assert_adds_up, current, ms, request, slow_with};
+use crate::support::{
+    DropTime, LastWords, Log, after, assert_adds_up, current, ms, request, slow_with,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_scope_waits_for_what_its_code_has_spawned() {
@@ -132,6 +134,21 @@ async fn a_scope_has_hooks_and_observers() {
     let ((), report) = scope.run(|_| async {}).await;
     assert_eq!(report.spawned, 1, "the hook runs without tasks too");
     assert_eq!(*seen.lock().expect("no panic holds this lock"), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_future_spawns_when_it_is_dropped_is_waited_for() {
+    let start = Instant::now();
+    let (value, report) = scope(|_| {
+        let last_words = LastWords::new(|| drop(named("last will").spawn(after(10))));
+        std::future::poll_fn(move |_| {
+            let _kept = &last_words;
+            std::task::Poll::Ready("value")
+        })
+    })
+    .await;
+    assert_eq!((value, report.completed), ("value", 1));
+    assert_eq!(start.elapsed(), ms(10));
 }
 
 #[tokio::test(start_paused = true)]

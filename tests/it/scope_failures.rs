@@ -164,6 +164,21 @@ async fn the_last_failure_counts_and_any_error_type_will_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_failure_is_made_outside_of_whatever_request_is_current() {
+    let layer = TaskScopeLayer::new().fail_with(|_: &DrainReport| Tasks::current().is_some());
+    let service = layer.layer(service_fn(|fate: Fate| async move {
+        handle(fate).await.map_err(|_| true)
+    }));
+    let handle = layer.handle();
+    // The context of the process's own work, which holds nothing.
+    let answer = handle.spawn(async move {
+        assert!(Tasks::current().is_some());
+        service.oneshot(Fate::Fails).await
+    });
+    assert_eq!(answer.await.expect("no panic"), Err(false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_of_the_failure_is_passed_on_after_the_report() {
     let log = Log::default();
     let layer = TaskScopeLayer::new()

@@ -96,7 +96,8 @@ async fn the_wait_ends_at_each_limit() {
     let with_margin = deadline::Source::new("queue", |event: &Event| event.due).margin(ms(100));
     let several = base
         .deadline_from(|_: &Event| None)
-        .deadline_from(with_margin);
+        .deadline_from(with_margin)
+        .deadline_from(|event: &Event| event.due);
     check_limit(several, 200, Bound::Source("queue")).await;
 }
 

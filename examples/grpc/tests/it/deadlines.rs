@@ -1,0 +1,96 @@
+//! A client's `grpc-timeout` as a deadline of the layer: it ends the hold, and never the work.
+
+use std::time::Duration;
+
+use tonic::Request;
+use tower_task_tracker::{Bound, DrainReport, Outcome};
+use tower_task_tracker::{TaskTrackerLayer, Unfinished, deadline};
+
+use crate::support::{Kind, Seen, Shop, Work, call, order, run, serve};
+
+/// In milliseconds: enough for the head, which tonic's own timer waits for.
+const SOON: [(&str, &str); 1] = [("grpc-timeout", "200m")];
+
+#[test]
+fn a_grpc_timeout_ends_the_hold_and_the_tasks_go_on_whatever_is_said_of_them() {
+    let grace = Duration::ZERO;
+    let policies = [
+        Unfinished::Detach,
+        Unfinished::Cancel { grace },
+        Unfinished::Abort,
+    ];
+    for (policy, kind) in policies.iter().flat_map(|p| Kind::ALL.map(|k| (*p, k))) {
+        run(async {
+            let (work, shop) = kind.audited_later();
+            let layer = patient().at_deadline(policy);
+            let mut server = serve(layer.deadline_from(deadline::grpc_timeout()), shop).await;
+
+            let mut answer = call(server.address, kind.method(), &SOON).await;
+            assert_eq!(answer.next().await, Seen::message("taken"));
+            let trailers = answer.trailers().await;
+            work.events().add("trailers");
+            assert_eq!(trailers["grpc-status"], "0", "the answer is the handler's");
+            assert_closed_by_client(&server.report().await);
+
+            work.let_go();
+            server.handle.wait_idle().await;
+            assert_eq!(work.events().so_far(), ["trailers", "task"], "{policy:?}");
+        });
+    }
+}
+
+#[test]
+fn a_timeout_that_tonics_client_sets_ends_the_hold_before_the_work_is_done() {
+    run(async {
+        let (work, shop) = Kind::Unary.audited_later();
+        let source = deadline::grpc_timeout().margin(Duration::from_millis(1900));
+        let mut server = serve(patient().deadline_from(source), shop).await;
+        let mut client = server.client().await;
+
+        let mut request = Request::new(order());
+        request.set_timeout(Duration::from_secs(2));
+        // Its own timer stops at the head: what ends the call is the layer.
+        let receipt = client.place(request).await.expect("it succeeds");
+        work.events().add("answer");
+        assert_eq!(receipt.into_inner().text, "taken");
+        assert_closed_by_client(&server.report().await);
+        assert_eq!(work.events().so_far(), ["answer"]);
+    });
+}
+
+#[test]
+fn a_grpc_timeout_makes_no_window_shorter_than_the_layer_lets_it() {
+    run(async {
+        let work = Work::new();
+        work.let_go();
+        let task = work.clone();
+        let shop = Shop::unary(async move |tasks| {
+            tasks.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                task.carried_out().await;
+            });
+            Ok("taken")
+        });
+        let source = deadline::grpc_timeout().at_least(Duration::from_secs(10));
+        let mut server = serve(patient().deadline_from(source), shop).await;
+
+        let mut answer = call(server.address, "Place", &SOON).await;
+        assert_eq!(answer.next().await, Seen::message("taken"));
+        answer.trailers().await;
+        work.events().add("trailers");
+        assert_eq!(work.events().so_far(), ["task", "trailers"]);
+        assert_eq!(server.report().await.outcome, Outcome::Drained);
+    });
+}
+
+fn patient() -> TaskTrackerLayer {
+    TaskTrackerLayer::new().drain_timeout(None)
+}
+
+fn assert_closed_by_client(report: &DrainReport) {
+    assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
+    assert_eq!(report.closed_by, Some(Bound::Source("grpc-timeout")));
+    assert!(report.held > Duration::ZERO, "{report}");
+    let names: Vec<_> = report.stragglers.iter().map(|task| task.name).collect();
+    assert_eq!(names, [Some("audit")], "{report}");
+}

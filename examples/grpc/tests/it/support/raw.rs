@@ -1,0 +1,120 @@
+//! A call as HTTP/2 has it: nothing of tonic's client is in the way, and nothing of its timeouts.
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use grpc_example::Receipt;
+use http::{HeaderMap, Request, response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
+use tokio::net::TcpStream;
+
+use super::order;
+
+/// An answer whose head has come.
+#[derive(Debug)]
+pub(crate) struct RawAnswer {
+    pub(crate) head: response::Parts,
+    body: Incoming,
+}
+
+/// What comes after the head.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Seen {
+    /// The messages of one frame.
+    Messages(Vec<String>),
+    Trailers(HeaderMap),
+    /// The stream has ended without a word.
+    End,
+    /// The stream was reset.
+    Reset(String),
+}
+
+/// Calls a method with [`order`], and waits for the head.
+pub(crate) async fn call(
+    address: SocketAddr,
+    method: &str,
+    headers: &[(&'static str, &str)],
+) -> RawAnswer {
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    stream.set_nodelay(true).expect("an option of TCP");
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.expect("it speaks HTTP/2");
+    tokio::spawn(connection);
+    let mut request = Request::post(format!("http://{address}/orders.Orders/{method}"))
+        .header("te", "trailers")
+        .header("content-type", "application/grpc");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = Full::new(framed(&order().encode_to_vec()));
+    let request = request.body(body).expect("its parts are valid");
+    let answer = sender.send_request(request).await.expect("an answer");
+    let (head, body) = answer.into_parts();
+    RawAnswer { head, body }
+}
+
+impl Seen {
+    /// A frame with one message.
+    pub(crate) fn message(text: &str) -> Self {
+        Self::Messages(vec![text.to_owned()])
+    }
+}
+
+impl RawAnswer {
+    /// What comes next.
+    pub(crate) async fn next(&mut self) -> Seen {
+        match self.body.frame().await {
+            None => Seen::End,
+            Some(Err(error)) => Seen::Reset(format!("{error:?}")),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Seen::Messages(texts(data)),
+                Err(frame) => Seen::Trailers(frame.into_trailers().expect("or else data")),
+            },
+        }
+    }
+
+    /// The trailers, which have to be what comes next.
+    pub(crate) async fn trailers(&mut self) -> HeaderMap {
+        match self.next().await {
+            Seen::Trailers(trailers) => trailers,
+            seen => panic!("a call ends with trailers, and not with {seen:?}"),
+        }
+    }
+
+    /// Everything up to the end.
+    pub(crate) async fn rest(&mut self) -> Vec<Seen> {
+        let mut rest = Vec::new();
+        while !self.body.is_end_stream() {
+            match self.next().await {
+                Seen::End => break,
+                seen => rest.push(seen),
+            }
+        }
+        rest
+    }
+}
+
+/// The length-prefixed message of gRPC, not compressed.
+fn framed(message: &[u8]) -> Bytes {
+    let mut framed = BytesMut::new();
+    framed.put_u8(0);
+    framed.put_u32(message.len().try_into().expect("it is short"));
+    framed.put_slice(message);
+    framed.freeze()
+}
+
+/// What is there at once, tonic puts into one frame. Steps and receipts look the same.
+fn texts(mut data: Bytes) -> Vec<String> {
+    let mut texts = Vec::new();
+    while !data.is_empty() {
+        assert_eq!(data.get_u8(), 0, "it is not compressed");
+        let length = data.get_u32() as usize;
+        let receipt = Receipt::decode(data.split_to(length));
+        texts.push(receipt.expect("a whole message").text);
+    }
+    texts
+}

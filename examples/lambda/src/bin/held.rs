@@ -1,0 +1,34 @@
+//! The answer waits for the work. The client knows then that it is done, or that it has failed.
+//!
+//! `INVOKE_MODE=RESPONSE_STREAM` is for a front that streams, such as a function URL with that mode:
+//! there the head and the data of a stream are sent at once, and its end is what waits.
+
+use std::env;
+use std::time::Duration;
+
+use lambda_http::http::request::Parts;
+use lambda_http::{Error, RequestExt};
+use tower_task_tracker::{DrainReport, TaskTrackerLayer, deadline};
+
+/// What posting the answer may take.
+const MARGIN: Duration = Duration::from_millis(500);
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    lambda_http::tracing::init_default_subscriber();
+
+    // At the deadline of its invocation Lambda kills the instance.
+    let deadline =
+        deadline::unix_millis(|parts: &Parts| Some(parts.lambda_context_ref()?.deadline))
+            .named("lambda")
+            .margin(MARGIN);
+    let tracker = TaskTrackerLayer::new()
+        .deadline_from(deadline)
+        .on_drain(|report: &DrainReport| println!("{report}"));
+
+    let app = lambda_example::app().layer(tracker);
+    match env::var("INVOKE_MODE").as_deref() {
+        Ok("RESPONSE_STREAM") => lambda_http::run_with_streaming_response(app).await,
+        _ => lambda_http::run(app).await,
+    }
+}

@@ -1,0 +1,15 @@
+//! No wait without a limit.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// What is waited for here takes a fraction of a second. This is for what hangs.
+const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(LIMIT, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} took longer than {LIMIT:?}"))
+}
