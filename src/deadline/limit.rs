@@ -1,6 +1,5 @@
 //! What the deadline sources said of a request.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +11,6 @@ use crate::{panics, trace};
 
 /// The deadline sources of one layer, that look at an `R`.
 pub struct Sources<R>(Arc<Vec<Arc<dyn DeadlineSource<R>>>>);
-
-/// The sources of a layer that was asked, whatever they look at.
-pub(crate) type Asked = Arc<dyn Any + Send + Sync>;
 
 /// An instant that a deadline source knows of.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +34,16 @@ impl Limit {
         let opened = opened.unwrap_or(self.arrived);
         Some(self.at.max(opened.checked_add(self.at_least)?))
     }
+
+    /// Makes one of both, if they are alike: the earlier one counts.
+    pub(crate) fn merge(&mut self, other: &Self) -> bool {
+        let kind = |limit: &Self| (limit.name, limit.from_client, limit.at_least);
+        let alike = kind(self) == kind(other);
+        if alike {
+            self.at = self.at.min(other.at);
+        }
+        alike
+    }
 }
 
 impl<R> Sources<R> {
@@ -51,22 +57,9 @@ impl<R> Sources<R> {
 }
 
 impl<R: 'static> Sources<R> {
-    pub(crate) fn asked(&self) -> Asked {
-        self.0.clone()
-    }
-
-    /// Asks every source of a request that arrived just now, but for those that were asked before.
-    pub(crate) fn limits(&self, before: &[Asked], request: &R, arrived: Instant) -> Vec<Limit> {
-        let is_new = |source: &&Arc<dyn DeadlineSource<R>>| {
-            let is_this = |other: &Arc<dyn DeadlineSource<R>>| {
-                std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(source))
-            };
-            let before = before
-                .iter()
-                .filter_map(|asked| asked.downcast_ref::<Vec<Arc<dyn DeadlineSource<R>>>>());
-            !before.flatten().any(is_this)
-        };
-        let sources = self.0.iter().filter(is_new);
+    /// Asks every source of a request that arrived just now.
+    pub(crate) fn limits(&self, request: &R, arrived: Instant) -> Vec<Limit> {
+        let sources = self.0.iter();
         sources
             .filter_map(|source| limit(&**source, request, arrived))
             .collect()

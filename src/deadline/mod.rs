@@ -48,5 +48,5 @@ pub use self::prefer::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
 pub use self::unix::unix_millis;
 
+pub(crate) use self::limit::Limit;
 pub use self::limit::Sources;
-pub(crate) use self::limit::{Asked, Limit};

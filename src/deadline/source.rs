@@ -24,8 +24,8 @@ type Request = std::convert::Infallible;
 /// one, make it a [`Source`].
 pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
     /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
-    /// past. Asked once for each request, also by
-    /// layers inside of each other that share the source.
+    /// past. Each layer that the request
+    /// passes asks the sources that it was given.
     fn deadline(&self, request: &R) -> Option<Instant>;
 
     /// What [`Bound::Source`](crate::Bound::Source) says when the window closed there.

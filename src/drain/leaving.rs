@@ -53,6 +53,10 @@ impl Drain {
         let mut spawned = None;
         if self.window.poll_none_alive(registry, cx).is_ready() {
             spawned = registry.try_release();
+            if spawned.is_none() {
+                // A task came up at the last moment, and nobody listens for its end.
+                cx.waker().wake_by_ref();
+            }
         }
         if spawned.is_none() {
             // A shutdown that has begun leaves no more time than there is.

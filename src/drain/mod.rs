@@ -122,6 +122,15 @@ impl Drain {
         }
     }
 
+    /// Whether a task has failed by now that the response fails with.
+    pub(crate) fn required_failed(&self) -> bool {
+        match &self.stage {
+            Stage::Over | Stage::Leaving(_) => self.required_failed,
+            Stage::Expired(report) => report.as_ref().is_some_and(|r| r.required_failed),
+            Stage::Open { .. } => self.registry().is_some_and(|r| r.required_failed()),
+        }
+    }
+
     fn over() -> Self {
         Self {
             context: Context::Outside,

@@ -64,15 +64,6 @@ impl Drain {
         matches!(self.stage, Stage::Over)
     }
 
-    /// Whether a task has failed by now that the response fails with.
-    pub(crate) fn required_failed(&self) -> bool {
-        match &self.stage {
-            Stage::Over | Stage::Leaving(_) => self.required_failed,
-            Stage::Expired(report) => report.as_ref().is_some_and(|r| r.required_failed),
-            Stage::Open { .. } => self.registry().is_some_and(|r| r.required_failed()),
-        }
-    }
-
     /// Whether the window closed before the tasks were done.
     pub(crate) fn is_cut_short(&self) -> bool {
         self.cut_short

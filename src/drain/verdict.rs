@@ -28,7 +28,12 @@ impl Drain {
         outcome: Outcome,
         closed_by: Option<Bound>,
     ) -> Option<Arc<DrainReport>> {
-        self.registry()?.release();
+        let registry = self.registry()?;
+        {
+            let mut ledger = registry.ledger();
+            ledger.handler_goes_on = ledger.has_handler();
+        }
+        registry.release();
         // A task that was counted in but is not listed yet will be told of as late.
         self.last_report(outcome, closed_by, None)
     }

@@ -132,9 +132,10 @@ impl<S> TaskTrackerService<S> {
 
 /// The tasks of a layer or scope further out that this request belongs to.
 fn outer<B>(request: &Request<B>) -> Option<Tasks> {
-    let extension = request.extensions().get::<Tasks>().cloned();
-    let extension = extension.filter(is_held);
-    extension.or_else(|| Tasks::current().filter(is_held))
+    // A scope may stand in between, so that the context is nearer; it is lost where the request was handed
+    // to another task.
+    let current = Tasks::current().filter(is_held);
+    current.or_else(|| request.extensions().get().cloned().filter(is_held))
 }
 
 /// The id that middleware further out, or a proxy, has given the request.

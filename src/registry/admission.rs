@@ -79,7 +79,10 @@ impl Registry {
             // does not know of it.
             let late = task.late || ledger.closed;
             let ended = ledger.enlist(Task { late, ..task }, pulse);
-            (late && !task.brief.detached && !ledger.goes_on, ended)
+            (
+                late && !task.brief.detached && !ledger.goes_on && !ledger.handler_goes_on,
+                ended,
+            )
         };
         let told_alone = spawner && self.count_out(task);
         if late {

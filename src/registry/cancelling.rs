@@ -46,11 +46,13 @@ impl Registry {
         self.live.wake();
     }
 
-    /// The client is gone. A handler that runs on is spared from now on, and what it spawns is not late.
+    /// The client is gone. A handler that runs on is spared from now on.
     pub(crate) fn note_left(&self) {
-        let mut ledger = self.ledger();
-        ledger.is_left = true;
-        ledger.goes_on |= ledger.has_handler();
+        self.ledger().is_left = true;
+    }
+
+    pub(crate) fn is_left(&self) -> bool {
+        self.ledger().is_left
     }
 
     /// Makes the tasks stop that are unfinished, those that are tokio's.

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::Registry;
-use crate::deadline::{Asked, Limit};
+use crate::deadline::Limit;
 use crate::report::Bound;
 use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Unfinished, WindowSettings};
 
@@ -13,8 +13,6 @@ pub(crate) struct Limits {
     /// When the request arrived: what the total timeout counts from.
     arrived: Option<Instant>,
     sources: Vec<Limit>,
-    /// Which layers' sources were asked.
-    asked: Vec<Asked>,
 }
 
 /// The earliest of the limits, and what it means.
@@ -60,26 +58,21 @@ impl Registry {
         self.ledger().opened.is_some()
     }
 
-    /// Which sources were asked of this request.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        let ledger = self.ledger();
-        ledger
-            .limits
-            .as_ref()
-            .map_or_else(Vec::new, |limits| limits.asked.clone())
-    }
-
     /// Adds what is known when the request arrives, at this layer or at one further in.
     /// `arrived`: where the layer has a total timeout.
-    pub(crate) fn limit(&self, arrived: Option<Instant>, said: Vec<Limit>, asked: Option<Asked>) {
+    pub(crate) fn limit(&self, arrived: Option<Instant>, said: Vec<Limit>) {
         {
             let mut ledger = self.ledger();
             let limits = ledger.limits.get_or_insert_default();
             limits.arrived = limits.arrived.or(arrived);
-            limits.sources.extend(said);
+            for limit in said {
+                // A request may pass the same layer again and again.
+                if !limits.sources.iter_mut().any(|other| other.merge(&limit)) {
+                    limits.sources.push(limit);
+                }
+            }
             // A stable sort, for ties: see `deadline`.
             limits.sources.sort_by_key(|source| source.from_client);
-            limits.asked.extend(asked);
         }
         // A drain may go on: of who calls this layer in a task.
         self.live.wake();

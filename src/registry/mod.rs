@@ -141,7 +141,6 @@ impl Registry {
     }
 
     /// Whether a task has failed that the response fails with.
-    #[cfg(feature = "http")]
     pub(crate) fn required_failed(&self) -> bool {
         self.spawned() > 0 && self.ledger().required_failed
     }

@@ -26,7 +26,10 @@ impl Registry {
             }
             match self.anonymous() {
                 Some(anonymous) if !anonymous.tracker().is_empty() => (None, ledger.seat.is_some()),
-                _ => (ledger.seat.take(), false),
+                _ => {
+                    ledger.handler_goes_on = false;
+                    (ledger.seat.take(), false)
+                }
             }
         };
         if let Some(seat) = seat {

@@ -6,9 +6,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::runtime::Handle;
-
-use crate::tasks::handler::run_on;
+use crate::panics;
+use crate::tasks::handler::{can_run_on, run_on};
+use crate::trace::Span;
 
 /// The future of [`RunToCompletionService`](crate::RunToCompletionService): the inner future in a box.
 ///
@@ -27,6 +27,8 @@ where
     inner: Option<Pin<Box<F>>>,
     /// It is being polled. Seen by the destructor: that has panicked.
     is_polled: bool,
+    /// That of the request.
+    span: Span,
     /// Where the layer was made.
     location: &'static Location<'static>,
 }
@@ -39,6 +41,7 @@ where
         Self {
             inner: Some(Box::pin(inner)),
             is_polled: false,
+            span: Span::current(),
             location,
         }
     }
@@ -70,13 +73,23 @@ where
     F: Future + Send + 'static,
 {
     fn drop(&mut self) {
-        // After a panic there is nothing to be completed, and without a runtime nobody to do it.
-        if self.is_polled || Handle::try_current().is_err() {
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
+        // After a panic there is nothing to be completed.
+        if self.is_polled || !can_run_on() {
             return;
         }
-        if let Some(inner) = self.inner.take() {
-            run_on(inner, self.location);
-        }
+        let mut rest = Some(inner);
+        let mut run_on = || {
+            if let Some(rest) = rest.take() {
+                run_on(rest, self.location);
+            }
+        };
+        // Whoever drops it may be in no span. A subscriber that panics must not take the destructor down,
+        // nor the handler.
+        let _ = panics::caught(|| self.span.in_scope(&mut run_on));
+        let _ = panics::caught(run_on);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::deadline::{Asked, DeadlineSource, Limit, Sources};
+use crate::deadline::{DeadlineSource, Limit, Sources};
 
 /// Who may know of the deadline of an `R`: nobody, which is `()`, or some [`Sources`].
 pub trait Asks<R>: Sized {
@@ -14,11 +14,8 @@ pub trait Asks<R>: Sized {
     /// Whether there is nobody to ask.
     fn is_empty(&self) -> bool;
 
-    /// Whom it asks.
-    fn asked(&self) -> Option<Asked>;
-
-    /// What those say who were not asked before.
-    fn limits(&self, before: &[Asked], request: &R, arrived: Instant) -> Vec<Limit>;
+    /// What they say of a request that arrives just now.
+    fn limits(&self, request: &R, arrived: Instant) -> Vec<Limit>;
 }
 
 impl<R> Asks<R> for () {
@@ -32,11 +29,7 @@ impl<R> Asks<R> for () {
         true
     }
 
-    fn asked(&self) -> Option<Asked> {
-        None
-    }
-
-    fn limits(&self, _: &[Asked], _: &R, _: Instant) -> Vec<Limit> {
+    fn limits(&self, _: &R, _: Instant) -> Vec<Limit> {
         Vec::new()
     }
 }
@@ -51,11 +44,7 @@ impl<R: 'static> Asks<R> for Sources<R> {
         self.is_empty()
     }
 
-    fn asked(&self) -> Option<Asked> {
-        Some(self.asked())
-    }
-
-    fn limits(&self, before: &[Asked], request: &R, arrived: Instant) -> Vec<Limit> {
-        self.limits(before, request, arrived)
+    fn limits(&self, request: &R, arrived: Instant) -> Vec<Limit> {
+        self.limits(request, arrived)
     }
 }

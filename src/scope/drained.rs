@@ -8,19 +8,23 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::fails::Fails;
 use super::role::Role;
+use crate::drain::Drain;
+use crate::registry::context::Context;
 use crate::report::DrainReport;
 
 pin_project! {
     /// Runs a future in the context of its request, and then waits for the tasks. A request that
     /// somebody further out holds is not waited for here, and has no report.
-    pub(super) struct Drained<F: Future> {
+    pub(super) struct Drained<F: Future, X: Fails<F::Output>> {
         #[pin]
-        state: State<F, F::Output>,
+        state: State<F, Answer<F::Output, X>>,
         role: Role,
+        failure: X,
     }
 
-    impl<F: Future> PinnedDrop for Drained<F> {
+    impl<F: Future, X: Fails<F::Output>> PinnedDrop for Drained<F, X> {
         fn drop(this: Pin<&mut Self>) {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
@@ -33,23 +37,27 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwn]
-    enum State<F, O> {
+    enum State<F, A> {
         Running { #[pin] future: F },
-        Draining { output: O },
+        Draining { answer: Option<A> },
         Done,
     }
 }
 
-impl<F: Future> Drained<F> {
-    pub(super) fn new(future: F, role: Role) -> Self {
+/// What the future has answered, unless a required task has failed it.
+type Answer<O, X> = Result<O, <X as Fails<O>>::Gap>;
+
+impl<F: Future, X: Fails<F::Output>> Drained<F, X> {
+    pub(super) fn new(future: F, role: Role, failure: X) -> Self {
         Self {
             state: State::Running { future },
             role,
+            failure,
         }
     }
 }
 
-impl<F: Future> Future for Drained<F> {
+impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
     type Output = (F::Output, Option<Arc<DrainReport>>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -66,28 +74,63 @@ impl<F: Future> Future for Drained<F> {
                 return Poll::Ready((output, None));
             };
             drain.await_hooks();
-            this.state.set(State::Draining { output });
+            let answer = Some(Ok(output));
+            this.state.set(State::Draining { answer });
         }
-        let (StateProj::Draining { .. }, Role::Owner(drain)) =
+        let (StateProj::Draining { answer }, Role::Owner(drain)) =
             (this.state.as_mut().project(), this.role)
         else {
             panic!("a scope was polled after it had ended");
         };
         let report = loop {
             ready!(drain.poll_drained(cx));
+            if drain.required_failed() && discard(answer, this.failure, drain) {
+                // Its destructor may have spawned.
+                continue;
+            }
             // What came up at the last moment is waited for too.
             if let Ok(report) = drain.try_finish() {
                 break report;
             }
         };
-        match this.state.project_replace(State::Done) {
-            StateOwn::Draining { output } => Poll::Ready((output, report)),
-            _ => unreachable!("it was in this state above"),
+        if drain.required_failed() {
+            // A task has failed since the look above.
+            discard(answer, this.failure, drain);
         }
+        let StateOwn::Draining { answer } = this.state.project_replace(State::Done) else {
+            unreachable!("it was in this state above");
+        };
+        Poll::Ready(match answer {
+            Some(Ok(answer)) => (answer, report),
+            Some(Err(gap)) => {
+                // What the callback spawns belongs to no request.
+                let mut outside = Context::Untracked;
+                let _entered = outside.enter();
+                let failed = report.unwrap_or_default();
+                (this.failure.fill(gap, &failed), Some(failed))
+            }
+            None => unreachable!("it is taken out only to be put back"),
+        })
     }
 }
 
-impl<F: Future> fmt::Debug for Drained<F> {
+/// Drops the answer, if there is one that claims a success, and says whether there was.
+fn discard<O, X: Fails<O>>(
+    slot: &mut Option<Answer<O, X>>,
+    failure: &X,
+    drain: &mut Drain,
+) -> bool {
+    let Some(Ok(answer)) = slot.take_if(|answer| answer.is_ok()) else {
+        return false;
+    };
+    let _entered = drain.enter();
+    let answer = failure.discard(answer);
+    let was_dropped = answer.is_err();
+    *slot = Some(answer);
+    was_dropped
+}
+
+impl<F: Future, X: Fails<F::Output>> fmt::Debug for Drained<F, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drained")
             .field("role", &self.role)

@@ -1,5 +1,6 @@
 //! What becomes of an answer that a required task has failed.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,8 +12,14 @@ pub struct FailWith<E>(Arc<dyn Fn(&DrainReport) -> E + Send + Sync>);
 
 /// Turns an answer into a failure: `()` does not, [`FailWith`] does.
 pub trait Fails<O> {
-    /// Called once, with the last report of a request that a required task has failed.
-    fn fail(&self, answer: O, report: &DrainReport) -> O;
+    /// In the place of an answer.
+    type Gap;
+
+    /// Drops an answer that must not be given, in its request, while that is open.
+    fn discard(&self, answer: O) -> Result<O, Self::Gap>;
+
+    /// What is given in its place, after the last report.
+    fn fill(&self, gap: Self::Gap, report: &DrainReport) -> O;
 }
 
 impl<E> FailWith<E> {
@@ -22,14 +29,30 @@ impl<E> FailWith<E> {
 }
 
 impl<O> Fails<O> for () {
-    fn fail(&self, answer: O, _: &DrainReport) -> O {
-        answer
+    type Gap = Infallible;
+
+    fn discard(&self, answer: O) -> Result<O, Infallible> {
+        Ok(answer)
+    }
+
+    fn fill(&self, gap: Infallible, _: &DrainReport) -> O {
+        match gap {}
     }
 }
 
 impl<T, E> Fails<Result<T, E>> for FailWith<E> {
-    fn fail(&self, answer: Result<T, E>, report: &DrainReport) -> Result<T, E> {
-        answer.and_then(|_| Err((self.0)(report)))
+    type Gap = ();
+
+    fn discard(&self, answer: Result<T, E>) -> Result<Result<T, E>, ()> {
+        match answer {
+            Ok(_) => Err(()),
+            // It claims no success.
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn fill(&self, (): (), report: &DrainReport) -> Result<T, E> {
+        Err((self.0)(report))
     }
 }
 

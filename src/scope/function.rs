@@ -183,7 +183,7 @@ impl Scope {
                 let _entered = role.enter();
                 f(Tasks { registry })
             };
-            let (value, report) = Drained::new(future, role).await;
+            let (value, report) = Drained::new(future, role, ()).await;
             (value, report.unwrap_or_default())
         }
     }

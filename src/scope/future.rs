@@ -3,14 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::drained::Drained;
 use super::fails::Fails;
 use super::role::Role;
-use crate::registry::context::Context as TrackingContext;
 
 pin_project! {
     /// The future of [`TaskScopeService`](crate::TaskScopeService): the inner future, and then the wait
@@ -25,18 +24,16 @@ pin_project! {
     /// # Panics
     ///
     /// When polled after it has ended, or where it has to wait on a runtime without time.
-    pub struct TaskScopeFuture<F: Future, X = ()> {
+    pub struct TaskScopeFuture<F: Future, X: Fails<F::Output> = ()> {
         #[pin]
-        drained: Drained<F>,
-        failure: X,
+        drained: Drained<F, X>,
     }
 }
 
-impl<F: Future, X> TaskScopeFuture<F, X> {
+impl<F: Future, X: Fails<F::Output>> TaskScopeFuture<F, X> {
     pub(super) fn new(inner: F, role: Role, failure: X) -> Self {
         Self {
-            drained: Drained::new(inner, role),
-            failure,
+            drained: Drained::new(inner, role, failure),
         }
     }
 }
@@ -45,21 +42,11 @@ impl<F: Future, X: Fails<F::Output>> Future for TaskScopeFuture<F, X> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let (answer, report) = ready!(this.drained.poll(cx));
-        Poll::Ready(match report.filter(|report| report.required_failed) {
-            Some(report) => {
-                // What it spawns belongs to no request.
-                let mut outside = TrackingContext::Untracked;
-                let _entered = outside.enter();
-                this.failure.fail(answer, &report)
-            }
-            None => answer,
-        })
+        self.project().drained.poll(cx).map(|(answer, _)| answer)
     }
 }
 
-impl<F: Future, X> fmt::Debug for TaskScopeFuture<F, X> {
+impl<F: Future, X: Fails<F::Output>> fmt::Debug for TaskScopeFuture<F, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskScopeFuture")
             .field("drained", &self.drained)

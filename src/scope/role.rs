@@ -44,11 +44,12 @@ impl Role {
     }
 }
 
-/// Whether somebody waits for these tasks. Nobody does any more for those of a request that was
-/// released: what is served over an upgraded connection, or called by a straggler, is a request of its
-/// own. Nor does the work of the process hold.
+/// Whether an answer waits for these tasks. None does any more for those of a request that was released,
+/// or whose client has left: what is served over an upgraded connection, or called by a straggler, is a
+/// request of its own. Nor does the work of the process hold.
 pub(crate) fn is_held(tasks: &Tasks) -> bool {
-    !tasks.is_released() && !tasks.registry.is_process()
+    let registry = &tasks.registry;
+    !registry.is_released() && !registry.is_process() && !registry.is_left()
 }
 
 /// Whether there is anything that has to be known of a request when it arrives.
@@ -67,7 +68,7 @@ pub(crate) fn tell_limits<R>(
         return;
     }
     let now = Instant::now();
-    let limits = sources.limits(&registry.asked(), request, now);
+    let limits = sources.limits(request, now);
     let arrived = settings.window.total_timeout.flatten().map(|_| now);
-    registry.limit(arrived, limits, sources.asked());
+    registry.limit(arrived, limits);
 }

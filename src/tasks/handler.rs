@@ -1,7 +1,10 @@
 //! A handler whose client has left, as a task.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
+
+use tokio::runtime::Handle;
 
 use super::builder::listed;
 use super::judge::Plain;
@@ -9,6 +12,35 @@ use super::tracked_future::TrackedFuture;
 use crate::registry::context::Context;
 use crate::registry::entry::Brief;
 use crate::trace;
+
+thread_local! {
+    /// A task is being dropped before its end.
+    static ABANDONED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops a task before its end: by an abort, or with its runtime. Handlers in it end with it.
+pub(super) fn abandon(task: impl FnOnce()) {
+    // On a thread that is being torn down nobody would run them on.
+    let outer = ABANDONED.try_with(|abandoned| abandoned.replace(true));
+    // Also when the destructor panics.
+    let _reset = outer.map(Reset);
+    task();
+}
+
+struct Reset(bool);
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        let _ = ABANDONED.try_with(|abandoned| abandoned.set(self.0));
+    }
+}
+
+/// Whether a handler that is dropped now can run on: there is a runtime, and it is not dropped with the
+/// task that it is a part of.
+pub(crate) fn can_run_on() -> bool {
+    let abandoned = ABANDONED.try_with(Cell::get).unwrap_or(true);
+    !abandoned && Handle::try_current().is_ok()
+}
 
 /// Spawns the rest of a handler as a task of the current request, which is spared when the client
 /// leaves. Outside of a request it runs, tracked by nothing, with the warning of any other spawn there.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::handler::abandon;
 use super::judge::{Judge, Plain};
 use crate::registry::guard::TaskGuard;
 
@@ -33,9 +34,13 @@ pin_project! {
     impl<F, J> PinnedDrop for TrackedFuture<F, J> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(guard) = this.guard {
-                guard.run(|| this.future.set(None));
+            if this.future.is_none() {
+                return;
             }
+            abandon(|| match this.guard {
+                Some(guard) => guard.run(|| this.future.set(None)),
+                None => this.future.set(None),
+            });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is allocated, counted by the allocator: figures that are the same on every machine.
 
 mod completion;
+mod nested;
 
 use std::alloc::System;
 use std::process::ExitCode;
@@ -20,6 +21,10 @@ fn main() -> ExitCode {
         Trial::test(
             "a_handler_that_would_run_to_completion_is_not_spawned",
             completion::is_not_spawned,
+        ),
+        Trial::test(
+            "a_request_does_not_grow_with_each_call_of_an_inner_layer",
+            nested::a_request_does_not_grow,
         ),
     ];
     let mut arguments = Arguments::from_args();

@@ -16,13 +16,14 @@
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
-//! | run to completion | `run_to_completion`, `wire::completion` |
+//! | run to completion | `run_to_completion`, `completion_corners`, `wire::completion` |
 //! | no race at the release | `models`, `races` |
 //! | all of them at once | `properties` |
 
 mod axum_extractor;
 mod before_release;
 mod bodies;
+mod completion_corners;
 mod context;
 mod corners;
 mod deadlines;

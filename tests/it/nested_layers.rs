@@ -5,9 +5,11 @@ use std::convert::Infallible;
 use http::{Request, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, spawn};
+use tower_task_tracker::{
+    Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, scope, spawn,
+};
 
-use crate::support::{Log, after, ms, request, tracked};
+use crate::support::{Log, after, full, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn an_inner_layer_makes_no_second_tracker_and_adds_its_callbacks() {
@@ -215,4 +217,21 @@ async fn a_total_timeout_counts_from_the_arrival_at_the_outermost_layer_that_has
     let start = Instant::now();
     drop(service.oneshot(request()).await);
     assert_eq!(start.elapsed(), ms(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_around_a_route_with_a_layer_has_its_tasks() {
+    let route = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
+        spawn(after(10));
+        Ok::<_, Infallible>(full("done"))
+    }));
+    let service = TaskTrackerLayer::new().layer(service_fn(move |request: Request<()>| {
+        let route = route.clone();
+        async move {
+            let (response, report) = scope(|_| route.oneshot(request)).await;
+            assert_eq!(report.spawned, 1, "what its future has spawned");
+            response
+        }
+    }));
+    drop(service.oneshot(request()).await);
 }

@@ -1,16 +1,21 @@
 //! Threads against each other.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use tokio::runtime::Builder;
 use tokio::time::timeout;
-use tower::ServiceExt;
-use tower_task_tracker::{Hold, TaskTrackerLayer, Unfinished, named};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{
+    Hold, TaskScopeLayer, TaskToken, TaskTrackerLayer, Tasks, Unfinished, named,
+};
 
-use crate::support::{Log, after, current, ms, request, tracked};
+use crate::support::{Log, Slot, after, current, ms, put, request, take, tracked};
 
 /// Under `Abort` no task of the report outlives the deadline, but for what cannot be aborted.
 #[test]
@@ -178,4 +183,43 @@ fn stress_every_task_is_told_of_once() {
         "lost: {told} and {stragglers} of {started}"
     );
     println!("stragglers whose end was not told: {}", started - told);
+}
+
+#[test]
+fn a_task_that_comes_while_its_client_leaves_does_not_delay_the_report() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let grace = Duration::from_secs(600);
+    for round in 0..12_000 {
+        let log = Log::default();
+        let layer = TaskScopeLayer::new()
+            .at_disconnect(Unfinished::Cancel { grace })
+            .on_drain(log.clone());
+        let kept = Slot::<(Tasks, TaskToken)>::default();
+        let out = kept.clone();
+        let service = layer.layer(service_fn(move |(): ()| {
+            put(&out, (current(), current().token()));
+            pending::<Result<(), Infallible>>()
+        }));
+        let entered = runtime.enter();
+        drop(service.oneshot(()).now_or_never());
+        drop(entered);
+        let (tasks, token) = take(&kept);
+        // The request is left, and waits for its last task, while others come and go.
+        drop(token);
+        let started = Instant::now();
+        while log.reports().is_empty() {
+            drop(tasks.token());
+            // Nothing is alive, for longer and longer.
+            let pause = started.elapsed() / 4;
+            let paused = Instant::now();
+            while log.reports().is_empty() && paused.elapsed() < pause {
+                std::hint::spin_loop();
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "round {round}");
+        }
+    }
 }

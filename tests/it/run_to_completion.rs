@@ -58,7 +58,7 @@ fn handler(
 }
 
 /// Polls a response once, and drops it.
-fn poll_and_leave<F: Future>(response: F) {
+pub(crate) fn poll_and_leave<F: Future>(response: F) {
     let mut response = Box::pin(response);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(response.as_mut().poll(&mut cx).is_pending());

@@ -19,6 +19,7 @@ async fn a_scope_waits_for_what_its_code_has_spawned() {
     let start = Instant::now();
     let (value, report) = scope(|tasks: Tasks| {
         tasks.spawn(after(10));
+        spawn(after(5));
         async {
             spawn(async {
                 spawn(after(30));
@@ -29,7 +30,7 @@ async fn a_scope_waits_for_what_its_code_has_spawned() {
     .await;
     assert_eq!(value, "value");
     assert_eq!(start.elapsed(), ms(30));
-    assert_eq!((report.spawned, report.outcome), (3, Outcome::Drained));
+    assert_eq!((report.spawned, report.outcome), (4, Outcome::Drained));
     assert!(report.is_clean());
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, Outcome, TaskScopeLayer, Tasks, Unfinished, named, spawn};
 
-use crate::support::{Log, after, ms};
+use crate::support::{LastWords, Log, after, ms};
 
 /// What a required task does after 10 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,22 @@ async fn the_failure_is_made_outside_of_whatever_request_is_current() {
         service.oneshot(Fate::Fails).await
     });
     assert_eq!(answer.await.expect("no panic"), Err(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_spawns_that_is_dropped_for_a_failure_is_waited_for() {
+    let log = Log::default();
+    let service = failing(&log).layer(service_fn(|(): ()| async {
+        named("write")
+            .required()
+            .spawn(async { Err::<(), _>("no") });
+        Ok(LastWords::new(|| drop(named("last will").spawn(after(10)))))
+    }));
+    let start = Instant::now();
+    assert!(service.oneshot(()).await.is_err());
+    assert_eq!(start.elapsed(), ms(10));
+    let report = log.report();
+    assert_eq!((report.failed, report.completed), (1, 1), "{report}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_task_tracker::{
     Bound, Outcome, TaskScopeLayer, TaskScopeService, TaskTrackerLayer, Tasks, TrackerHandle,
-    Unfinished, deadline, named, spawn,
+    Unfinished, deadline, named, scope, spawn,
 };
 
 use crate::support::{Log, after, current, ms, request, tracked};
@@ -210,6 +210,24 @@ async fn inside_of_another_scope_it_only_adds_what_it_says() {
     assert_eq!(outer_log.report(), inner_log.report());
     assert_eq!(inner.handle().live_tasks(), 0);
     assert_eq!(outer.handle().live_tasks(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_every_request_that_passes_a_layer_in_a_scope_is_heard() {
+    let layer = TaskScopeLayer::new().deadline_from(|event: &Event| event.due);
+    let mut service = layer.layer(service_fn(handle));
+    let start = Instant::now();
+    let due = |millis| Event {
+        work: 600_000,
+        due: Some(start + ms(millis)),
+    };
+    let ((), report) = scope(|_| async move {
+        let _ = service.call(due(500)).await;
+        let _ = service.call(due(100)).await;
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::DeadlineExceeded);
+    assert_eq!(start.elapsed(), ms(100), "the earliest limit counts");
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,8 +37,10 @@ pub(crate) struct Ledger {
     ended_unlisted: Vec<(u32, TaskInfo)>,
     /// The report was made: what is written down from now on is not in it.
     pub(crate) closed: bool,
-    /// The exchange goes on as an upgraded stream, or its handler without a client: nobody is late.
+    /// The exchange goes on as an upgraded stream: nobody is late.
     pub(crate) goes_on: bool,
+    /// The handler goes on alone: nobody is late as long as a task is alive.
+    pub(crate) handler_goes_on: bool,
     /// The client is gone.
     pub(crate) is_left: bool,
     /// When the drain window opened; `None` while none is open.

@@ -1,0 +1,121 @@
+//! SIGTERM: Cloud Run sends SIGKILL 10 s later.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::LIMIT;
+use super::client::ask;
+use super::container::Container;
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// One customer, who orders until it is refused, and tells of each order that is acknowledged.
+fn buy(address: SocketAddr, closes: &AtomicBool, acknowledged: &mpsc::Sender<usize>) {
+    loop {
+        match ask(address, "POST", "/orders") {
+            Ok(answer) => {
+                // Nobody counts any more when the test has failed.
+                let _ = acknowledged.send(answer.order());
+            }
+            Err(error) => {
+                assert!(closes.load(Ordering::SeqCst), "before SIGTERM: {error}");
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn under_load_nothing_is_lost_that_was_acknowledged() {
+    let container = Container::start();
+    let closes = Arc::new(AtomicBool::new(false));
+    let (sender, acknowledged) = mpsc::channel();
+    let customers: Vec<_> = (0..8)
+        .map(|_| {
+            let (address, closes, sender) = (container.address, closes.clone(), sender.clone());
+            thread::spawn(move || buy(address, &closes, &sender))
+        })
+        .collect();
+    drop(sender);
+    let first = acknowledged.recv_timeout(LIMIT).expect("an order");
+    let mut orders = vec![first];
+    while orders.len() < 20 {
+        orders.push(acknowledged.recv_timeout(LIMIT).expect("an order"));
+    }
+    closes.store(true, Ordering::SeqCst);
+    let signal = Instant::now();
+    container.signal(Signal::TERM);
+    let (status, said) = container.ended();
+    let took = signal.elapsed();
+    for customer in customers {
+        customer.join().expect("it was refused, and not too early");
+    }
+    orders.extend(acknowledged.iter());
+
+    assert_eq!(status.code(), Some(0), "{said:?}");
+    assert!(took < GRACE, "{took:?}");
+    // And what was accepted was answered: nothing was cut off.
+    let audited: BTreeSet<usize> = said.iter().filter_map(|line| audited(line)).collect();
+    assert_eq!(audited, orders.into_iter().collect());
+    let report = said.last().expect("a report");
+    assert!(report.starts_with("shut down after "), "{report}");
+    assert!(report.ends_with(" tasks completed"), "{report}");
+    assert!(
+        !report.ends_with(": 0 tasks completed"),
+        "under load: {report}"
+    );
+}
+
+/// The order that this line of the log is about.
+fn audited(line: &str) -> Option<usize> {
+    let (id, _) = line
+        .strip_prefix("order ")?
+        .split_once(": audited after ")?;
+    id.parse().ok()
+}
+
+#[test]
+fn untracked_work_is_lost() {
+    let container = Container::start();
+    let answer = container.post("/orders?untracked=true&takes=5000");
+    assert_eq!(answer.order(), 1, "it is acknowledged");
+    container.signal(Signal::TERM);
+    let (status, said) = container.ended();
+    // Nobody knows of it, so that the exit code says nothing either.
+    assert_eq!(status.code(), Some(0));
+    let [report] = &said[..] else {
+        panic!("the report and nothing else: {said:?}");
+    };
+    assert!(report.ends_with(": 0 tasks completed"), "{report}");
+}
+
+#[test]
+fn work_that_takes_too_long_is_not_acknowledged_and_the_process_is_gone_in_time() {
+    let container = Container::start();
+    let address = container.address;
+    let order = thread::spawn(move || ask(address, "POST", "/orders?takes=60000"));
+    // It was read before this one was answered.
+    while container.get("/orders/1").status == 404 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let signal = Instant::now();
+    container.signal(Signal::TERM);
+    let (status, said) = container.ended();
+    let took = signal.elapsed();
+    assert!(took < GRACE, "{took:?}");
+    assert_eq!(status.code(), Some(1), "{said:?}");
+    let answer = order.join().expect("no panic").expect("an answer");
+    assert_eq!(answer.status, 503);
+    let first = said.first().expect("a report");
+    assert!(
+        first.starts_with("shut down (shutdown): 0 of 1 "),
+        "{said:?}"
+    );
+}

@@ -1,0 +1,187 @@
+//! Handlers that run to completion, in the corners of other rules.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use tower_task_tracker::{
+    DrainReport, RunToCompletionLayer, TaskScopeLayer, TaskTrackerLayer, Unfinished, named, spawn,
+};
+
+use crate::lines::Lines;
+use crate::run_to_completion::poll_and_leave;
+use crate::support::{Log, after, current, full, ms, request};
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_handler_logs_in_the_span_of_its_request() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let layer = TaskTrackerLayer::new();
+    let service = ServiceBuilder::new()
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|_: &Request<Full<Bytes>>| tracing::info_span!("request", id = 7)),
+        )
+        .layer(layer.clone())
+        .layer(RunToCompletionLayer::new())
+        .service(service_fn(|_: Request<Full<Bytes>>| async {
+            tracing::info!("the beginning");
+            after(10).await;
+            tracing::info!("the rest");
+            spawn(async { tracing::info!("its task") });
+            Ok::<_, Infallible>(full("written"))
+        }));
+    poll_and_leave(service.oneshot(Request::new(Full::default())));
+    layer.handle().wait_idle().await;
+    for part in ["the beginning", "the rest", "its task"] {
+        let line = lines.with(part);
+        assert!(line.contains("request{id=7}"), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_rest_of_a_handler_spawns_after_a_deadline_is_not_late() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(50))
+        .on_drain(log.clone());
+    let service = ServiceBuilder::new()
+        .layer(layer.clone())
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            ms(100),
+        ))
+        .layer(RunToCompletionLayer::new())
+        .service(service_fn(|_: Request<()>| async {
+            after(1000).await;
+            named("child").spawn(after(1));
+            Ok::<_, Infallible>(full("written"))
+        }));
+    drop(service.oneshot(request()).await);
+    layer.handle().wait_idle().await;
+    assert_eq!(log.late_spawns().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_in_two_such_layers_is_aborted_at_the_deadline_and_counted_once() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(500))
+        .at_deadline(Unfinished::Abort)
+        .on_drain(log.clone());
+    let service = ServiceBuilder::new()
+        .layer(layer.clone())
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            ms(100),
+        ))
+        // Of the router, and of the route.
+        .layer(RunToCompletionLayer::new())
+        .layer(RunToCompletionLayer::new())
+        .service(service_fn(|_: Request<()>| async {
+            after(600_000).await;
+            Ok::<_, Infallible>(full("written"))
+        }));
+    drop(service.oneshot(request()).await);
+    let report = log.report();
+    assert_eq!((report.spawned, report.aborted), (1, 1), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_a_handler_in_three_such_layers() {
+    let layer = TaskTrackerLayer::new();
+    let service = ServiceBuilder::new()
+        .layer(layer.clone())
+        .layer(RunToCompletionLayer::new())
+        .layer(RunToCompletionLayer::new())
+        .layer(RunToCompletionLayer::new())
+        .service(service_fn(|_: Request<()>| async {
+            after(600_000).await;
+            Ok::<_, Infallible>(full("written"))
+        }));
+    poll_and_leave(service.oneshot(request()));
+    let report = layer.handle().shutdown(ms(100)).await;
+    assert!(report.still_running.is_empty(), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_spawn_late_in_a_request_that_was_left_is_late_all_the_same() {
+    let log = Log::default();
+    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let kept = Arc::new(Mutex::new(None));
+    let out = kept.clone();
+    let service = ServiceBuilder::new()
+        .layer(layer.clone())
+        .layer(RunToCompletionLayer::new())
+        .service(service_fn(move |(): ()| {
+            *out.lock().expect("unpoisoned") = Some(current());
+            async {
+                after(10).await;
+                Ok::<_, Infallible>(())
+            }
+        }));
+    poll_and_leave(service.oneshot(()));
+    layer.handle().wait_idle().await;
+    let tasks = kept.lock().expect("unpoisoned").take().expect("called");
+    tasks.named("late").spawn(after(1));
+    assert_eq!(log.late_spawns().len(), 1, "the handler has ended long ago");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_it_calls_when_its_client_has_left_holds_for_itself() {
+    for unfinished in [Unfinished::Detach, Unfinished::Cancel { grace: ms(1000) }] {
+        let inner = TaskScopeLayer::new()
+            .fail_with(|_: &DrainReport| "failed".to_owned())
+            .layer(service_fn(|(): ()| async {
+                named("write").required().spawn(async {
+                    after(30).await;
+                    Err::<(), _>("disk full")
+                });
+                Ok::<_, String>(())
+            }));
+        let answer = Arc::new(Mutex::new(None));
+        let out = answer.clone();
+        let layer = TaskScopeLayer::new().at_disconnect(unfinished);
+        let service = ServiceBuilder::new()
+            .layer(layer.clone())
+            .layer(RunToCompletionLayer::new())
+            .service(service_fn(move |(): ()| {
+                let (inner, out) = (inner.clone(), out.clone());
+                async move {
+                    after(100).await;
+                    let answer = inner.oneshot(()).await;
+                    *out.lock().expect("unpoisoned") = Some(answer);
+                    Ok::<_, Infallible>(())
+                }
+            }));
+        poll_and_leave(service.oneshot(()));
+        layer.handle().wait_idle().await;
+        let answer = answer.lock().expect("unpoisoned").take();
+        assert_eq!(answer, Some(Err("failed".to_owned())), "{unfinished:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_an_aborted_task_has_called_ends_with_it() {
+    let log = Log::default();
+    let inner = RunToCompletionLayer::new().layer(service_fn(|(): ()| async {
+        after(500).await;
+        Ok::<_, Infallible>(())
+    }));
+    let layer = TaskScopeLayer::new()
+        .at_disconnect(Unfinished::Abort)
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(move |(): ()| {
+        spawn(inner.clone().oneshot(()));
+        std::future::pending::<Result<(), Infallible>>()
+    }));
+    poll_and_leave(service.oneshot(()));
+    layer.handle().wait_idle().await;
+    let report = log.report();
+    assert_eq!((report.spawned, report.aborted), (1, 1), "{report}");
+}
