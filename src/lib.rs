@@ -150,6 +150,11 @@
 //! On an axum `Router` only routes that are there before `layer` is called are inside of it; its
 //! fallback is too, but not with `route_layer`. A route's own layers are inside of its router's.
 //!
+//! It wraps whatever is a tower service from `http::Request` to `http::Response`, and is served by whatever
+//! serves one: axum, hyper, tonic, lambda_http, warp (`warp::service`). poem's adapter calls layers with a
+//! request type of its own, and salvo's asks for bodies whose error is a `std::error::Error`, which
+//! [`BodyError`] is not.
+//!
 //! A `TaskTrackerLayer` inside of another one makes no second tracker: what is set on it wins for the
 //! requests that pass it, so that a route can have its own deadline.
 //!

@@ -166,7 +166,8 @@ impl TaskTrackerLayer {
     /// too), and it is dropped at the deadline, or when the client leaves; what closes before the tasks are done
     /// does not call it. The report is as things stand then. Under `Hold::Never` it runs after the
     /// response. Several run one after the other, an outer layer's first; one that panics is logged,
-    /// and counts as done.
+    /// and counts as done. That of a layer which a task is the first to call, when the handler has
+    /// answered, is not heard of.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,

@@ -20,15 +20,21 @@ use super::service::RunToCompletionService;
 /// * [`at_disconnect`](crate::TaskScopeLayer::at_disconnect) does not abort it. The request's
 ///   [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled for it as for all others, if
 ///   that is what the policy says.
-/// * What it spawns after the report is not late, but tracked like
-///   [detached](crate::TaskBuilder::detached) tasks, whose ends are told to
-///   [`on_detached_end`](crate::OnDrain::on_detached_end).
+/// * What is spawned after the report is not late as long as a task of the request is alive, but tracked
+///   like [detached](crate::TaskBuilder::detached) tasks, whose ends are told to
+///   [`on_detached_end`](crate::OnDrain::on_detached_end). ([`try_spawn`](crate::Tasks::try_spawn)
+///   refuses it.)
 /// * Its answer is dropped.
 /// * Where a timeout stands between the two layers, the request is still open: the timeout's own answer
 ///   is held until the handler is done, as for any other task.
 ///
-/// Outside of any request it is a plain spawn, with a warning; without a runtime, and after a panic of
-/// the handler, the rest is dropped in place. While nobody leaves there is no spawn and one more box.
+/// Outside of any request it is a plain spawn, with a warning; without a runtime, after a panic of the
+/// handler, and in a task that is aborted, the rest is dropped in place. While nobody leaves there is no
+/// spawn and one more box.
+///
+/// The rest is polled by the runtime, in the request's context and in the span that was current when the
+/// service was called. What else stood around the handler and was entered with each poll, such as a
+/// `tokio::task_local!`, is gone: put it inside.
 ///
 /// ```
 /// # #[cfg(feature = "http")]
@@ -48,7 +54,8 @@ use super::service::RunToCompletionService;
 /// * Where an answer is all that a handler makes, such as a query or a page: without a client, its work
 ///   is wasted, and clients that give up and try again pile it up. Put it on the routes that write.
 /// * Where one part of a handler must not be torn, rather than the whole:
-///   [`spawn`](fn@crate::spawn) that part and await its handle.
+///   [`spawn`](fn@crate::spawn) that part and await its handle. (A policy that aborts tasks aborts it, as
+///   it does tasks that are awaited by a handler that runs on.)
 /// * Instead of a durable queue: it survives the client, not the process.
 /// * On a platform that freezes an instance between requests, where no other request is running: a
 ///   client that left does not keep the CPU.

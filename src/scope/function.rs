@@ -20,8 +20,8 @@ use crate::tasks::Tasks;
 /// [`set_drain_timeout`](Tasks::set_drain_timeout) says otherwise; what is alive then runs on. To
 /// say more, begin with [`Scope::new`].
 ///
-/// Inside of a request it is a scope of its own: the request waits for it as long as its code does,
-/// and tasks that outlive the scope are seen by the request's handle.
+/// Inside of a request it is a scope of its own, with limits of its own: the request waits for it as long
+/// as its code does, and tasks that outlive the scope are seen by the request's handle.
 ///
 /// # Tests
 ///
@@ -160,7 +160,16 @@ impl Scope {
     }
 
     /// Runs `f` with a task tracker of its own, waits for what it has spawned, and reports: as
-    /// [`scope`](fn@scope) does, with the same word on cancel safety and panics.
+    /// [`scope`](fn@scope) does. It begins when the future is first polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of `f`; [`at_disconnect`](Self::at_disconnect) says what becomes of
+    /// the tasks, and the observers are told.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` is passed on. A wait on a runtime without time panics.
     pub fn run<F, Fut>(
         &self,
         f: F,

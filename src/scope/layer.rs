@@ -25,6 +25,10 @@ use crate::settings::{Settings, Unfinished};
 /// lets what was set on it win for the requests that pass it. The same goes for a
 /// [`TaskTrackerLayer`](crate::TaskTrackerLayer) inside of this one: it holds nothing.
 ///
+/// A panic of the service drops its request, whose tasks run on without being waited for. Where a panic
+/// is caught further out and answered, as `lambda_runtime` does, spawn the work of the handler and await
+/// its handle: the error of that is an answer, and is held.
+///
 /// Clones are cheap, and share one [`TrackerHandle`]. The types `D` and `X` say whether
 /// [`deadline_from`](Self::deadline_from) and [`fail_with`](Self::fail_with) were called: `()` is no.
 ///
@@ -76,8 +80,11 @@ impl<D, X> TaskScopeLayer<D, X> {
         self
     }
 
-    /// How long after its arrival here, on tokio's clock, a request may still be waiting for its tasks.
-    /// `None` by default. The service is not interrupted.
+    /// How long after its arrival, on tokio's clock, a request may still be waiting for its tasks. `None`
+    /// by default. The service is not interrupted.
+    ///
+    /// It counts from the first layer with such a timeout that the request passes, and from the first
+    /// time that it does.
     pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.window.total_timeout = Some(timeout.into());
         self
@@ -86,7 +93,8 @@ impl<D, X> TaskScopeLayer<D, X> {
     /// Adds a source that may know of a deadline: a closure `|request: &R| -> Option<Instant>` on
     /// tokio's clock, or one of those in [`deadline`](crate::deadline) that can look at an `R`.
     ///
-    /// It is asked when a request arrives, and the earliest limit counts. None is there by default.
+    /// It is asked when a request arrives, and the earliest limit counts. None is there by default. `R` is
+    /// a type without lifetimes; a source that may be missing is a closure that says `None`.
     pub fn deadline_from<R>(self, source: impl DeadlineSource<R>) -> TaskScopeLayer<Sources<R>, X>
     where
         D: Asks<R>,
@@ -132,6 +140,10 @@ impl<D, X> TaskScopeLayer<D, X> {
     ///     .fail_with(|report: &DrainReport| std::io::Error::other(report.to_string()));
     /// # let _ = layer;
     /// ```
+    ///
+    /// rustc may call `Fails` "not general enough" where an error type with a lifetime in it, such as
+    /// `Box<dyn Error + Send + Sync>`, meets `oneshot` in a spawned `async` block. tower's `boxed_clone`
+    /// around the service helps, and so do `ready` and `call`.
     ///
     /// # Panics
     ///

@@ -205,7 +205,7 @@ fn a_task_that_comes_while_its_client_leaves_does_not_delay_the_report() {
             pending::<Result<(), Infallible>>()
         }));
         let entered = runtime.enter();
-        drop(service.oneshot(()).now_or_never());
+        assert!(service.oneshot(()).now_or_never().is_none());
         drop(entered);
         let (tasks, token) = take(&kept);
         // The request is left, and waits for its last task, while others come and go.

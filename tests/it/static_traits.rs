@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use tower_task_tracker::{
-    BodyError, Bound, DrainReport, Hold, MissingTaskTracker, OnDrain, Outcome, ResponseBody,
-    ResponseFuture, TaskBuilder, TaskInfo, TaskState, TaskToken, TaskTrackerLayer,
-    TaskTrackerService, Tasks, TrackedFuture, TrackerHandle,
+    BodyError, Bound, DrainReport, FailWith, Hold, MissingTaskTracker, OnDrain, Outcome,
+    ResponseBody, ResponseFuture, RunToCompletionFuture, RunToCompletionLayer,
+    RunToCompletionService, Scope, TaskBuilder, TaskInfo, TaskScopeFuture, TaskScopeLayer,
+    TaskScopeService, TaskState, TaskToken, TaskTrackerLayer, TaskTrackerService, Tasks,
+    TrackedFuture, TrackerHandle, deadline,
 };
 
 fn is_send<T: Send>() {}
@@ -22,6 +24,7 @@ fn is_default<T: Default>() {}
 
 type Ready = std::future::Ready<Result<Response<Full<Bytes>>, ()>>;
 type Body = ResponseBody<Full<Bytes>>;
+type FailingScope = TaskScopeLayer<deadline::Sources<u8>, FailWith<()>>;
 
 #[test]
 fn every_public_type_is_send_sync_and_debug() {
@@ -43,8 +46,17 @@ fn every_public_type_is_send_sync_and_debug() {
         MissingTaskTracker,
         Outcome,
         ResponseFuture<Ready>,
+        RunToCompletionFuture<Ready>,
+        RunToCompletionLayer,
+        RunToCompletionService<()>,
+        Scope,
         TaskBuilder,
         TaskInfo,
+        TaskScopeFuture<Ready>,
+        TaskScopeFuture<Ready, FailWith<()>>,
+        TaskScopeLayer,
+        FailingScope,
+        TaskScopeService<(), deadline::Sources<u8>, FailWith<()>>,
         TaskState,
         TaskToken,
         TaskTrackerLayer,
@@ -61,12 +73,20 @@ fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
     is_clone::<DrainReport>();
     is_clone::<TaskInfo>();
     is_clone::<TaskToken>();
+    is_clone::<RunToCompletionLayer>();
+    is_clone::<RunToCompletionService<()>>();
+    is_clone::<Scope>();
+    is_clone::<FailingScope>();
+    is_clone::<TaskScopeService<(), deadline::Sources<u8>, FailWith<()>>>();
     is_clone::<TaskTrackerLayer>();
     is_clone::<TaskTrackerService<()>>();
     is_clone::<Tasks>();
     is_clone::<TrackerHandle>();
     is_default::<Body>();
     is_default::<Hold>();
+    is_default::<RunToCompletionLayer>();
+    is_default::<Scope>();
+    is_default::<TaskScopeLayer>();
     is_default::<TaskTrackerLayer>();
     is_default::<TrackerHandle>();
 }
