@@ -151,7 +151,7 @@
 //! fallback is too, but not with `route_layer`. A route's own layers are inside of its router's.
 //!
 //! It wraps whatever is a tower service from `http::Request` to `http::Response`, and is served by whatever
-//! serves one: axum, hyper, tonic, lambda_http, warp (`warp::service`). poem's adapter calls layers with a
+//! serves one: axum, hyper, tonic, `lambda_http`, warp (`warp::service`). poem's adapter calls layers with a
 //! request type of its own, and salvo's asks for bodies whose error is a `std::error::Error`, which
 //! [`BodyError`] is not.
 //!
