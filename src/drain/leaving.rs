@@ -51,7 +51,8 @@ impl Drain {
             return Poll::Ready(());
         };
         let mut spawned = None;
-        if self.window.poll_none_alive(registry, cx).is_ready() {
+        let window = &mut self.course.get_or_insert_default().window;
+        if window.poll_none_alive(registry, cx).is_ready() {
             spawned = registry.try_release();
             if spawned.is_none() {
                 // A task came up at the last moment, and nobody listens for its end.
@@ -61,7 +62,7 @@ impl Drain {
         if spawned.is_none() {
             // A shutdown that has begun leaves no more time than there is.
             let schedule = schedule.capped(registry.process().closes_at());
-            ready!(self.window.poll_schedule(&schedule, registry, cx));
+            ready!(window.poll_schedule(&schedule, registry, cx));
         }
         self.report_dropped(spawned);
         self.abort_rest();

@@ -19,7 +19,7 @@ use self::schedule::Schedule;
 use self::verdict::Last;
 use self::window::Window;
 use crate::registry::context::{Context, Entered};
-use crate::registry::{Registry, Shared};
+use crate::registry::{Registry, Shared, spare};
 use crate::report::{DrainReport, Outcome};
 
 /// The owner of a request: it lives as long as the response, waits for the tasks, and reports once.
@@ -27,12 +27,22 @@ use crate::report::{DrainReport, Outcome};
 pub(crate) struct Drain {
     /// The request. Another context stands here only while the request's code runs.
     context: Context,
-    window: Window,
-    /// For how long windows were open that have closed.
-    drained: Duration,
+    /// The wait itself: made when there is something to wait for, which is rare.
+    course: Option<Box<Course>>,
     /// The response is kept back while tasks are alive. If it is not, they are waited for in the
     /// background once it has ended.
     keeps_back: bool,
+    /// The response has to say that a required task has failed: known at the end.
+    required_failed: bool,
+    stage: Stage,
+}
+
+/// The wait of one request.
+#[derive(Default)]
+struct Course {
+    window: Window,
+    /// For how long windows were open that have closed.
+    drained: Duration,
     /// A window was opened.
     waited: bool,
     hooks: Hooks,
@@ -40,9 +50,6 @@ pub(crate) struct Drain {
     /// The window closed before the tasks were done.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     cut_short: bool,
-    /// The response has to say that a required task has failed: known at the end.
-    required_failed: bool,
-    stage: Stage,
 }
 
 /// How far a request is.
@@ -118,7 +125,7 @@ impl Drain {
     /// The code has ended: what is to be awaited before the release can be.
     pub(crate) fn await_hooks(&mut self) {
         if self.registry().is_some_and(|r| r.has_hooks()) {
-            self.hooks = Hooks::Waiting;
+            self.course_mut().hooks = Hooks::Waiting;
         }
     }
 
@@ -134,16 +141,26 @@ impl Drain {
     fn over() -> Self {
         Self {
             context: Context::Outside,
-            window: Window::default(),
-            drained: Duration::ZERO,
+            course: None,
             keeps_back: true,
-            waited: false,
-            hooks: Hooks::Through,
-            last: Last::Nobody,
-            cut_short: false,
             required_failed: false,
             stage: Stage::Over,
         }
+    }
+
+    fn course_mut(&mut self) -> &mut Course {
+        self.course.get_or_insert_default()
+    }
+
+    /// Whether something is to be awaited before the release, or just is.
+    fn has_hooks(&self) -> bool {
+        let course = self.course.as_ref();
+        course.is_some_and(|course| !course.hooks.are_through())
+    }
+
+    /// Whether the response was kept back, or was to be.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.waited)
     }
 
     fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
@@ -154,7 +171,11 @@ impl Drain {
             Stage::Over => return Ok(None),
             Stage::Expired(report) => report.clone(),
             Stage::Leaving(_) => return Err(NotDrained),
-            Stage::Open { .. } if !self.hooks.are_through() => return Err(NotDrained),
+            Stage::Open { .. } if self.has_hooks() => return Err(NotDrained),
+            Stage::Open { .. } if registry.is_alone() && !registry.has_spawned() => {
+                self.stage = Stage::Over;
+                return Ok(None);
+            }
             Stage::Open { .. } => {
                 let spawned = registry.try_release().ok_or(NotDrained)?;
                 self.last_report(Outcome::Drained, None, Some(spawned))
@@ -168,13 +189,23 @@ impl Drain {
         self.stage = Stage::Over;
         self.required_failed = report.is_some_and(|report| report.required_failed);
         if let Some(registry) = self.registry() {
-            registry.conclude(report.map(|report| &**report), self.waited);
+            registry.conclude(report.map(|report| &**report), self.has_waited());
         }
     }
 }
 
 impl Drop for Drain {
     fn drop(&mut self) {
+        self.end();
+        if let Context::In(registry) = std::mem::replace(&mut self.context, Context::Outside) {
+            spare::keep(registry);
+        }
+    }
+}
+
+impl Drain {
+    /// It is dropped: at its end, or before.
+    fn end(&mut self) {
         let at_drop = match self.stage {
             Stage::Over => return,
             Stage::Expired(_) => AtDrop::Ends,

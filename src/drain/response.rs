@@ -16,9 +16,39 @@ impl Drain {
     pub(crate) fn answered(&mut self) -> Option<Said> {
         let said = self.registry()?.said();
         if said.has_hooks {
-            self.hooks = Hooks::Waiting;
+            self.course_mut().hooks = Hooks::Waiting;
         }
         Some(said)
+    }
+
+    /// Whether there is nothing to wait for and nothing to tell, and nobody has said anything for this
+    /// request alone.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.course.is_none()
+            && matches!(self.stage, Stage::Open { .. })
+            && self.registry().is_some_and(|r| r.is_idle())
+    }
+
+    /// Ends the request, if there still is nothing to wait for and nothing to tell, and says whether it
+    /// did.
+    pub(crate) fn finish_idle(&mut self) -> bool {
+        let Some(registry) = self.registry() else {
+            return false;
+        };
+        if registry.has_spawned() {
+            return false;
+        }
+        if registry.is_alone() {
+            self.stage = Stage::Over;
+            return true;
+        }
+        if !registry.try_release_unused() {
+            return false;
+        }
+        // What is in a tracker, or detached, is told of in a report of its own.
+        let report = self.last_report(Outcome::Drained, None, Some(0));
+        self.conclude(report.as_ref());
+        true
     }
 
     /// From now on the response is not kept back.
@@ -39,6 +69,12 @@ impl Drain {
         self.registry().is_some_and(|r| r.required_unfinished())
     }
 
+    /// Whether the deadline has begun to end tasks.
+    pub(crate) fn is_stopping(&self) -> bool {
+        let course = self.course.as_ref();
+        course.is_some_and(|course| course.window.is_stopping())
+    }
+
     /// What is held is let go before everything is done: the rest is waited for at the end.
     pub(crate) fn postpone(&mut self) {
         self.shut_window();
@@ -49,14 +85,10 @@ impl Drain {
         self.keeps_back && self.has_to_drain()
     }
 
-    /// Whether the response was kept back, or was to be.
-    pub(crate) fn has_waited(&self) -> bool {
-        self.waited
-    }
-
     /// For how long windows were open.
     pub(crate) fn waited_for(&self) -> Duration {
-        self.drained
+        let course = self.course.as_ref();
+        course.map_or(Duration::ZERO, |course| course.drained)
     }
 
     /// Whether everything was said.
@@ -66,7 +98,7 @@ impl Drain {
 
     /// Whether the window closed before the tasks were done.
     pub(crate) fn is_cut_short(&self) -> bool {
-        self.cut_short
+        self.course.as_ref().is_some_and(|course| course.cut_short)
     }
 
     /// What there is to say while the response is not at its end; `None` if nothing was spawned.
@@ -93,7 +125,7 @@ impl Drain {
 
     pub(super) fn has_to_drain(&self) -> bool {
         let is_open = matches!(self.stage, Stage::Open { .. });
-        is_open && (!self.hooks.are_through() || self.registry().is_some_and(|r| r.is_busy()))
+        is_open && (self.has_hooks() || self.registry().is_some_and(|r| r.is_busy()))
     }
 
     /// The response has ended: the wait goes on without it.

@@ -12,9 +12,10 @@ use crate::registry::ledger::Ledger;
 use crate::report::{Bound, DrainReport, Outcome, TaskState};
 
 /// Whose end let the response go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Last {
     /// No task was waited for.
+    #[default]
     Nobody,
     Task(u32),
     /// One in the tokio-util tracker.
@@ -92,7 +93,11 @@ impl Drain {
         if spawned == 0 && !registry.has_spawned_detached() {
             return None;
         }
-        let drain = self.drained + self.window.open_for();
+        let course = self.course.as_ref();
+        let drain = course.map_or(Duration::ZERO, |course| {
+            course.drained + course.window.open_for()
+        });
+        let last = course.map_or(Last::Nobody, |course| course.last);
         // Who left did not wait for it, and who goes on as a stream does not.
         let is_late = matches!(outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
             && !all_ended
@@ -113,7 +118,7 @@ impl Drain {
             aborted,
             cancelled: ledger.cancelled,
             required_failed: ledger.required_failed || is_late,
-            last: match self.last {
+            last: match last {
                 Last::Nobody => None,
                 Last::Task(id) => ledger.ended(id, now),
                 Last::Anonymous => anonymous.map(|a| a.info(TaskState::Completed, now)),

@@ -3,8 +3,9 @@
 use std::task::{Context as TaskContext, Poll, ready};
 
 use super::verdict::Last;
-use super::{Drain, Stage};
+use super::{Course, Drain, Stage};
 use crate::metrics;
+use crate::registry::Registry;
 use crate::report::{Bound, Outcome};
 use crate::settings::Unfinished;
 
@@ -20,7 +21,8 @@ impl Drain {
             return self.poll_shut(cx);
         }
         self.open_window();
-        if !self.window.had_turn() {
+        let window = &mut self.course.get_or_insert_default().window;
+        if !window.had_turn() {
             // Tasks get one turn of the scheduler, even if the deadline has passed. Most need no
             // more, and then no timer is made.
             cx.waker().wake_by_ref();
@@ -29,8 +31,8 @@ impl Drain {
         let Some(registry) = self.context.registry() else {
             return Poll::Ready(());
         };
-        let deadline = ready!(self.window.poll_deadline(registry, cx));
-        let cut_short = registry.is_busy() || self.window.has_cut_short(registry);
+        let deadline = ready!(window.poll_deadline(registry, cx));
+        let cut_short = registry.is_busy() || window.has_cut_short(registry);
         self.expire(Some(deadline.bound), None, cut_short);
         if deadline.unfinished != Unfinished::Detach {
             self.abort_rest();
@@ -44,25 +46,31 @@ impl Drain {
             let Some(registry) = self.context.registry() else {
                 return Poll::Ready(());
             };
-            let tasks = self.window.poll_none_alive(registry, cx);
-            if self.hooks.are_through() || (self.hooks.are_waiting() && tasks.is_pending()) {
+            if self.course.is_none() && !registry.is_busy() {
+                return Poll::Ready(());
+            }
+            let Course { window, hooks, .. } = &mut **self.course.get_or_insert_default();
+            let tasks = window.poll_none_alive(registry, cx);
+            if hooks.are_through() || (hooks.are_waiting() && tasks.is_pending()) {
                 return tasks;
             }
             let registry = registry.clone();
-            if self.hooks.are_waiting() {
+            if hooks.are_waiting() {
                 // It may ask for its deadline.
                 self.open_window();
-                let (outcome, bound) = if self.window.has_cut_short(&registry) {
+                let (outcome, bound) = if self.has_cut_short(&registry) {
                     expired(registry.deadline().map(|deadline| deadline.bound))
                 } else {
                     (Outcome::Drained, None)
                 };
                 let report = self.report_until_now(outcome, bound, &registry);
-                self.hooks.start(&registry, report.unwrap_or_default());
+                let hooks = &mut self.course_mut().hooks;
+                hooks.start(&registry, report.unwrap_or_default());
             }
             let polled = {
+                let hooks = &mut self.course.get_or_insert_default().hooks;
                 let _entered = self.context.enter();
-                self.hooks.poll(&registry, cx)
+                hooks.poll(&registry, cx)
             };
             if polled.is_pending() {
                 // With no task alive nobody else would tell of a deadline that is moved. After the
@@ -77,7 +85,7 @@ impl Drain {
     /// Everything is done: shuts the window.
     fn poll_shut(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let registry = self.context.registry();
-        if let Some(registry) = registry.filter(|registry| self.window.has_cut_short(registry)) {
+        if let Some(registry) = registry.filter(|registry| self.has_cut_short(registry)) {
             // It is done because it was cut short: that is a deadline, a moment before its time.
             let bound = registry.deadline().map(|deadline| deadline.bound);
             let Some(spawned) = registry.try_release() else {
@@ -87,15 +95,20 @@ impl Drain {
             };
             self.expire(bound, Some(spawned), true);
         } else if let Some(last) = self.shut_window() {
-            self.last = last;
+            self.course_mut().last = last;
         }
         Poll::Ready(())
+    }
+
+    fn has_cut_short(&self, registry: &Registry) -> bool {
+        let course = self.course.as_ref();
+        course.is_some_and(|course| course.window.has_cut_short(registry))
     }
 
     /// Dropped between the abort and the end of the window, it has not drained.
     pub(super) fn expire_if_cut_short(&mut self) {
         let registry = self.context.registry();
-        if let Some(registry) = registry.filter(|registry| self.window.has_cut_short(registry)) {
+        if let Some(registry) = registry.filter(|registry| self.has_cut_short(registry)) {
             let bound = registry.deadline().map(|deadline| deadline.bound);
             self.expire(bound, None, true);
         }
@@ -106,8 +119,9 @@ impl Drain {
     fn expire(&mut self, bound: Option<Bound>, spawned: Option<usize>, cut_short: bool) {
         self.shut_window();
         self.stop_hooks();
-        self.last = Last::Nobody;
-        self.cut_short = cut_short;
+        let course = self.course_mut();
+        course.last = Last::Nobody;
+        course.cut_short = cut_short;
         let (outcome, bound) = expired(bound);
         let report = match spawned {
             Some(_) => self.last_report(outcome, bound, spawned),
@@ -125,16 +139,17 @@ impl Drain {
     }
 
     fn open_window(&mut self) {
-        if self.window.is_open() {
+        let course = self.course.get_or_insert_default();
+        if course.window.is_open() {
             return;
         }
         let Some(registry) = self.context.registry() else {
             return;
         };
-        self.waited = true;
+        course.waited = true;
         // A shutdown has to find it, also if it waits for a hook alone.
         registry.join_roster();
-        self.window.open(registry);
+        course.window.open(registry);
         if self.keeps_back {
             metrics::held(1.0);
         }
@@ -142,21 +157,25 @@ impl Drain {
 
     /// Says whose end shut the window, if it was open and that was an end.
     pub(super) fn shut_window(&mut self) -> Option<Last> {
-        let (open_for, last) = self.window.shut(self.context.registry()?)?;
+        let course = self.course.as_deref_mut()?;
+        let (open_for, last) = course.window.shut(self.context.registry()?)?;
         if self.keeps_back {
             metrics::held(-1.0);
         }
-        self.drained += open_for;
+        course.drained += open_for;
         Some(last)
     }
 
     /// Drops what still runs of the hooks, in the request's context.
     pub(super) fn stop_hooks(&mut self) {
-        if self.hooks.are_through() {
+        let Some(course) = self.course.as_deref_mut() else {
+            return;
+        };
+        if course.hooks.are_through() {
             return;
         }
         let _entered = self.context.enter();
-        self.hooks.stop();
+        course.hooks.stop();
     }
 }
 

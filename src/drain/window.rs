@@ -49,6 +49,12 @@ impl Window {
         self.opened.is_some()
     }
 
+    /// Whether what was alive was aborted.
+    #[cfg(feature = "http")]
+    pub(super) fn is_stopping(&self) -> bool {
+        self.cut.is_some()
+    }
+
     /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
     pub(super) fn has_cut_short(&self, registry: &Registry) -> bool {
         let before = match self.cut {

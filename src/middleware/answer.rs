@@ -8,8 +8,7 @@ use http_body::Body;
 use super::body::ResponseBody;
 use super::grpc::is_grpc;
 use super::hold::{
-    Exchange, Facts, Held, content_length, has_no_body, held, held_without_required, is_never_sent,
-    known_length,
+    Exchange, Facts, Held, has_no_body, held, held_without_required, is_never_sent, known_length,
 };
 use crate::drain::Drain;
 use crate::settings::{AnswerSettings, Hold};
@@ -57,16 +56,9 @@ impl<B: Body, E> Answer<B, E> {
                 };
             }
         };
+        let required = said.is_some_and(|said| said.required_unfinished);
+        let facts = Facts::of(&response, exchange, hold, required);
         let (parts, body) = response.into_parts();
-        let facts = Facts {
-            hold,
-            exchange,
-            status: parts.status,
-            content_length: content_length(&parts.headers),
-            size_hint: body.size_hint(),
-            is_end_stream: body.is_end_stream(),
-            required: said.is_some_and(|said| said.required_unfinished),
-        };
         let (body, held) = match held(&facts) {
             // With nothing to wait for the body is not looked into.
             Held::HeadIfThere(length) if drain.must_wait() => {

@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use super::answer::Answer;
 use super::body::ResponseBody;
 use super::hold::Exchange;
+use super::passing::pass;
 use crate::registry::context::Context;
 use crate::scope::role::Role;
 
@@ -48,6 +49,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
+            if let StateProj::Done = this.state.as_mut().project() {
+                return;
+            }
             let _entered = this.role.enter();
             this.state.set(State::Done);
         }
@@ -130,6 +134,14 @@ where
             };
             let Role::Owner(drain) = this.role else {
                 return Poll::Ready(result.map(|response| response.map(ResponseBody::new)));
+            };
+            let result = if drain.is_idle() {
+                match pass(result, *this.exchange, drain) {
+                    Ok(passed) => return Poll::Ready(passed),
+                    Err(result) => result,
+                }
+            } else {
+                result
             };
             let answer = Answer::new(result, *this.exchange, drain, cx);
             this.state.set(State::Draining { answer });

@@ -12,7 +12,7 @@ pub(crate) struct Facts {
     pub(crate) hold: Hold,
     pub(crate) exchange: Exchange,
     pub(crate) status: StatusCode,
-    /// What the header says, if it says one thing.
+    /// What the header says, if it says one thing, and nothing goes before it.
     pub(crate) content_length: Option<u64>,
     pub(crate) size_hint: SizeHint,
     pub(crate) is_end_stream: bool,

@@ -2,11 +2,13 @@
 
 mod answer;
 mod body;
+mod facts;
 mod future;
 mod grpc;
 mod head;
 mod hold;
 mod layer;
+mod passing;
 mod release;
 mod service;
 

@@ -58,10 +58,14 @@ impl<B: Body, E> Answer<B, E> {
 
     /// Ready when everything is done, or when the head is held no longer.
     fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        if drain.poll_drained(cx).is_ready() {
+        // A head that is held no longer must not meet its deadline, which would end tasks that the stream
+        // goes on with.
+        let is_free = self.then_now(drain).is_some() && drain.must_wait();
+        if !is_free && drain.poll_drained(cx).is_ready() {
             return Poll::Ready(());
         }
-        let Some(then) = self.then.filter(|_| !drain.waits_for_required()) else {
+        // Looked at again: a required task may have ended before the poll could hear of it.
+        let Some(then) = self.then_now(drain) else {
             return Poll::Pending;
         };
         if self.fail(drain) {
@@ -82,6 +86,13 @@ impl<B: Body, E> Answer<B, E> {
         }
         drain.postpone();
         Poll::Ready(())
+    }
+
+    /// What is held from now on, if the head was held for required tasks alone and none is alive. Where the
+    /// deadline has begun to end tasks, it comes to its end.
+    fn then_now(&self, drain: &Drain) -> Option<Held> {
+        let is_over = !drain.waits_for_required() && !drain.is_stopping();
+        self.then.filter(|_| is_over)
     }
 
     /// Puts a failure in the place of the handler's response, if there is one, and says whether it did

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -13,7 +13,7 @@ use super::body::ResponseBody;
 use super::future::ResponseFuture;
 use super::hold::Exchange;
 use crate::deadline::Sources;
-use crate::registry::{Registry, Shared};
+use crate::registry::Shared;
 use crate::scope::role::{Role, has_limits, is_held, tell_limits};
 use crate::tasks::Tasks;
 use crate::{metrics, trace};
@@ -86,7 +86,15 @@ where
             return ResponseFuture::shed(exchange);
         }
         // Made before the inner service is called: if that panics, dropping it reports the request.
-        let (mut role, request) = self.role(outer, request);
+        let id = || request_id(request.headers());
+        let (mut role, registry) = Role::new(outer, &self.shared, id);
+        let mut request = request;
+        if has_limits(&self.shared.settings, &self.sources) {
+            let (parts, body) = request.into_parts();
+            tell_limits(&registry, &self.shared.settings, &self.sources, &parts);
+            request = Request::from_parts(parts, body);
+        }
+        request.extensions_mut().insert(Tasks { registry });
         let inner = {
             let _entered = role.enter();
             self.inner.call(request)
@@ -96,15 +104,6 @@ where
 }
 
 impl<S> TaskTrackerService<S> {
-    /// Whether the request is ours, or belongs to a layer or scope further out.
-    fn role<B>(&self, outer: Option<Tasks>, request: Request<B>) -> (Role, Request<B>) {
-        let id = || request_id(request.headers());
-        let (role, registry) = Role::new(outer, &self.shared, id);
-        let mut request = self.limit(&registry, request);
-        request.extensions_mut().insert(Tasks { registry });
-        (role, request)
-    }
-
     fn is_overloaded(&self, outer: Option<&Tasks>) -> bool {
         let Some(max) = self.max_live_tasks else {
             return false;
@@ -118,16 +117,6 @@ impl<S> TaskTrackerService<S> {
         metrics::shed();
         true
     }
-
-    /// Tells the request of the limits that are known as it arrives.
-    fn limit<B>(&self, registry: &Registry, request: Request<B>) -> Request<B> {
-        if !has_limits(&self.shared.settings, &self.sources) {
-            return request;
-        }
-        let (parts, body) = request.into_parts();
-        tell_limits(registry, &self.shared.settings, &self.sources, &parts);
-        Request::from_parts(parts, body)
-    }
 }
 
 /// The tasks of a layer or scope further out that this request belongs to.
@@ -138,9 +127,11 @@ fn outer<B>(request: &Request<B>) -> Option<Tasks> {
     current.or_else(|| request.extensions().get().cloned().filter(is_held))
 }
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// The id that middleware further out, or a proxy, has given the request.
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("x-request-id")?;
+    let id = headers.get(REQUEST_ID)?;
     id.to_str().ok().map(str::to_owned)
 }
 

@@ -27,7 +27,7 @@ impl Registry {
     /// The earliest limit that is known now; `None` if there is none.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         let ledger = self.ledger();
-        let settings = ledger.window_settings(&self.shared.settings);
+        let settings = ledger.window_settings(&self.shared().settings);
         let unfinished = settings.at_deadline.unwrap_or_default();
         let timeout = settings.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
         let drain = ledger.opened.zip(timeout).and_then(|(opened, timeout)| {
@@ -43,7 +43,7 @@ impl Registry {
             .as_deref()
             .into_iter()
             .flat_map(|limits| limits.deadlines(ledger.opened, settings, unfinished));
-        let shutdown = self.shared.process.closes_at().map(|at| Deadline {
+        let shutdown = self.shared().process.closes_at().map(|at| Deadline {
             at,
             bound: Bound::Shutdown,
             unfinished,

@@ -182,6 +182,15 @@ impl Live {
         None
     }
 
+    /// Releases if no task was ever added.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) fn try_release_unused(&self) -> bool {
+        let released = self
+            .word
+            .compare_exchange(0, RELEASED, Ordering::AcqRel, Ordering::Acquire);
+        released.is_ok()
+    }
+
     /// Releases whatever is alive.
     pub(crate) fn release(&self) {
         self.word.fetch_or(RELEASED, Ordering::AcqRel);

@@ -16,11 +16,12 @@ pub(crate) mod process;
 pub(crate) mod said;
 mod seat;
 mod snapshot;
+pub(crate) mod spare;
 mod sync;
 mod telling;
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{self, Poll};
 
@@ -51,10 +52,13 @@ pub(crate) struct Registry {
     ledger: Mutex<Ledger>,
     /// Made when a tokio-util tracker is asked for.
     anonymous: OnceLock<Anonymous>,
-    shared: Arc<Shared>,
+    /// `None` only in a spare.
+    shared: Option<Arc<Shared>>,
     span: Span,
     /// Everything was told of the response.
     over: AtomicBool,
+    /// A nested layer, or the request itself, has said something.
+    is_tuned: AtomicBool,
     /// Whether its tasks run in spans of their own.
     task_spans: AtomicBool,
     /// What the request calls itself.
@@ -65,28 +69,52 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(shared: Arc<Shared>, id: Option<String>) -> Arc<Self> {
-        Arc::new(Self::made(shared, id, Span::current(), false))
+        let task_spans = shared.settings.task_spans.unwrap_or(true);
+        let mut registry = spare::take();
+        match Arc::get_mut(&mut registry) {
+            Some(own) => {
+                own.shared = Some(shared);
+                own.id = id;
+                own.span = Span::current();
+                *own.task_spans.get_mut() = task_spans;
+            }
+            None => unreachable!("nobody else has a spare"),
+        }
+        registry
     }
 
     /// The work of the process itself: every task of it is detached.
     pub(crate) fn of_process(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self::made(shared, None, Span::none(), true))
+        let mut registry = Self::unused();
+        registry.shared = Some(shared);
+        // Of the process there is nothing to report.
+        registry.over = AtomicBool::new(true);
+        registry.is_process = true;
+        Arc::new(registry)
     }
 
-    fn made(shared: Arc<Shared>, id: Option<String>, span: Span, is_process: bool) -> Self {
+    /// One that belongs to nothing.
+    fn unused() -> Self {
         Self {
             live: Live::new(),
             detached: Detached::default(),
             required: AtomicUsize::new(0),
             ledger: Mutex::default(),
             anonymous: OnceLock::new(),
-            task_spans: AtomicBool::new(shared.settings.task_spans.unwrap_or(true)),
-            shared,
-            span,
-            // Of the process there is nothing to report.
-            over: AtomicBool::new(is_process),
-            id,
-            is_process,
+            is_tuned: AtomicBool::new(false),
+            task_spans: AtomicBool::new(true),
+            shared: None,
+            span: Span::none(),
+            over: AtomicBool::new(false),
+            id: None,
+            is_process: false,
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        match &self.shared {
+            Some(shared) => shared,
+            None => unreachable!("only a spare has none, and nobody has that"),
         }
     }
 
@@ -130,6 +158,14 @@ impl Registry {
         self.spawned() > 0 || self.anonymous().is_some() || self.detached.any_spawned()
     }
 
+    /// Whether nobody but its owner has it, who could spawn, or find it on the roster.
+    pub(crate) fn is_alone(self: &Arc<Self>) -> bool {
+        let is_alone = Arc::strong_count(self) == 1 && Arc::weak_count(self) == 0;
+        // Whoever let go of it has done so after all that he did with it.
+        fence(Ordering::Acquire);
+        is_alone
+    }
+
     pub(crate) fn has_spawned_detached(&self) -> bool {
         self.detached.any_spawned()
     }
@@ -156,7 +192,7 @@ impl Registry {
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
-        &self.shared.process
+        &self.shared().process
     }
 
     /// Wakes whoever waits, when a limit of the wait has changed.
@@ -174,6 +210,12 @@ impl Registry {
             return None;
         }
         self.live.try_release()
+    }
+
+    /// Releases if no task was ever counted in.
+    #[cfg(feature = "http")]
+    pub(crate) fn try_release_unused(&self) -> bool {
+        self.anonymous().is_none() && self.live.try_release_unused()
     }
 
     pub(crate) fn release(&self) {

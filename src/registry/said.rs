@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::Registry;
 use super::ledger::Ledger;
 #[cfg(feature = "http")]
-use crate::settings::AnswerSettings;
+use crate::settings::{AnswerSettings, Hold};
 use crate::settings::{Hook, Settings, Unfinished, WindowSettings};
 
 /// What counts once the handler has answered.
@@ -26,20 +26,31 @@ impl Registry {
         if settings.is_silent() {
             return;
         }
+        self.is_tuned.store(true, Ordering::Release);
         self.ledger()
             .overrides
             .get_or_insert_default()
-            .overlay(settings, &self.shared.settings);
+            .overlay(settings, &self.shared().settings);
         if let Some(task_spans) = settings.task_spans {
             self.task_spans.store(task_spans, Ordering::Relaxed);
         }
         self.live.wake();
     }
 
+    /// Whether the settings are the layer's, which waits for nothing but tasks, and there are no tasks.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_idle(&self) -> bool {
+        let ours = &self.shared().settings;
+        !self.has_spawned()
+            && !self.is_tuned.load(Ordering::Acquire)
+            && ours.hooks.is_empty()
+            && ours.answer.hold != Some(Hold::Never)
+    }
+
     #[cfg(feature = "http")]
     pub(crate) fn said(&self) -> Said {
         let ledger = self.ledger();
-        let ours = &self.shared.settings;
+        let ours = &self.shared().settings;
         let overrides = ledger.overrides.as_deref();
         Said {
             answer: overrides.map_or(ours.answer, |said| said.answer.over(ours.answer)),
@@ -49,25 +60,25 @@ impl Registry {
     }
 
     pub(crate) fn at_deadline(&self) -> Unfinished {
-        let settings = self.ledger().window_settings(&self.shared.settings);
+        let settings = self.ledger().window_settings(&self.shared().settings);
         settings.at_deadline.unwrap_or_default()
     }
 
     pub(crate) fn at_disconnect(&self) -> Unfinished {
-        let settings = self.ledger().window_settings(&self.shared.settings);
+        let settings = self.ledger().window_settings(&self.shared().settings);
         settings.at_disconnect.unwrap_or_default()
     }
 
     /// Whether something is to be awaited before the release.
     pub(crate) fn has_hooks(&self) -> bool {
-        self.ledger().has_hooks(&self.shared.settings)
+        self.ledger().has_hooks(&self.shared().settings)
     }
 
     /// What is to be awaited before the release, the outermost layer's first.
     pub(crate) fn hooks(&self) -> Vec<Arc<Hook>> {
         let ledger = self.ledger();
         let overrides = ledger.overrides.iter().flat_map(|said| &said.hooks);
-        let hooks = self.shared.settings.hooks.iter().chain(overrides);
+        let hooks = self.shared().settings.hooks.iter().chain(overrides);
         hooks.cloned().collect()
     }
 }

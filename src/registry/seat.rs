@@ -9,7 +9,7 @@ impl Registry {
     pub(crate) fn join_roster(self: &Arc<Self>) {
         let mut ledger = self.ledger();
         if ledger.seat.is_none() {
-            ledger.seat = Some(self.shared.process.join(self));
+            ledger.seat = Some(self.process().join(self));
         }
     }
 
@@ -33,7 +33,7 @@ impl Registry {
             }
         };
         if let Some(seat) = seat {
-            self.shared.process.leave(seat);
+            self.process().leave(seat);
         } else if waits {
             self.leave_when_empty();
         }
@@ -51,12 +51,11 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        let ledger = self
-            .ledger
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(seat) = ledger.seat.take() {
-            self.shared.process.leave(seat);
+        let ledger = self.ledger.get_mut();
+        let seat = ledger.unwrap_or_else(PoisonError::into_inner).seat.take();
+        // A spare has neither.
+        if let (Some(seat), Some(shared)) = (seat, &self.shared) {
+            shared.process.leave(seat);
         }
     }
 }

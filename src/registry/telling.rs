@@ -28,7 +28,7 @@ impl Registry {
         let mut outside = Context::Untracked;
         let _entered = outside.enter();
         self.in_span(|| {
-            self.shared.settings.notify(&call);
+            self.shared().settings.notify(&call);
             if let Some(overrides) = overrides {
                 overrides.notify(&call);
             }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, Outcome, TaskTrackerLayer, Tasks, Unfinished, named};
 
-use crate::support::{Log, after, current, ms, request, slow_with, tracked};
+use crate::support::{Frames, Log, after, current, ms, request, slow_with, tracked};
 
 /// A body that meddles with its request when it is asked the n-th time whether it is at its end:
 /// it stands in for another thread, between the look at the failures and the release.
@@ -208,4 +208,34 @@ async fn while_a_stream_goes_on_after_its_head_the_window_is_shut() {
     let report = log.report();
     assert_eq!(report.outcome, Outcome::Drained, "{report}");
     assert_eq!(report.held, ms(20 + 200), "its head, and its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_held_no_longer_does_not_meet_its_deadline() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(0))
+        .at_deadline(Unfinished::Abort)
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        named("plain").spawn(after(4));
+        // It ends when the head could go.
+        named("order").required().spawn(async {
+            after(3).await;
+            Ok::<_, Infallible>(())
+        });
+        after(3).await;
+        Ok::<_, Infallible>(Response::new(Frames::new(["one", "two"])))
+    }));
+    let start = Instant::now();
+    let response = service.oneshot(request()).await.expect("infallible");
+    assert_eq!(log.all().len(), 0, "nothing was aborted for the head");
+    let body = response.into_body().collect().await;
+    assert_eq!(body.expect("it is whole").to_bytes(), "onetwo");
+    assert_eq!(start.elapsed(), ms(3));
+    let report = log.report();
+    assert_eq!(
+        (report.outcome, report.completed, report.aborted),
+        (Outcome::DeadlineExceeded, 1, 1)
+    );
 }

@@ -24,35 +24,40 @@ impl<B: Body> Body for ResponseBody<B> {
             return Poll::Ready(None);
         }
         loop {
-            let (item, part) = match std::mem::replace(this.kept, Kept::Nothing) {
-                Kept::Withheld(item, part) => {
-                    if let Some(drain) = this.drain {
-                        if drain.poll_drained(cx).is_pending() {
-                            *this.kept = Kept::Withheld(item, part);
-                            return Poll::Pending;
-                        }
-                    }
-                    (item, part)
-                }
-                Kept::First(item, _) => Part::of(item, this.length),
-                Kept::Failure { waited } => {
-                    let end = failure::end(*this.grpc);
-                    if end.is_err() && !waited {
-                        // hyper discards what it has buffered if the error comes in the same poll.
-                        *this.kept = Kept::Failure { waited: true };
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    *this.done = true;
-                    return Poll::Ready(Some(end));
-                }
-                Kept::Nothing => {
+            if let (Some(Kept::Withheld(..)), Some(drain)) =
+                (this.kept.as_deref(), &mut *this.drain)
+            {
+                ready!(drain.poll_drained(cx));
+            }
+            let (item, part) = match this.kept.take().map(|kept| *kept) {
+                None => {
                     let _entered = this.drain.as_mut().map(Drain::enter);
                     let item = match this.inner.as_mut().as_pin_mut() {
                         Some(inner) => ready!(inner.poll_frame(cx)),
                         None => None,
                     };
-                    Part::of(item, this.length)
+                    let part = Part::of(&item, this.length);
+                    if part == Part::End || has_ended(&this.inner) {
+                        // What its destructor spawns is waited for.
+                        this.inner.set(None);
+                    }
+                    (item, part)
+                }
+                Some(Kept::First(item, _)) => {
+                    let part = Part::of(&item, this.length);
+                    (item, part)
+                }
+                Some(Kept::Withheld(item, part)) => (item, part),
+                Some(Kept::Failure { waited }) => {
+                    let end = failure::end(*this.grpc);
+                    if end.is_err() && !waited {
+                        // hyper discards what it has buffered if the error comes in the same poll.
+                        *this.kept = Some(Box::new(Kept::Failure { waited: true }));
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    *this.done = true;
+                    return Poll::Ready(Some(end));
                 }
             };
             let Some(drain) = this.drain else {
@@ -61,7 +66,7 @@ impl<B: Body> Body for ResponseBody<B> {
             };
             let ended = part == Part::End || has_ended(&this.inner);
             if !ended && part == Part::Last && drain.must_wait() {
-                *this.kept = Kept::Withheld(item, part);
+                *this.kept = Some(Box::new(Kept::Withheld(item, part)));
                 continue;
             }
             // A response that has failed must not reach its length.
@@ -76,7 +81,7 @@ impl<B: Body> Body for ResponseBody<B> {
                         let (item, told) = failure::in_place_of(item, part, *this.grpc);
                         *this.done = told;
                         if !told {
-                            *this.kept = Kept::Failure { waited: false };
+                            *this.kept = Some(Box::new(Kept::Failure { waited: false }));
                         }
                         if item.is_none() {
                             continue;
@@ -85,7 +90,7 @@ impl<B: Body> Body for ResponseBody<B> {
                     }
                     *this.done = true;
                 } else if part != Part::Middle {
-                    *this.kept = Kept::Withheld(item, part);
+                    *this.kept = Some(Box::new(Kept::Withheld(item, part)));
                     continue;
                 }
             } else if part == Part::Last {
@@ -98,9 +103,7 @@ impl<B: Body> Body for ResponseBody<B> {
 
     fn is_end_stream(&self) -> bool {
         // While the end is watched, or something is kept, it has not come.
-        self.drain.is_none()
-            && matches!(self.kept, Kept::Nothing)
-            && (self.done || self.inner_has_ended())
+        self.drain.is_none() && self.kept.is_none() && (self.done || self.inner_has_ended())
     }
 
     // A hint is `Copy` since http-body 1.1 only.
@@ -110,9 +113,9 @@ impl<B: Body> Body for ResponseBody<B> {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         };
-        match &self.kept {
-            Kept::First(_, before) => hint = before.clone(),
-            Kept::Withheld(Some(Ok(frame)), _) => {
+        match self.kept.as_deref() {
+            Some(Kept::First(_, before)) => hint = before.clone(),
+            Some(Kept::Withheld(Some(Ok(frame)), _)) => {
                 let kept = data_len(frame).unwrap_or(0);
                 let lower = hint.lower().saturating_add(kept);
                 // The upper bound goes first: the hint panics if the lower one passes it.
@@ -121,7 +124,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 }
                 hint.set_lower(lower);
             }
-            Kept::Nothing | Kept::Withheld(..) | Kept::Failure { .. } => {}
+            None | Some(Kept::Withheld(..) | Kept::Failure { .. }) => {}
         }
         hint
     }

@@ -47,7 +47,8 @@ pin_project! {
         // what its destructor spawns is waited for.
         #[pin]
         inner: Option<InnerBody<B>>,
-        kept: Kept<B::Data, B::Error>,
+        // In a box: what is passed on at once should not pay for it.
+        kept: Option<Box<Kept<B::Data, B::Error>>>,
         // What is still to come of a length that the server knows; `None` once that is reached.
         length: Option<u64>,
         // Dropping it before the end means that the client is gone. `None` where nothing is
@@ -76,7 +77,7 @@ impl<B: Body> ResponseBody<B> {
     pub(crate) fn new(body: B) -> Self {
         Self {
             inner: Some(InnerBody::Inline { body }),
-            kept: Kept::Nothing,
+            kept: None,
             length: None,
             drain: None,
             grpc: false,
@@ -104,7 +105,7 @@ impl<B: Body> ResponseBody<B> {
         };
         self.inner = Some(InnerBody::Boxed { body });
         if let Poll::Ready(item) = polled {
-            self.kept = Kept::First(item, size_hint);
+            self.kept = Some(Box::new(Kept::First(item, size_hint)));
         }
         is_whole
     }
@@ -112,7 +113,7 @@ impl<B: Body> ResponseBody<B> {
     /// Drops the inner body, and whatever was taken from it.
     pub(crate) fn drop_all(&mut self, drain: &mut Drain) {
         let _entered = drain.enter();
-        self.kept = Kept::Nothing;
+        self.kept = None;
         self.inner = None;
     }
 
@@ -121,7 +122,7 @@ impl<B: Body> ResponseBody<B> {
     pub(crate) fn drop_unsent(&mut self, drain: &mut Drain) {
         let size_hint = self.size_hint();
         let _entered = drain.enter();
-        self.kept = Kept::Nothing;
+        self.kept = None;
         self.inner = Some(InnerBody::Gone { size_hint });
     }
 
@@ -165,7 +166,7 @@ impl<B: Body> Default for ResponseBody<B> {
     fn default() -> Self {
         Self {
             inner: None,
-            kept: Kept::Nothing,
+            kept: None,
             length: None,
             drain: None,
             grpc: false,

@@ -19,7 +19,6 @@ pub(crate) enum Part {
 
 /// What was taken from the inner body and not passed on yet.
 pub(crate) enum Kept<D, E> {
-    Nothing,
     /// It was taken to see whether the body is there as a whole. Until it is passed on, the length
     /// is what the body said before.
     First(Polled<D, E>, SizeHint),
@@ -27,18 +26,13 @@ pub(crate) enum Kept<D, E> {
     Withheld(Polled<D, E>, Part),
     /// A required task has failed, which is still to be told. `waited`: the server had a turn to
     /// send what it has.
-    Failure {
-        waited: bool,
-    },
+    Failure { waited: bool },
 }
 
 impl Part {
     /// Counts the item off the length, and says what part of the response it is.
-    pub(crate) fn of<D: Buf, E>(
-        item: Polled<D, E>,
-        length: &mut Option<u64>,
-    ) -> (Polled<D, E>, Self) {
-        let part = match &item {
+    pub(crate) fn of<D: Buf, E>(item: &Polled<D, E>, length: &mut Option<u64>) -> Self {
+        match item {
             None | Some(Err(_)) => Part::End,
             Some(Ok(frame)) if frame.is_trailers() => Part::End,
             Some(Ok(frame)) => match (data_len(frame), *length) {
@@ -52,8 +46,7 @@ impl Part {
                 }
                 _ => Part::Middle,
             },
-        };
-        (item, part)
+        }
     }
 }
 

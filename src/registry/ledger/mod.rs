@@ -14,6 +14,9 @@ use crate::settings::Settings;
 /// How many tasks in trouble are kept with their messages: a response may go on for days.
 pub(in crate::registry) const MAX_TROUBLED: usize = 1024;
 
+/// More room for entries than this is given back.
+const MAX_ROOM: usize = 64;
+
 /// The part of a request's state that is under a lock: taken once for each spawn, and otherwise
 /// only where something has to be told.
 #[derive(Debug, Default)]
@@ -84,6 +87,44 @@ impl Ledger {
         }
         self.push_troubled(id, info);
         None
+    }
+
+    /// Forgets everything, but for room for some entries.
+    pub(in crate::registry) fn reset(&mut self) {
+        let Self {
+            entries,
+            unstamped,
+            listed,
+            troubled,
+            failed,
+            panicked,
+            aborted,
+            required_failed,
+            retracted,
+            ended_unlisted,
+            closed,
+            goes_on,
+            handler_goes_on,
+            is_left,
+            opened,
+            limits,
+            token,
+            cancelled,
+            overrides,
+            seat,
+        } = self;
+        entries.clear();
+        if entries.capacity() > MAX_ROOM {
+            *entries = Vec::new();
+        }
+        *troubled = Vec::new();
+        *ended_unlisted = Vec::new();
+        (*unstamped, *listed, *retracted) = (0, 0, 0);
+        (*failed, *panicked, *aborted) = (0, 0, 0);
+        (*required_failed, *closed, *cancelled) = (false, false, false);
+        (*goes_on, *handler_goes_on, *is_left) = (false, false, false);
+        (*opened, *limits, *token) = (None, None, None);
+        (*overrides, *seat) = (None, None);
     }
 
     /// Forgets who has ended. Room is doubled when that frees little, so that a list of the living
