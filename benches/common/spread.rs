@@ -1,0 +1,39 @@
+//! One figure from the rounds of a measurement.
+
+use std::fmt;
+
+/// The middle one of some figures, and how far apart they are. Displayed with the precision asked for.
+pub(crate) struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    /// # Panics
+    ///
+    /// Without figures.
+    pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+        let mut figures = Vec::from_iter(figures);
+        figures.sort_by(f64::total_cmp);
+        let last = figures.len() - 1;
+        Self {
+            // The middle one, or between the two.
+            median: (figures[last / 2] + figures[last.div_ceil(2)]) / 2.0,
+            least: figures[0],
+            most: figures[last],
+        }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            median,
+            least,
+            most,
+        } = self;
+        let digits = f.precision().unwrap_or(0);
+        write!(f, "{median:.digits$} ({least:.digits$} to {most:.digits$})")
+    }
+}

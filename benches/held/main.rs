@@ -1,0 +1,84 @@
+//! Ten thousand responses held at once, with a task of 100 ms each: how late are they, and what do
+//! they keep in memory?
+//!
+//! ```sh
+//! cargo bench --bench held
+//! ```
+//!
+//! The requests are calls of a service, each in a task of its own as with a server. The memory is
+//! what the allocator is asked for, so that it is the same on every machine.
+
+#[path = "../common/goal.rs"]
+mod goal;
+mod lateness;
+#[path = "../common/machine.rs"]
+mod machine;
+#[path = "../common/markdown.rs"]
+mod markdown;
+mod memory;
+mod request;
+#[path = "../common/spread.rs"]
+mod spread;
+
+use std::alloc::System;
+use std::error::Error;
+use std::process::ExitCode;
+
+use markdown::Table;
+use request::Way;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How many there are at once.
+const REQUESTS: u32 = 10_000;
+
+/// Bytes that a held request may keep more than one by hand.
+const GOAL: f64 = 1024.0;
+
+fn main() -> Result<ExitCode, BoxError> {
+    println!("{}\n", machine::headline(&[])?);
+    lateness()?;
+    memory()
+}
+
+fn lateness() -> Result<(), BoxError> {
+    let mut table = Table::new(["ms beyond the task's 100", "p50", "p99", "latest"]);
+    for (way, [p50, p99, latest]) in lateness::measure()? {
+        table.row([
+            way.name().to_owned(),
+            format!("{p50:.1}"),
+            format!("{p99:.1}"),
+            format!("{latest:.1}"),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn memory() -> Result<ExitCode, BoxError> {
+    let task = memory::of_a_task()?;
+    let mut table = Table::new(["bytes kept", "in all", "beyond the task"]);
+    table.row([
+        "the task alone".to_owned(),
+        format!("{task:.0}"),
+        String::new(),
+    ]);
+    let mut kept = |way: Way| -> Result<f64, BoxError> {
+        let bytes = memory::of_a_request(way)?;
+        table.row([
+            way.name().to_owned(),
+            format!("{bytes:.0}"),
+            format!("{:.0}", bytes - task),
+        ]);
+        Ok(bytes)
+    };
+    let by_hand = kept(Way::ByHand)?;
+    let more = kept(Way::Layer)? - by_hand;
+    println!("{table}");
+    let what = "bytes that `TaskTrackerLayer` keeps more than by hand";
+    Ok(goal::at_most(GOAL, more, what))
+}

@@ -1,0 +1,87 @@
+//! The servers, one after the other, round after round.
+
+use crate::BoxError;
+use crate::app::App;
+use crate::instance::Instance;
+use crate::markdown::Table;
+use crate::spread::Spread;
+use crate::wrk::{Figures, Load};
+
+/// The first one is what the others are compared with.
+const APPS: [App; 4] = [
+    App::Bare,
+    App::AddExtension,
+    App::InFlightRequests,
+    App::TaskTracker,
+];
+
+/// Each app with its rounds.
+pub(crate) struct Rounds([(App, Vec<Round>); APPS.len()]);
+
+struct Round {
+    figures: Figures,
+    /// What the server spent on a request, in microseconds.
+    processor: f64,
+}
+
+impl Rounds {
+    pub(crate) fn run(rounds: u32, load: &Load) -> Result<Self, BoxError> {
+        let mut measured = APPS.map(|app| (app, Vec::new()));
+        for number in 1..=rounds {
+            // Another one is first each time: what else the machine does is fair to all of them.
+            measured.rotate_left(1);
+            for (app, rounds) in &mut measured {
+                eprintln!("round {number}: {}", app.name());
+                rounds.push(Round::run(*app, load)?);
+            }
+        }
+        measured.sort_by_key(|(app, _)| APPS.iter().position(|other| other == app));
+        Ok(Self(measured))
+    }
+
+    /// Medians of the rounds, and how far apart they were.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new([
+            "server",
+            "requests a second",
+            "p50, µs",
+            "p99, µs",
+            "p99.9, µs",
+            "processor, µs a request",
+            "of bare",
+        ]);
+        let Self(measured) = self;
+        let (_, bare) = &measured[0];
+        for (app, rounds) in measured {
+            let of = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
+            // A round with the bare one's of the same number: its neighbour in time.
+            let pairs = rounds.iter().zip(bare);
+            let ratios = pairs.map(|(round, bare)| round.processor / bare.processor);
+            table.row([
+                app.name().to_owned(),
+                format!("{:.0}", of(|r| r.figures.requests / r.figures.seconds)),
+                format!("{:.0}", of(|r| r.figures.latencies[0])),
+                format!("{:.0}", of(|r| r.figures.latencies[1])),
+                format!("{:.0}", of(|r| r.figures.latencies[2])),
+                format!("{:.2}", of(|r| r.processor)),
+                format!("{:.3}", Spread::of(ratios)),
+            ]);
+        }
+        table
+    }
+}
+
+impl Round {
+    fn run(app: App, load: &Load) -> Result<Self, BoxError> {
+        // A new process each time: how fast one is depends a little on where its memory is.
+        let server = Instance::start(app)?;
+        load.for_a_second().put_on(&server.url())?;
+        let before = server.time_on_processor()?;
+        let figures = load.put_on(&server.url())?;
+        let spent = server.time_on_processor()? - before;
+        Ok(Self {
+            figures,
+            processor: spent.as_secs_f64() * 1e6 / figures.requests,
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! A whole axum server in instructions: how many does a request cost, with one layer and another?
+//!
+//! ```sh
+//! cargo bench --bench server
+//! ```
+//!
+//! The server is served by hyper over a connection in memory, on a current-thread runtime; its one
+//! client keeps the connection alive and sends a request when it has the answer to the last. The
+//! program starts itself under valgrind, once for some requests and once for many: the difference
+//! is what requests cost, without the start of the process. Instructions of the kernel are not counted.
+//!
+//! To see where they go, run the executable of the bench as the program does:
+//!
+//! ```sh
+//! valgrind --tool=callgrind --callgrind-out-file=out target/release/deps/server-<hash> serve 6000 task-tracker
+//! callgrind_annotate out
+//! ```
+
+#[path = "../common/app.rs"]
+mod app;
+mod callgrind;
+#[path = "../common/goal.rs"]
+mod goal;
+#[path = "../common/machine.rs"]
+mod machine;
+#[path = "../common/markdown.rs"]
+mod markdown;
+mod served;
+#[path = "../common/tool.rs"]
+mod tool;
+
+use std::error::Error;
+use std::process::{Command, ExitCode};
+
+use app::App;
+use callgrind::instructions_a_request;
+use clap::Parser;
+use markdown::Table;
+use served::Asked;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Of `TaskTrackerLayer` to `AddExtensionLayer`.
+const GOAL: f64 = 1.03;
+
+const APPS: [App; 5] = [
+    App::Bare,
+    App::AddExtension,
+    App::InFlightRequests,
+    App::TaskTracker,
+    App::OneTask,
+];
+
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    asked: Option<Asked>,
+    /// What cargo gives to each bench.
+    #[arg(long = "bench", global = true, hide = true)]
+    _bench: bool,
+}
+
+fn main() -> Result<ExitCode, BoxError> {
+    match Args::parse().asked {
+        Some(asked) => served::serve(asked).map(|()| ExitCode::SUCCESS),
+        None => measure(),
+    }
+}
+
+fn measure() -> Result<ExitCode, BoxError> {
+    tool::ensure("valgrind")?;
+    let valgrind = machine::first_line(Command::new("valgrind").arg("--version"))?;
+    println!("{}\n", machine::headline(&[valgrind])?);
+    let client = instructions_a_request(None)?;
+    let mut costs = Vec::new();
+    for app in APPS {
+        costs.push((app, instructions_a_request(Some(app))?));
+    }
+    let cost = |wanted| {
+        let found = costs.iter().find(|(app, _)| *app == wanted);
+        found.expect("it was measured").1
+    };
+    let floor = cost(App::AddExtension);
+
+    let mut table = Table::new([
+        "server",
+        "instructions a request",
+        "more than bare",
+        "of `AddExtensionLayer`",
+    ]);
+    table.row([
+        "none: the client alone, with a constant answer".to_owned(),
+        format!("{client:.0}"),
+        String::new(),
+        String::new(),
+    ]);
+    for (app, instructions) in &costs {
+        table.row([
+            app.name().to_owned(),
+            format!("{instructions:.0}"),
+            format!("{:.0}", instructions - cost(App::Bare)),
+            format!("{:.3}", instructions / floor),
+        ]);
+    }
+    println!("{table}");
+    let ratio = cost(App::TaskTracker) / floor;
+    let what = "`TaskTrackerLayer` to `AddExtensionLayer`";
+    Ok(goal::at_most(GOAL, ratio, what))
+}
