@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, spawn};
+use tower_task_tracker::{Bound, Unfinished, spawn};
 
 use super::{NOW, arrival_plus, hold, hold_after, layer_with, with_field};
 use crate::support::{after, ms, request, tracked};
@@ -47,6 +47,22 @@ async fn of_limits_that_have_all_passed_before_the_answer_the_earliest_is_named(
         let held = hold_after(ms(30), &layer, request()).await;
         held.is_closed_by(bound, ms(30), bound);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_of_one_name_are_each_what_they_are() {
+    // The client's ends no work, whatever the platform's of the same name would do.
+    let layer = layer_with(named("limit", 100))
+        .deadline_from(named("limit", 50).from_client())
+        .at_deadline(Unfinished::Abort);
+    let held = hold(&layer, request()).await;
+    held.is_closed_by(Bound::Source("limit"), ms(50), "the client's");
+    assert_eq!(held.report.aborted, 0, "{}", held.report);
+
+    // What one of them is at least says nothing of the other.
+    let layer = layer_with(named("limit", 50).at_least(ms(200))).deadline_from(named("limit", 100));
+    let held = hold(&layer, request()).await;
+    held.is_closed_by(Bound::Source("limit"), ms(100), "the other");
 }
 
 #[tokio::test(start_paused = true)]
