@@ -10,12 +10,13 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tower_task_tracker::{
-    DrainReport, RunToCompletionLayer, TaskScopeLayer, TaskTrackerLayer, Unfinished, named, spawn,
+    DrainReport, RunToCompletionLayer, TaskScopeLayer, TaskTrackerLayer, Tasks, Unfinished, named,
+    spawn,
 };
 
 use crate::lines::Lines;
 use crate::run_to_completion::poll_and_leave;
-use crate::support::{Log, after, current, full, ms, request};
+use crate::support::{Log, Slot, after, current, full, ms, put, request, take};
 
 #[tokio::test(start_paused = true)]
 async fn the_rest_of_a_handler_logs_in_the_span_of_its_request() {
@@ -184,4 +185,34 @@ async fn a_handler_that_an_aborted_task_has_called_ends_with_it() {
     layer.handle().wait_idle().await;
     let report = log.report();
     assert_eq!((report.spawned, report.aborted), (1, 1), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_has_ended_before_the_deadline_excuses_nobody() {
+    let log = Log::default();
+    let kept = Slot::<Tasks>::default();
+    let out = kept.clone();
+    let service = ServiceBuilder::new()
+        .layer(
+            TaskTrackerLayer::new()
+                .drain_timeout(ms(200))
+                .on_drain(log.clone()),
+        )
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            ms(50),
+        ))
+        .layer(RunToCompletionLayer::new())
+        .service(service_fn(move |_: Request<()>| {
+            put(&out, current());
+            async {
+                spawn(after(600_000));
+                after(100).await;
+                Ok::<_, Infallible>(full("written"))
+            }
+        }));
+    drop(service.oneshot(request()).await);
+    assert_eq!(log.report().stragglers.len(), 1);
+    take(&kept).spawn(after(1));
+    assert_eq!(log.late_spawns().len(), 1);
 }
