@@ -29,12 +29,12 @@ pub(crate) fn pass<B: Body, E>(
         }
     };
     let facts = Facts::of(&response, exchange, Hold::Auto, false);
-    if held(&facts) == Held::Upgraded {
+    // The body was asked just now, and may have spawned.
+    if held(&facts) == Held::Upgraded || !drain.is_idle() {
         return Err(Ok(response));
     }
     let mut grpc = false;
     if facts.is_end_stream {
-        // The body was asked just now, and may have spawned.
         if !drain.finish_idle() {
             return Err(Ok(response));
         }

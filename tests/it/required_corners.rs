@@ -240,3 +240,39 @@ async fn a_head_that_is_held_no_longer_does_not_meet_its_deadline() {
     assert_eq!(report.outcome, Outcome::Drained, "{report}");
     assert_eq!((report.completed, report.aborted), (2, 0), "{report}");
 }
+
+/// A body that is not at its end, and spawns when it is first asked for its size.
+struct SpawnsWhenAsked(Cell<bool>, Tasks);
+
+impl Body for SpawnsWhenAsked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if !self.0.replace(true) {
+            self.1.spawn(after(20));
+        }
+        SizeHint::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_body_spawns_when_its_size_is_asked_holds_a_head_that_has_no_body() {
+    let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
+        let body = SpawnsWhenAsked(Cell::new(false), current());
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok::<_, Infallible>(response)
+    }));
+    let start = Instant::now();
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(start.elapsed(), ms(20), "the server sends the end with it");
+}

@@ -4,6 +4,9 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::task::{Context, Waker};
 
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_task_tracker::{
@@ -246,6 +249,24 @@ async fn a_tracker_layer_inside_of_a_scope_holds_nothing() {
     let _ = service.oneshot(request()).await;
     assert_eq!(start.elapsed(), ms(20));
     assert_eq!(log.report().spawned, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tracker_layer_inside_of_a_scope_leaves_the_body_as_it_is() {
+    let inner = TaskTrackerLayer::new().layer(service_fn(|_: http::Request<()>| async {
+        // Few bodies go on after an error, and none is made to stop there.
+        let frames = [Ok("one"), Err("torn"), Ok("two")];
+        let frames = frames.map(|frame| frame.map(|data| Frame::data(Bytes::from(data))));
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        Ok::<_, Infallible>(http::Response::new(body))
+    }));
+    let response = TaskScopeLayer::new().layer(inner).oneshot(request()).await;
+    let mut body = response.expect("infallible").into_body();
+    let mut seen = Vec::new();
+    while let Some(frame) = body.frame().await {
+        seen.push(frame.is_ok());
+    }
+    assert_eq!(seen, [true, false, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,13 +31,14 @@ impl<B: Body> Body for ResponseBody<B> {
             }
             let (item, part) = match this.kept.take().map(|kept| *kept) {
                 None => {
+                    let is_watched = this.drain.is_some();
                     let _entered = this.drain.as_mut().map(Drain::enter);
                     let item = match this.inner.as_mut().as_pin_mut() {
                         Some(inner) => ready!(inner.poll_frame(cx)),
                         None => None,
                     };
                     let part = Part::of(&item, this.length);
-                    if part == Part::End || has_ended(&this.inner) {
+                    if is_watched && (part == Part::End || has_ended(&this.inner)) {
                         // What its destructor spawns is waited for.
                         this.inner.set(None);
                     }
