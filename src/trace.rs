@@ -12,23 +12,60 @@ mod enabled {
     use std::panic::Location;
     use std::sync::{Mutex, PoisonError};
 
-    use crate::report::{DrainReport, Outcome, TaskInfo, TaskState};
+    use tracing::level_filters::LevelFilter;
 
-    pub(crate) use tracing::Span;
+    use crate::report::{DrainReport, Outcome, TaskInfo, TaskState};
 
     /// What users filter by: the crate, not a path inside of it.
     const TARGET: &str = "tower_task_tracker";
 
-    /// Under the span that is current; that one itself where nobody listens.
+    /// A span, if there is one. In a box: it is kept in each task, and where nobody listens a task is not
+    /// to be larger for it.
+    #[derive(Debug)]
+    pub(crate) struct Span(Option<Box<tracing::Span>>);
+
+    impl Span {
+        pub(crate) fn current() -> Self {
+            if nobody_listens() {
+                return Self::none();
+            }
+            Self::of(tracing::Span::current())
+        }
+
+        pub(crate) fn none() -> Self {
+            Self(None)
+        }
+
+        pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
+            match &self.0 {
+                Some(span) => span.in_scope(f),
+                None => f(),
+            }
+        }
+
+        fn of(span: tracing::Span) -> Self {
+            Self((!span.is_disabled()).then(|| Box::new(span)))
+        }
+    }
+
+    /// Under the span that is current; that one itself where nobody listens to it.
     pub(crate) fn task_span(
         name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> Span {
+        if nobody_listens() {
+            return Span::none();
+        }
         let span = tracing::info_span!(target: TARGET, "task", name, %location);
         if span.is_disabled() {
             return Span::current();
         }
-        span
+        Span::of(span)
+    }
+
+    /// One load, where no span can be.
+    fn nobody_listens() -> bool {
+        LevelFilter::current() == LevelFilter::OFF
     }
 
     pub(crate) fn request_ended(report: &DrainReport) {
@@ -108,7 +145,7 @@ mod disabled {
 
     use crate::report::{DrainReport, TaskInfo};
 
-    #[derive(Debug, Clone)]
+    #[derive(Debug)]
     pub(crate) struct Span;
 
     impl Span {

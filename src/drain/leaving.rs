@@ -24,7 +24,8 @@ impl Drain {
             return;
         };
         let mut drain = self.take();
-        drain.stage = Stage::Leaving(Box::new(schedule));
+        drain.stage = Stage::Leaving;
+        drain.course_mut().leaving = Some(schedule);
         // Nothing can be awaited here: a small task does it. Dropped by a runtime that shuts down,
         // or where there is none, it reports at once.
         if let Ok(runtime) = Handle::try_current() {
@@ -46,12 +47,15 @@ impl Drain {
     }
 
     fn poll_left(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let (Stage::Leaving(schedule), Some(registry)) = (&self.stage, self.context.registry())
-        else {
+        let (Some(course), Some(registry)) = (&mut self.course, self.context.registry()) else {
+            return Poll::Ready(());
+        };
+        let (window, Some(schedule)) = (&mut course.window, course.leaving) else {
             return Poll::Ready(());
         };
         let mut spawned = None;
-        let window = &mut self.course.get_or_insert_default().window;
+        // There is nobody to ask again.
+        window.had_turn();
         if window.poll_none_alive(registry, cx).is_ready() {
             spawned = registry.try_release();
             if spawned.is_none() {

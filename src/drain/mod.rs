@@ -47,21 +47,25 @@ struct Course {
     waited: bool,
     hooks: Hooks,
     last: Last,
+    /// What is done about the tasks of a client that is gone.
+    leaving: Option<Schedule>,
+    /// What was to be reported when the window closed at its deadline.
+    expired: Option<Arc<DrainReport>>,
     /// The window closed before the tasks were done.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     cut_short: bool,
 }
 
 /// How far a request is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Stage {
     /// It may spawn, and may be held.
     Open { at_drop: AtDrop },
     /// The client is gone, and tasks have some time left to stop.
-    Leaving(Box<Schedule>),
+    Leaving,
     /// Its window closed at the deadline and stays closed. The report, if there is something to
     /// report, waits for the end of the response.
-    Expired(Option<Arc<DrainReport>>),
+    Expired,
     /// Everything was said.
     Over,
 }
@@ -85,28 +89,36 @@ pub(crate) struct NotDrained;
 
 impl Drain {
     /// `id`: what the request calls itself.
+    #[inline]
     pub(crate) fn new(shared: Arc<Shared>, id: Option<String>) -> (Self, Arc<Registry>) {
         let registry = Registry::new(shared, id);
-        let mut drain = Self::over();
-        drain.context = Context::In(registry.clone());
-        drain.stage = Stage::Open {
-            at_drop: AtDrop::Leaves,
+        let drain = Self {
+            context: Context::within(registry.clone()),
+            stage: Stage::Open {
+                at_drop: AtDrop::Leaves,
+            },
+            course: None,
+            keeps_back: true,
+            required_failed: false,
         };
         (drain, registry)
     }
 
     /// Makes this request the current one, for its code to run in.
+    #[inline]
     pub(crate) fn enter(&mut self) -> Entered<'_> {
         self.context.enter()
     }
 
     /// The request; `None` when it was moved on. Not to be asked while the request's code runs: what
     /// was current before stands here then.
+    #[inline]
     pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
         self.context.registry()
     }
 
     /// Moves it out, and leaves one behind that has nothing to do.
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::over())
     }
@@ -131,21 +143,27 @@ impl Drain {
 
     /// Whether a task has failed by now that the response fails with.
     pub(crate) fn required_failed(&self) -> bool {
-        match &self.stage {
-            Stage::Over | Stage::Leaving(_) => self.required_failed,
-            Stage::Expired(report) => report.as_ref().is_some_and(|r| r.required_failed),
+        match self.stage {
+            Stage::Over | Stage::Leaving => self.required_failed,
+            Stage::Expired => self.expired().is_some_and(|r| r.required_failed),
             Stage::Open { .. } => self.registry().is_some_and(|r| r.required_failed()),
         }
     }
 
+    #[inline]
     fn over() -> Self {
         Self {
-            context: Context::Outside,
+            context: Context::outside(),
             course: None,
             keeps_back: true,
             required_failed: false,
             stage: Stage::Over,
         }
+    }
+
+    /// What is to be reported at the end of the response, if its window closed at the deadline.
+    fn expired(&self) -> Option<&Arc<DrainReport>> {
+        self.course.as_ref()?.expired.as_ref()
     }
 
     fn course_mut(&mut self) -> &mut Course {
@@ -167,12 +185,12 @@ impl Drain {
         let Some(registry) = self.registry() else {
             return Ok(None);
         };
-        let report = match &self.stage {
+        let report = match self.stage {
             Stage::Over => return Ok(None),
-            Stage::Expired(report) => report.clone(),
-            Stage::Leaving(_) => return Err(NotDrained),
+            Stage::Expired => self.expired().cloned(),
+            Stage::Leaving => return Err(NotDrained),
             Stage::Open { .. } if self.has_hooks() => return Err(NotDrained),
-            Stage::Open { .. } if registry.is_alone() && !registry.has_spawned() => {
+            Stage::Open { .. } if registry.is_unused() => {
                 self.stage = Stage::Over;
                 return Ok(None);
             }
@@ -195,9 +213,12 @@ impl Drain {
 }
 
 impl Drop for Drain {
+    #[inline]
     fn drop(&mut self) {
-        self.end();
-        if let Context::In(registry) = std::mem::replace(&mut self.context, Context::Outside) {
+        if !matches!(self.stage, Stage::Over) {
+            self.end();
+        }
+        if let Some(registry) = std::mem::take(&mut self.context).into_registry() {
             spare::keep(registry);
         }
     }
@@ -208,9 +229,9 @@ impl Drain {
     fn end(&mut self) {
         let at_drop = match self.stage {
             Stage::Over => return,
-            Stage::Expired(_) => AtDrop::Ends,
+            Stage::Expired => AtDrop::Ends,
             Stage::Open { at_drop } => at_drop,
-            Stage::Leaving(_) => return self.leave_at_once(),
+            Stage::Leaving => return self.leave_at_once(),
         };
         match at_drop {
             // With its window, if that is open.

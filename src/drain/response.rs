@@ -23,6 +23,7 @@ impl Drain {
 
     /// Whether there is nothing to wait for and nothing to tell, and nobody has said anything for this
     /// request alone.
+    #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.course.is_none()
             && matches!(self.stage, Stage::Open { .. })
@@ -35,14 +36,11 @@ impl Drain {
         let Some(registry) = self.registry() else {
             return false;
         };
-        if registry.has_spawned() {
-            return false;
-        }
-        if registry.is_alone() {
+        if registry.is_unused() {
             self.stage = Stage::Over;
             return true;
         }
-        if !registry.try_release_unused() {
+        if registry.has_spawned() || !registry.try_release_unused() {
             return false;
         }
         // What is in a tracker, or detached, is told of in a report of its own.
@@ -91,7 +89,20 @@ impl Drain {
         course.map_or(Duration::ZERO, |course| course.drained)
     }
 
+    /// Ends a request that was never used, and says whether it did: for the end of a body, where
+    /// [`try_finish`](Self::try_finish) would do the same.
+    #[inline]
+    pub(crate) fn finish_unused(&mut self) -> bool {
+        let is_open = matches!(self.stage, Stage::Open { .. }) && self.course.is_none();
+        let unused = is_open && self.registry().is_some_and(|r| r.is_unused());
+        if unused {
+            self.stage = Stage::Over;
+        }
+        unused
+    }
+
     /// Whether everything was said.
+    #[inline]
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
     }
@@ -103,9 +114,9 @@ impl Drain {
 
     /// What there is to say while the response is not at its end; `None` if nothing was spawned.
     pub(crate) fn report_so_far(&self) -> Option<Arc<DrainReport>> {
-        match &self.stage {
-            Stage::Expired(report) => report.clone(),
-            Stage::Over | Stage::Leaving(_) => None,
+        match self.stage {
+            Stage::Expired => self.expired().cloned(),
+            Stage::Over | Stage::Leaving => None,
             Stage::Open { .. } => {
                 let registry = self.registry().filter(|registry| registry.has_spawned())?;
                 self.report_until_now(Outcome::Drained, None, registry)

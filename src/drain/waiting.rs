@@ -127,7 +127,8 @@ impl Drain {
             Some(_) => self.last_report(outcome, bound, spawned),
             None => self.give_up(outcome, bound),
         };
-        self.stage = Stage::Expired(report);
+        self.course_mut().expired = report;
+        self.stage = Stage::Expired;
     }
 
     /// Aborts what destructors have spawned, or others since. After the report: it knows of all that

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::answer::Answer;
 use super::body::ResponseBody;
 use super::hold::Exchange;
-use super::passing::pass;
+use super::passing::passed;
 use crate::registry::context::Context;
 use crate::scope::role::Role;
 
@@ -69,8 +69,9 @@ pin_project! {
         Handling { #[pin] inner: F },
         // The service is not asked: too many tasks are alive.
         Shed,
-        // It has answered, and the head may be held.
-        Draining { answer: Answer<O::Body, O::Error> },
+        // It has answered, and the head may be held. In a box: most never come here, and the future is
+        // moved about.
+        Draining { answer: Box<Answer<O::Body, O::Error>> },
         Done,
     }
 }
@@ -105,7 +106,7 @@ where
     pub(crate) fn shed(exchange: Exchange) -> Self {
         Self {
             state: State::Shed,
-            role: Role::Nested(Context::Untracked),
+            role: Role::Nested(Context::untracked()),
             exchange,
         }
     }
@@ -118,37 +119,54 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let StateProj::Shed = this.state.as_mut().project() {
-            this.state.set(State::Done);
-            return Poll::Ready(Ok(shed()));
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
+        let StateProj::Handling { inner } = this.state.as_mut().project() else {
+            return self.poll_held(cx);
+        };
+        // Looked at where it lies: a response is large, and each name for it may be another copy.
+        let entered = this.role.enter();
+        let polled = inner.poll(cx);
+        let Poll::Ready(result) = &polled else {
+            return Poll::Pending;
+        };
+        // The inner future's destructor is part of the request.
+        this.state.set(State::Done);
+        drop(entered);
+        let Role::Owner(drain) = this.role else {
+            return polled.map_ok(|response| response.map(ResponseBody::new));
+        };
+        if let Some(rest) = passed(result, *this.exchange, drain) {
+            return polled.map_ok(|response| rest.watch(response, drain));
         }
-        if let StateProj::Handling { inner } = this.state.as_mut().project() {
-            let result = {
-                let _entered = this.role.enter();
-                let result = ready!(inner.poll(cx));
-                // The inner future's destructor is part of the request.
-                this.state.set(State::Done);
-                result
-            };
-            let Role::Owner(drain) = this.role else {
-                return Poll::Ready(result.map(|response| response.map(ResponseBody::new)));
-            };
-            let result = if drain.is_idle() {
-                match pass(result, *this.exchange, drain) {
-                    Ok(passed) => return Poll::Ready(passed),
-                    Err(result) => result,
-                }
-            } else {
-                result
-            };
-            let answer = Answer::new(result, *this.exchange, drain, cx);
+        if let Poll::Ready(result) = polled {
+            let answer = Box::new(Answer::new(result, *this.exchange, drain, cx));
             this.state.set(State::Draining { answer });
         }
+        self.poll_held(cx)
+    }
+}
+
+impl<F, B, E> ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    /// What comes after the handler, and is not the ordinary case.
+    #[inline(never)]
+    fn poll_held(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+        let mut this = self.project();
         let (StateProj::Draining { answer }, Role::Owner(drain)) =
             (this.state.as_mut().project(), this.role)
         else {
+            if let State::Shed = this.state.as_ref().get_ref() {
+                this.state.set(State::Done);
+                return Poll::Ready(Ok(shed()));
+            }
             panic!("`ResponseFuture` polled after it has ended");
         };
         ready!(answer.poll_released(drain, cx));

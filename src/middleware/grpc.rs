@@ -18,7 +18,7 @@ pub(crate) enum Code {
 /// Whether it is gRPC as such: gRPC-Web has its trailers inside of the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let content_type = headers.get(&CONTENT_TYPE).map(HeaderValue::as_bytes);
     let rest = content_type.and_then(|value| {
         let (start, rest) = value.split_at_checked(GRPC.len())?;
         start.eq_ignore_ascii_case(GRPC).then_some(rest)

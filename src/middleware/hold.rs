@@ -43,6 +43,7 @@ pub(crate) enum Held {
     End,
 }
 
+#[inline]
 pub(crate) fn held(facts: &Facts) -> Held {
     if goes_on_as_stream(facts) {
         Held::Upgraded
@@ -69,6 +70,7 @@ pub(crate) fn held_without_required(facts: &Facts) -> Held {
 }
 
 /// RFC 9110, sections 7.8 and 9.3.6.
+#[inline]
 fn goes_on_as_stream(facts: &Facts) -> bool {
     facts.status == StatusCode::SWITCHING_PROTOCOLS
         || (facts.exchange == Exchange::Connect && facts.status.is_success())
@@ -76,6 +78,7 @@ fn goes_on_as_stream(facts: &Facts) -> bool {
 
 /// Whether the server sends the end with the head. It may then never look at the body, so that
 /// dropping the body is no disconnect.
+#[inline]
 pub(crate) fn has_no_body(facts: &Facts) -> bool {
     is_never_sent(facts)
         || facts.is_end_stream
@@ -83,6 +86,7 @@ pub(crate) fn has_no_body(facts: &Facts) -> bool {
 }
 
 /// Whatever the body holds, no client is to get it: RFC 9110, section 6.4.1.
+#[inline]
 pub(crate) fn is_never_sent(facts: &Facts) -> bool {
     facts.exchange == Exchange::Head
         || facts.status == StatusCode::NO_CONTENT
@@ -91,6 +95,7 @@ pub(crate) fn is_never_sent(facts: &Facts) -> bool {
 
 /// The length after which a server ends the response: hyper asks the body for an exact length
 /// first, and reads the header only if there is none.
+#[inline]
 pub(crate) fn known_length(size_hint: &SizeHint, content_length: Option<u64>) -> Option<u64> {
     size_hint.exact().or(content_length)
 }

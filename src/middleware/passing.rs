@@ -9,45 +9,56 @@ use super::hold::{Exchange, Facts, Held, has_no_body, held, known_length};
 use crate::drain::Drain;
 use crate::settings::Hold;
 
-type Answered<B, E> = Result<Response<B>, E>;
+/// What is watched of a response that is let go.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    length: Option<u64>,
+    grpc: bool,
+}
 
-/// Lets a response go whose request has spawned nothing and has nothing to await. What its body spawns
-/// while it streams is watched for. One that has to be looked at more closely is given back.
-pub(crate) fn pass<B: Body, E>(
-    result: Answered<B, E>,
+/// Lets an answer go whose request has spawned nothing and has nothing to await: says what is to be
+/// watched of it. `None` for one that has to be looked at more closely.
+pub(crate) fn passed<B: Body, E>(
+    result: &Result<Response<B>, E>,
     exchange: Exchange,
     drain: &mut Drain,
-) -> Result<Answered<ResponseBody<B>, E>, Answered<B, E>> {
-    let response = match result {
-        Ok(response) => response,
-        Err(error) => {
-            return if drain.finish_idle() {
-                Ok(Err(error))
-            } else {
-                Err(Err(error))
-            };
-        }
+) -> Option<Rest> {
+    if !drain.is_idle() {
+        return None;
+    }
+    let Ok(response) = result else {
+        return drain.finish_idle().then(Rest::default);
     };
-    let facts = Facts::of(&response, exchange, Hold::Auto, false);
+    let facts = Facts::of(response, exchange, Hold::Auto, false);
     // The body was asked just now, and may have spawned.
     if held(&facts) == Held::Upgraded || !drain.is_idle() {
-        return Err(Ok(response));
+        return None;
     }
-    let mut grpc = false;
     if facts.is_end_stream {
-        if !drain.finish_idle() {
-            return Err(Ok(response));
-        }
-    } else {
-        grpc = is_grpc(response.headers());
-        if has_no_body(&facts) {
-            drain.complete();
-        }
+        return drain.finish_idle().then(Rest::default);
     }
-    let length = known_length(&facts.size_hint, facts.content_length);
-    Ok(Ok(response.map(|body| {
-        let mut body = ResponseBody::new(body);
-        body.watch(drain.take(), length, grpc);
-        body
-    })))
+    if has_no_body(&facts) {
+        drain.complete();
+    }
+    Some(Rest {
+        length: known_length(&facts.size_hint, facts.content_length),
+        grpc: is_grpc(response.headers()),
+    })
+}
+
+impl Rest {
+    /// What the body spawns while it streams is waited for.
+    #[inline(always)]
+    pub(crate) fn watch<B: Body>(
+        self,
+        response: Response<B>,
+        drain: &mut Drain,
+    ) -> Response<ResponseBody<B>> {
+        let Self { length, grpc } = self;
+        let (parts, body) = response.into_parts();
+        Response::from_parts(
+            parts,
+            ResponseBody::watched(body, drain.take(), length, grpc),
+        )
+    }
 }

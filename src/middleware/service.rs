@@ -79,7 +79,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    #[inline]
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let exchange = Exchange::of(request.method());
         let outer = outer(&request);
         if self.is_overloaded(outer.as_ref()) {
@@ -88,17 +89,15 @@ where
         // Made before the inner service is called: if that panics, dropping it reports the request.
         let id = || request_id(request.headers());
         let (mut role, registry) = Role::new(outer, &self.shared, id);
-        let mut request = request;
         if has_limits(&self.shared.settings, &self.sources) {
             let (parts, body) = request.into_parts();
             tell_limits(&registry, &self.shared.settings, &self.sources, &parts);
             request = Request::from_parts(parts, body);
         }
         request.extensions_mut().insert(Tasks { registry });
-        let inner = {
-            let _entered = role.enter();
-            self.inner.call(request)
-        };
+        let entered = role.enter();
+        let inner = self.inner.call(request);
+        drop(entered);
         ResponseFuture::new(inner, role, exchange)
     }
 }
@@ -127,11 +126,11 @@ fn outer<B>(request: &Request<B>) -> Option<Tasks> {
     current.or_else(|| request.extensions().get().cloned().filter(is_held))
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id that middleware further out, or a proxy, has given the request.
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_ID)?;
+    let id = headers.get(&REQUEST_ID)?;
     id.to_str().ok().map(str::to_owned)
 }
 

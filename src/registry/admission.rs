@@ -119,6 +119,7 @@ impl Registry {
         }
         metrics::task_started();
         if brief.required && !late {
+            self.any_required.store(true, Ordering::Relaxed);
             self.required.fetch_add(1, Ordering::Relaxed);
         }
         Task {
@@ -151,7 +152,7 @@ impl Registry {
     /// Nobody waits for the work of the process itself.
     fn brief(&self, brief: Brief) -> Brief {
         Brief {
-            detached: brief.detached || self.is_process,
+            detached: brief.detached || self.is_process(),
             ..brief
         }
     }

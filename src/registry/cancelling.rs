@@ -40,7 +40,7 @@ impl Registry {
     /// The process shuts down: whoever waits looks at the deadline again. The work of the process
     /// itself has none, and is asked to stop at once.
     pub(super) fn hear_of_shutdown(&self) {
-        if self.is_process {
+        if self.is_process() {
             self.cancel();
         }
         self.live.wake();

@@ -4,52 +4,77 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::Registry;
 
-/// Where code runs, as far as tracking goes.
+/// Where code runs, as far as tracking goes: in a request, outside of any, or outside on purpose.
+///
+/// The last one is a registry that is nobody's, so that all this is one pointer: it is swapped twice for
+/// each poll, and is a part of what is moved about.
 #[derive(Clone, Default)]
-pub(crate) enum Context {
-    /// Outside of any request, probably by mistake.
-    #[default]
-    Outside,
-    /// Outside on purpose.
-    Untracked,
-    /// In a request.
-    In(Arc<Registry>),
-}
+pub(crate) struct Context(Option<Arc<Registry>>);
 
 thread_local! {
-    static CURRENT: Cell<Context> = const { Cell::new(Context::Outside) };
+    static CURRENT: Cell<Context> = const { Cell::new(Context::outside()) };
 }
 
+static NOBODY: LazyLock<Arc<Registry>> = LazyLock::new(Registry::nobody);
+
 impl Context {
+    /// Outside of any request, probably by mistake.
+    pub(crate) const fn outside() -> Self {
+        Self(None)
+    }
+
+    /// Outside on purpose.
+    pub(crate) fn untracked() -> Self {
+        Self(Some(NOBODY.clone()))
+    }
+
+    /// In a request.
+    #[inline]
+    pub(crate) fn within(registry: Arc<Registry>) -> Self {
+        Self(Some(registry))
+    }
+
+    pub(crate) fn is_outside(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Where the running code is. On a thread that is being torn down: outside.
+    #[inline]
     pub(crate) fn current() -> Self {
         CURRENT
             .try_with(|current| {
                 let context = current.take();
+                if context.is_outside() {
+                    return context;
+                }
                 current.set(context.clone());
                 context
             })
             .unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
-        match self {
-            Context::In(registry) => Some(registry),
-            Context::Outside | Context::Untracked => None,
-        }
+        self.0.as_ref().filter(|registry| !registry.is_nobody())
+    }
+
+    #[inline]
+    pub(crate) fn into_registry(self) -> Option<Arc<Registry>> {
+        self.0.filter(|registry| !registry.is_nobody())
     }
 
     /// Makes this the current context until the guard is dropped.
     ///
     /// The two are swapped, not copied, so that entering touches no reference count. While
     /// entered, `self` holds what was current before.
+    #[inline]
     pub(crate) fn enter(&mut self) -> Entered<'_> {
         swap(self);
         Entered { context: self }
@@ -58,10 +83,10 @@ impl Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Context::Outside => "Outside",
-            Context::Untracked => "Untracked",
-            Context::In(_) => "In(..)",
+        f.write_str(match self.registry() {
+            Some(_) => "In(..)",
+            None if self.is_outside() => "Outside",
+            None => "Untracked",
         })
     }
 }
@@ -72,11 +97,13 @@ pub(crate) struct Entered<'a> {
 }
 
 impl Drop for Entered<'_> {
+    #[inline]
     fn drop(&mut self) {
         swap(self.context);
     }
 }
 
+#[inline]
 fn swap(context: &mut Context) {
     // On a thread that is being torn down there is nothing to swap with, neither when the context
     // is entered nor when it is left.

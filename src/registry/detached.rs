@@ -21,6 +21,7 @@ impl Detached {
         self.alive.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn any_spawned(&self) -> bool {
         self.spawned.load(Ordering::Relaxed) > 0
     }

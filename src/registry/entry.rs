@@ -20,6 +20,20 @@ pub(crate) struct Brief {
     pub(crate) is_handler: bool,
 }
 
+impl Brief {
+    /// Of a task without a name that is spawned where this is called.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self {
+            name: None,
+            location: Location::caller(),
+            required: false,
+            detached: false,
+            is_handler: false,
+        }
+    }
+}
+
 /// A task that was counted in: enough to tell of it, wherever it ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {

@@ -23,18 +23,21 @@ pub(crate) struct TaskGuard {
     /// Seen waiting, so that it has an age.
     seen_waiting: bool,
     /// How it would end if it were dropped now.
-    end: (TaskState, Option<String>),
+    end: TaskState,
+    /// What there is to say of that end.
+    message: Option<Box<str>>,
     span: Span,
 }
 
 impl TaskGuard {
     pub(crate) fn new(registry: &Arc<Registry>, task: Task, spawned: bool) -> Self {
         Self {
-            context: Context::In(registry.clone()),
+            context: Context::within(registry.clone()),
             task,
             spawned,
             seen_waiting: false,
-            end: (TaskState::Aborted, None),
+            end: TaskState::Aborted,
+            message: None,
             span: registry.task_span(&task.brief),
         }
     }
@@ -47,7 +50,8 @@ impl TaskGuard {
             self.span.in_scope(|| catch_unwind(AssertUnwindSafe(work)))
         };
         caught.unwrap_or_else(|payload| {
-            self.end = (TaskState::Panicked, panics::message(&*payload));
+            self.end = TaskState::Panicked;
+            self.message = panics::message(&*payload).map(String::into_boxed_str);
             resume_unwind(payload)
         })
     }
@@ -65,14 +69,15 @@ impl TaskGuard {
     /// The task has run to its end, and has failed if there is a message.
     pub(crate) fn end_of_run(mut self, failure: Option<String>) {
         self.end = match failure {
-            None => (TaskState::Completed, None),
-            message => (TaskState::Failed, message),
+            None => TaskState::Completed,
+            Some(_) => TaskState::Failed,
         };
+        self.message = failure.map(String::into_boxed_str);
     }
 
     /// What holds it has no end of its own: its drop is its end, unless its thread is panicking.
     pub(crate) fn end_of_token(mut self) {
-        self.end.0 = if thread::panicking() {
+        self.end = if thread::panicking() {
             TaskState::Panicked
         } else {
             TaskState::Completed
@@ -89,8 +94,8 @@ impl TaskGuard {
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         if let Some(registry) = self.context.registry() {
-            let (state, message) = std::mem::replace(&mut self.end, (TaskState::Aborted, None));
-            registry.end(self.task, self.spawned, state, message);
+            let message = self.message.take().map(String::from);
+            registry.end(self.task, self.spawned, self.end, message);
         }
     }
 }

@@ -48,10 +48,17 @@ impl Live {
         }
     }
 
+    /// Whether nothing was ever added, and it was not released.
+    #[inline]
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == 0
+    }
+
     pub(crate) fn alive(&self) -> usize {
         alive(self.word.load(Ordering::Acquire))
     }
 
+    #[inline]
     pub(crate) fn spawned(&self) -> usize {
         spawned(self.word.load(Ordering::Acquire)) as usize
     }
@@ -208,6 +215,7 @@ fn alive(word: u64) -> usize {
     ((word as u32) >> 2) as usize
 }
 
+#[inline]
 fn spawned(word: u64) -> u32 {
     (word >> 32) as u32
 }

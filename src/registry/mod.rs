@@ -49,10 +49,14 @@ pub(crate) struct Registry {
     detached: Detached,
     /// How many tasks are alive that the response fails with.
     required: AtomicUsize,
+    /// There was one.
+    any_required: AtomicBool,
     ledger: Mutex<Ledger>,
+    /// Somebody has had a look at the ledger, and may have written in it.
+    is_ledger_used: AtomicBool,
     /// Made when a tokio-util tracker is asked for.
     anonymous: OnceLock<Anonymous>,
-    /// `None` only in a spare.
+    /// `None` only in a spare, and in nobody's.
     shared: Option<Arc<Shared>>,
     span: Span,
     /// Everything was told of the response.
@@ -63,8 +67,17 @@ pub(crate) struct Registry {
     task_spans: AtomicBool,
     /// What the request calls itself.
     id: Option<String>,
+    kind: Kind,
+}
+
+/// Whose tasks they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Request,
     /// It is no request, but the work of the process itself: nobody waits for it.
-    is_process: bool,
+    Process,
+    /// It stands for the absence of a request.
+    Nobody,
 }
 
 impl Registry {
@@ -85,21 +98,27 @@ impl Registry {
 
     /// The work of the process itself: every task of it is detached.
     pub(crate) fn of_process(shared: Arc<Shared>) -> Arc<Self> {
-        let mut registry = Self::unused();
+        let mut registry = Self::unused(Kind::Process);
         registry.shared = Some(shared);
         // Of the process there is nothing to report.
         registry.over = AtomicBool::new(true);
-        registry.is_process = true;
         Arc::new(registry)
     }
 
+    /// One without tasks: none can be spawned in it.
+    fn nobody() -> Arc<Self> {
+        Arc::new(Self::unused(Kind::Nobody))
+    }
+
     /// One that belongs to nothing.
-    fn unused() -> Self {
+    fn unused(kind: Kind) -> Self {
         Self {
             live: Live::new(),
             detached: Detached::default(),
             required: AtomicUsize::new(0),
+            any_required: AtomicBool::new(false),
             ledger: Mutex::default(),
+            is_ledger_used: AtomicBool::new(false),
             anonymous: OnceLock::new(),
             is_tuned: AtomicBool::new(false),
             task_spans: AtomicBool::new(true),
@@ -107,10 +126,11 @@ impl Registry {
             span: Span::none(),
             over: AtomicBool::new(false),
             id: None,
-            is_process: false,
+            kind,
         }
     }
 
+    #[inline]
     fn shared(&self) -> &Shared {
         match &self.shared {
             Some(shared) => shared,
@@ -119,13 +139,18 @@ impl Registry {
     }
 
     pub(crate) fn is_process(&self) -> bool {
-        self.is_process
+        self.kind == Kind::Process
+    }
+
+    #[inline]
+    fn is_nobody(&self) -> bool {
+        self.kind == Kind::Nobody
     }
 
     /// The tokio-util tracker, made now if it was not asked for before.
     pub(crate) fn tracker(self: &Arc<Self>, location: &'static Location<'static>) -> &TaskTracker {
         let anonymous = self.anonymous.get_or_init(|| Anonymous::new(location));
-        if !self.is_released() && !self.is_process {
+        if !self.is_released() && !self.is_process() {
             self.join_roster();
             // It may have been released, and over, since the look above.
             self.leave_if_over();
@@ -133,6 +158,7 @@ impl Registry {
         anonymous.tracker()
     }
 
+    #[inline]
     pub(crate) fn anonymous(&self) -> Option<&Anonymous> {
         self.anonymous.get()
     }
@@ -154,16 +180,19 @@ impl Registry {
     }
 
     /// Whether there is, or may be, anything to report.
+    #[inline]
     pub(crate) fn has_spawned(&self) -> bool {
         self.spawned() > 0 || self.anonymous().is_some() || self.detached.any_spawned()
     }
 
-    /// Whether nobody but its owner has it, who could spawn, or find it on the roster.
-    pub(crate) fn is_alone(self: &Arc<Self>) -> bool {
+    /// Whether nothing was spawned, and nobody but its owner has it, who could spawn, or find it on the
+    /// roster: nothing is left to agree on with anybody.
+    #[inline]
+    pub(crate) fn is_unused(self: &Arc<Self>) -> bool {
         let is_alone = Arc::strong_count(self) == 1 && Arc::weak_count(self) == 0;
         // Whoever let go of it has done so after all that he did with it.
         fence(Ordering::Acquire);
-        is_alone
+        is_alone && !self.has_spawned()
     }
 
     pub(crate) fn has_spawned_detached(&self) -> bool {
@@ -178,10 +207,12 @@ impl Registry {
 
     /// Whether a task has failed that the response fails with.
     pub(crate) fn required_failed(&self) -> bool {
-        self.spawned() > 0 && self.ledger().required_failed
+        // Relaxed: who waits for the task has seen its end, which comes after this was set.
+        self.any_required.load(Ordering::Relaxed) && self.ledger().required_failed
     }
 
     /// How many tasks were counted in, late ones too.
+    #[inline]
     pub(crate) fn spawned(&self) -> usize {
         self.live.spawned()
     }
@@ -236,6 +267,8 @@ impl Registry {
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // Relaxed: read when nobody else has the request any more.
+        self.is_ledger_used.store(true, Ordering::Relaxed);
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

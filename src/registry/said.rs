@@ -39,24 +39,36 @@ impl Registry {
 
     /// Whether the settings are the layer's, which waits for nothing but tasks, and there are no tasks.
     #[cfg(feature = "http")]
+    #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         let ours = &self.shared().settings;
         !self.has_spawned()
-            && !self.is_tuned.load(Ordering::Acquire)
+            && !self.is_tuned()
             && ours.hooks.is_empty()
             && ours.answer.hold != Some(Hold::Never)
     }
 
     #[cfg(feature = "http")]
     pub(crate) fn said(&self) -> Said {
-        let ledger = self.ledger();
         let ours = &self.shared().settings;
-        let overrides = ledger.overrides.as_deref();
+        let answer = if self.is_tuned() {
+            let ledger = self.ledger();
+            let overrides = ledger.overrides.as_deref();
+            overrides.map_or(ours.answer, |said| said.answer.over(ours.answer))
+        } else {
+            ours.answer
+        };
         Said {
-            answer: overrides.map_or(ours.answer, |said| said.answer.over(ours.answer)),
-            has_hooks: ledger.has_hooks(ours),
+            answer,
+            has_hooks: self.has_hooks(),
             required_unfinished: self.required_unfinished(),
         }
+    }
+
+    /// Whether a nested layer, or the request itself, has said something.
+    #[inline]
+    pub(super) fn is_tuned(&self) -> bool {
+        self.is_tuned.load(Ordering::Acquire)
     }
 
     pub(crate) fn at_deadline(&self) -> Unfinished {
@@ -71,7 +83,12 @@ impl Registry {
 
     /// Whether something is to be awaited before the release.
     pub(crate) fn has_hooks(&self) -> bool {
-        self.ledger().has_hooks(&self.shared().settings)
+        let overrides = || {
+            let ledger = self.ledger();
+            let said = ledger.overrides.as_deref();
+            said.is_some_and(|said| !said.hooks.is_empty())
+        };
+        !self.shared().settings.hooks.is_empty() || (self.is_tuned() && overrides())
     }
 
     /// What is to be awaited before the release, the outermost layer's first.
@@ -84,11 +101,6 @@ impl Registry {
 }
 
 impl Ledger {
-    fn has_hooks(&self, ours: &Settings) -> bool {
-        let overrides = self.overrides.as_deref();
-        !ours.hooks.is_empty() || overrides.is_some_and(|said| !said.hooks.is_empty())
-    }
-
     pub(super) fn window_settings(&self, ours: &Settings) -> WindowSettings {
         match &self.overrides {
             Some(said) => said.window.over(ours.window),

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
 
-use super::Registry;
+use super::{Kind, Registry};
 use super::detached::Detached;
 use super::live::Live;
 use crate::trace::Span;
@@ -15,7 +15,7 @@ thread_local! {
 /// One that nobody else has, and that belongs to nothing.
 pub(super) fn take() -> Arc<Registry> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
-    spare.unwrap_or_else(|| Arc::new(Registry::unused()))
+    spare.unwrap_or_else(|| Arc::new(Registry::unused(Kind::Request)))
 }
 
 /// Keeps a request whose owner is done with it, unless somebody else still has it: a task, the roster, or
@@ -36,7 +36,9 @@ impl Registry {
             live,
             detached,
             required,
+            any_required,
             ledger,
+            is_ledger_used,
             anonymous,
             shared,
             span,
@@ -44,22 +46,31 @@ impl Registry {
             is_tuned,
             task_spans,
             id,
-            is_process,
+            kind: _,
         } = self;
+        *shared = None;
+        *span = Span::none();
+        *id = None;
+        let is_fresh = live.is_fresh()
+            && !detached.any_spawned()
+            && !*is_ledger_used.get_mut()
+            && anonymous.get().is_none();
+        if is_fresh {
+            // Most are: whoever does anything with a request leaves one of these marks.
+            return;
+        }
         *live = Live::new();
         *detached = Detached::default();
         *required.get_mut() = 0;
+        *any_required.get_mut() = false;
         ledger
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .reset();
+        *is_ledger_used.get_mut() = false;
         anonymous.take();
-        *shared = None;
-        *span = Span::none();
         *over.get_mut() = false;
         *is_tuned.get_mut() = false;
         *task_spans.get_mut() = true;
-        *id = None;
-        *is_process = false;
     }
 }

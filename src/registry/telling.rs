@@ -23,9 +23,12 @@ impl Registry {
     /// Calls every observer: in the request's span, and outside of any request, so that what a
     /// callback spawns is not taken for a task of the request that happens to be running.
     pub(super) fn tell(&self, call: impl Fn(&dyn OnDrain)) {
+        if !self.is_tuned() && self.shared().settings.observers.is_empty() {
+            return;
+        }
         // A copy: an observer may well use the request it is told of.
         let overrides = self.ledger().overrides.clone();
-        let mut outside = Context::Untracked;
+        let mut outside = Context::untracked();
         let _entered = outside.enter();
         self.in_span(|| {
             self.shared().settings.notify(&call);

@@ -104,7 +104,7 @@ impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
             Some(Ok(answer)) => (answer, report),
             Some(Err(gap)) => {
                 // What the callback spawns belongs to no request.
-                let mut outside = Context::Untracked;
+                let mut outside = Context::untracked();
                 let _entered = outside.enter();
                 let failed = report.unwrap_or_default();
                 (this.failure.fill(gap, &failed), Some(failed))

@@ -23,6 +23,7 @@ pub(crate) enum Role {
 impl Role {
     /// Owns a request, unless it belongs to somebody further out: then what was said here is added
     /// there. `id`: what the request calls itself.
+    #[inline]
     pub(crate) fn new(
         outer: Option<Tasks>,
         shared: &Arc<Shared>,
@@ -33,9 +34,10 @@ impl Role {
             return (Role::Owner(drain), registry);
         };
         registry.overlay(&shared.settings);
-        (Role::Nested(Context::In(registry.clone())), registry)
+        (Role::Nested(Context::within(registry.clone())), registry)
     }
 
+    #[inline]
     pub(crate) fn enter(&mut self) -> Entered<'_> {
         match self {
             Role::Owner(drain) => drain.enter(),

@@ -112,9 +112,8 @@ impl<J> TaskBuilder<J> {
         F::Output: Send + 'static,
         J: Judge<F::Output> + 'static,
     {
-        let (listing, guard) = self.admit();
-        let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
-        listed(listing, handle)
+        let brief = self.brief();
+        spawn_in::<F, J>(self.registry(brief.location), brief, future)
     }
 
     /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task is only
@@ -201,9 +200,7 @@ impl<J> TaskBuilder<J> {
     #[track_caller]
     pub(super) fn admit(&self) -> (Option<Listing<'_>>, Option<TaskGuard>) {
         let brief = self.brief();
-        self.registry(brief.location)
-            .map(|registry| registry.admit(brief))
-            .unzip()
+        admit_in(self.registry(brief.location), brief)
     }
 
     #[track_caller]
@@ -217,20 +214,47 @@ impl<J> TaskBuilder<J> {
     fn brief(&self) -> Brief {
         Brief {
             name: self.name,
-            location: Location::caller(),
             required: self.required,
             detached: self.detached,
-            is_handler: false,
+            ..Brief::here()
         }
     }
 
     /// `None` outside of a request: the task runs, tracked by nothing.
     fn registry(&self, location: &'static Location<'static>) -> Option<&Arc<Registry>> {
-        if let Context::Outside = self.context {
+        if self.context.is_outside() {
             trace::outside_a_request(location);
         }
         self.context.registry()
     }
+}
+
+/// Spawns a task on the current runtime.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+#[track_caller]
+pub(super) fn spawn_in<F, J>(
+    registry: Option<&Arc<Registry>>,
+    brief: Brief,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    J: Judge<F::Output> + 'static,
+{
+    let (listing, guard) = admit_in(registry, brief);
+    let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
+    listed(listing, handle)
+}
+
+fn admit_in(
+    registry: Option<&Arc<Registry>>,
+    brief: Brief,
+) -> (Option<Listing<'_>>, Option<TaskGuard>) {
+    registry.map(|registry| registry.admit(brief)).unzip()
 }
 
 pub(super) fn listed<T>(listing: Option<Listing<'_>>, handle: JoinHandle<T>) -> JoinHandle<T> {

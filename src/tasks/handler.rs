@@ -6,9 +6,8 @@ use std::panic::Location;
 
 use tokio::runtime::Handle;
 
-use super::builder::listed;
+use super::builder::spawn_in;
 use super::judge::Plain;
-use super::tracked_future::TrackedFuture;
 use crate::registry::context::Context;
 use crate::registry::entry::Brief;
 use crate::trace;
@@ -53,21 +52,16 @@ where
     F: Future + Send + 'static,
 {
     let context = Context::current();
-    if let Context::Outside = context {
+    if context.is_outside() {
         trace::outside_a_request(location);
     }
-    let admitted = context.registry().map(|registry| {
-        registry.admit(Brief {
-            name: Some("run_to_completion"),
-            location,
-            required: false,
-            detached: false,
-            is_handler: true,
-        })
-    });
-    let (listing, guard) = admitted.unzip();
+    let brief = Brief {
+        name: Some("run_to_completion"),
+        location,
+        is_handler: true,
+        ..Brief::here()
+    };
     // Its answer is dropped inside of the request too.
     let task = async move { drop(rest.await) };
-    let handle = tokio::spawn(TrackedFuture::<_, Plain>::new(task, guard));
-    drop(listed(listing, handle));
+    drop(spawn_in::<_, Plain>(context.registry(), brief, task));
 }

@@ -23,9 +23,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::registry::Registry;
 use crate::registry::context::{Context, InContext};
+use crate::registry::entry::Brief;
 #[cfg(feature = "http")]
 use crate::settings::{AnswerSettings, Hold};
 use crate::settings::{Settings, Unfinished, WindowSettings};
+
+use self::builder::spawn_in;
 
 pub use self::builder::TaskBuilder;
 pub use self::judge::{Fallible, Plain};
@@ -66,10 +69,8 @@ impl Tasks {
     /// `tokio::spawn` (unless the handler itself drives it, as with a `LocalSet`).
     #[must_use]
     pub fn current() -> Option<Self> {
-        match Context::current() {
-            Context::In(registry) => Some(Self { registry }),
-            Context::Outside | Context::Untracked => None,
-        }
+        let registry = Context::current().into_registry()?;
+        Some(Self { registry })
     }
 
     /// Spawns a task on the current runtime that the response waits for.
@@ -83,7 +84,8 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.task().spawn(future)
+        // Without a builder, which would have a handle of its own.
+        spawn_in::<F, Plain>(Some(&self.registry), Brief::here(), future)
     }
 
     /// Spawns a task on the current runtime, unless it would be late: the response waits for it, or
@@ -186,12 +188,12 @@ impl Tasks {
     /// Names a task before it is spawned: the name stands in reports and logs, where the source
     /// location would stand otherwise.
     pub fn named(&self, name: &'static str) -> TaskBuilder {
-        TaskBuilder::new(Context::In(self.registry.clone()), Some(name))
+        TaskBuilder::new(Context::within(self.registry.clone()), Some(name))
     }
 
     /// A task without a name, to be spawned.
     pub fn task(&self) -> TaskBuilder {
-        TaskBuilder::new(Context::In(self.registry.clone()), None)
+        TaskBuilder::new(Context::within(self.registry.clone()), None)
     }
 
     /// A tokio-util tracker of this request, for code that wants one: made when first asked for,
@@ -281,7 +283,7 @@ impl Tasks {
     /// Runs a future in this request's context without counting it as a task: what it spawns is
     /// tracked. For upgraded connections and actors.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        InContext::new(future, Context::In(self.registry.clone()))
+        InContext::new(future, Context::within(self.registry.clone()))
     }
 
     fn set_window(&self, window: WindowSettings) {

@@ -7,7 +7,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::error::BodyError;
 use super::failure;
-use super::part::{Kept, Part, data_len};
+use super::part::{Kept, Part, Polled, data_len};
 use super::{ResponseBody, drop_inner, has_ended};
 use crate::drain::Drain;
 
@@ -15,41 +15,108 @@ impl<B: Body> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = BodyError<B::Error>;
 
+    #[inline]
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         if *this.done {
             return Poll::Ready(None);
         }
-        loop {
-            if let (Some(Kept::Withheld(..)), Some(drain)) =
-                (this.kept.as_deref(), &mut *this.drain)
-            {
-                ready!(drain.poll_drained(cx));
+        if this.kept.is_some() {
+            return self.poll_kept(None, cx);
+        }
+        let entered = this.drain.as_mut().map(Drain::enter);
+        let is_watched = entered.is_some();
+        let polled = match this.inner.as_mut().as_pin_mut() {
+            Some(inner) => inner.poll_frame(cx),
+            None => Poll::Ready(None),
+        };
+        let Poll::Ready(item) = polled else {
+            return Poll::Pending;
+        };
+        let part = Part::of(&item, this.length);
+        let ended = part == Part::End || has_ended(&this.inner);
+        if ended && is_watched {
+            // What its destructor spawns is waited for.
+            this.inner.set(None);
+        }
+        drop(entered);
+        let Some(drain) = this.drain else {
+            *this.done = item.is_none();
+            return Poll::Ready(item.map(inner_error));
+        };
+        if ended && drain.finish_unused() {
+            *this.drain = None;
+            *this.done = true;
+            return Poll::Ready(item.map(inner_error));
+        }
+        if ended || part == Part::Last {
+            return self.poll_kept(Some((item, part)), cx);
+        }
+        Poll::Ready(item.map(inner_error))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // While the end is watched, or something is kept, it has not come.
+        self.drain.is_none() && self.kept.is_none() && (self.done || self.inner_has_ended())
+    }
+
+    // A hint is `Copy` since http-body 1.1 only.
+    #[allow(clippy::clone_on_copy)]
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        };
+        match self.kept.as_deref() {
+            Some(Kept::First(_, before)) => hint = before.clone(),
+            Some(Kept::Withheld(Some(Ok(frame)), _)) => {
+                let kept = data_len(frame).unwrap_or(0);
+                let lower = hint.lower().saturating_add(kept);
+                // The upper bound goes first: the hint panics if the lower one passes it.
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper.saturating_add(kept));
+                }
+                hint.set_lower(lower);
             }
-            let (item, part) = match this.kept.take().map(|kept| *kept) {
+            None | Some(Kept::Withheld(..) | Kept::Failure { .. }) => {}
+        }
+        hint
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    /// Passes on what may end the response, and what was kept. `taken`: just now, from the inner body.
+    fn poll_kept(
+        self: Pin<&mut Self>,
+        mut taken: Option<Taken<B>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BodyError<B::Error>>>> {
+        let mut this = self.project();
+        loop {
+            let kept = match taken.take() {
+                Some((item, part)) => Kept::Withheld(item, part),
                 None => {
-                    let is_watched = this.drain.is_some();
-                    let _entered = this.drain.as_mut().map(Drain::enter);
-                    let item = match this.inner.as_mut().as_pin_mut() {
-                        Some(inner) => ready!(inner.poll_frame(cx)),
-                        None => None,
-                    };
-                    let part = Part::of(&item, this.length);
-                    if is_watched && (part == Part::End || has_ended(&this.inner)) {
-                        // What its destructor spawns is waited for.
-                        this.inner.set(None);
+                    if let (Some(Kept::Withheld(..)), Some(drain)) =
+                        (this.kept.as_deref(), &mut *this.drain)
+                    {
+                        ready!(drain.poll_drained(cx));
                     }
-                    (item, part)
+                    match this.kept.take() {
+                        Some(kept) => *kept,
+                        None => unreachable!("something is kept, or was taken"),
+                    }
                 }
-                Some(Kept::First(item, _)) => {
+            };
+            let (item, part) = match kept {
+                Kept::First(item, _) => {
                     let part = Part::of(&item, this.length);
                     (item, part)
                 }
-                Some(Kept::Withheld(item, part)) => (item, part),
-                Some(Kept::Failure { waited }) => {
+                Kept::Withheld(item, part) => (item, part),
+                Kept::Failure { waited } => {
                     let end = failure::end(*this.grpc);
                     if end.is_err() && !waited {
                         // hyper discards what it has buffered if the error comes in the same poll.
@@ -101,35 +168,10 @@ impl<B: Body> Body for ResponseBody<B> {
             return Poll::Ready(item.map(inner_error));
         }
     }
-
-    fn is_end_stream(&self) -> bool {
-        // While the end is watched, or something is kept, it has not come.
-        self.drain.is_none() && self.kept.is_none() && (self.done || self.inner_has_ended())
-    }
-
-    // A hint is `Copy` since http-body 1.1 only.
-    #[allow(clippy::clone_on_copy)]
-    fn size_hint(&self) -> SizeHint {
-        let mut hint = match &self.inner {
-            Some(inner) => inner.size_hint(),
-            None => SizeHint::with_exact(0),
-        };
-        match self.kept.as_deref() {
-            Some(Kept::First(_, before)) => hint = before.clone(),
-            Some(Kept::Withheld(Some(Ok(frame)), _)) => {
-                let kept = data_len(frame).unwrap_or(0);
-                let lower = hint.lower().saturating_add(kept);
-                // The upper bound goes first: the hint panics if the lower one passes it.
-                if let Some(upper) = hint.upper() {
-                    hint.set_upper(upper.saturating_add(kept));
-                }
-                hint.set_lower(lower);
-            }
-            None | Some(Kept::Withheld(..) | Kept::Failure { .. }) => {}
-        }
-        hint
-    }
 }
+
+/// What came from the inner body, and what part of the response it is.
+type Taken<B> = (Polled<<B as Body>::Data, <B as Body>::Error>, Part);
 
 fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError<E>> {
     item.map_err(BodyError::Inner)

@@ -85,6 +85,19 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
+    /// A body whose end is watched, unless it was reported already.
+    #[inline]
+    pub(crate) fn watched(body: B, drain: Drain, length: Option<u64>, grpc: bool) -> Self {
+        Self {
+            inner: Some(InnerBody::Inline { body }),
+            kept: None,
+            length,
+            drain: (!drain.is_over()).then_some(drain),
+            grpc,
+            done: false,
+        }
+    }
+
     /// Asks the body for its first frame, and says whether that is there and all there is.
     pub(crate) fn look(&mut self, length: u64, drain: &mut Drain, cx: &mut Context<'_>) -> bool {
         // It was not polled yet, so that it may still move.
@@ -190,6 +203,8 @@ fn has_ended<B: Body>(inner: &Option<InnerBody<B>>) -> bool {
 
 /// Drops the inner body in the request's context: what its destructor spawns is counted.
 fn drop_inner<B: Body>(mut inner: Pin<&mut Option<InnerBody<B>>>, drain: &mut Drain) {
-    let _entered = drain.enter();
-    inner.set(None);
+    if inner.is_some() {
+        let _entered = drain.enter();
+        inner.set(None);
+    }
 }
