@@ -1,6 +1,7 @@
 //! The requests of a process that have tasks: the list under [`TrackerHandle`](crate::TrackerHandle).
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Notify;
@@ -16,33 +17,52 @@ pub(crate) struct Roster<T> {
 struct Members<T> {
     seats: Vec<Option<Weak<T>>>,
     vacant: Vec<usize>,
+    /// Somebody has asked to be told of changes.
+    is_watched: bool,
 }
 
-/// A place in the list; handed back to leave.
-#[derive(Debug)]
-pub(crate) struct Seat(usize);
+/// A member's place in the list, if it has one. It is written under the lock of the list alone, which
+/// is all that orders the accesses to it.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    /// One more than the index; zero is none.
+    number: AtomicUsize,
+}
 
 impl<T> Roster<T> {
-    pub(crate) fn join(&self, member: Weak<T>) -> Seat {
-        self.with(|members| match members.vacant.pop() {
-            Some(index) => {
-                members.seats[index] = Some(member);
-                Seat(index)
+    /// Takes a seat, unless there is one.
+    pub(crate) fn join(&self, seat: &Seat, member: impl FnOnce() -> Weak<T>) {
+        self.with(|members| {
+            if seat.index().is_some() {
+                return;
             }
-            None => {
-                members.seats.push(Some(member));
-                Seat(members.seats.len() - 1)
-            }
-        })
+            let member = Some(member());
+            let index = match members.vacant.pop() {
+                Some(index) => {
+                    members.seats[index] = member;
+                    index
+                }
+                None => {
+                    members.seats.push(member);
+                    members.seats.len() - 1
+                }
+            };
+            seat.number.store(index + 1, Ordering::Relaxed);
+        });
     }
 
-    pub(crate) fn leave(&self, Seat(index): Seat) {
-        let empty = self.with(|members| {
+    /// Gives the seat back, if there is one and `may_leave` says so, which is asked under the lock.
+    pub(crate) fn leave_if(&self, seat: &Seat, may_leave: impl FnOnce() -> bool) {
+        let tell = self.with(|members| {
+            let Some(index) = seat.index().filter(|_| may_leave()) else {
+                return false;
+            };
+            seat.number.store(0, Ordering::Relaxed);
             members.seats[index] = None;
             members.vacant.push(index);
-            members.is_empty()
+            members.is_watched && members.is_empty()
         });
-        if empty {
+        if tell {
             self.changed.notify_waiters();
         }
     }
@@ -55,6 +75,8 @@ impl<T> Roster<T> {
     /// Ready when the last member leaves, or when somebody announces something, after this was
     /// first polled.
     pub(crate) fn changed(&self) -> Notified<'_> {
+        // Before the first look, so that who leaves after that look tells.
+        self.with(|members| members.is_watched = true);
         self.changed.notified()
     }
 
@@ -93,6 +115,16 @@ impl<T> Roster<T> {
     }
 }
 
+impl Seat {
+    pub(crate) fn is_taken(&self) -> bool {
+        self.index().is_some()
+    }
+
+    fn index(&self) -> Option<usize> {
+        self.number.load(Ordering::Relaxed).checked_sub(1)
+    }
+}
+
 impl<T> Members<T> {
     fn len(&self) -> usize {
         self.seats.len() - self.vacant.len()
@@ -109,6 +141,7 @@ impl<T> Default for Roster<T> {
             members: Mutex::new(Members {
                 seats: Vec::new(),
                 vacant: Vec::new(),
+                is_watched: false,
             }),
             changed: Notify::new(),
         }

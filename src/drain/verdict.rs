@@ -1,6 +1,7 @@
 //! What is said of a request in the end.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,9 +18,10 @@ pub(super) enum Last {
     /// No task was waited for.
     #[default]
     Nobody,
-    Task(u32),
+    /// The task of this id, at this time.
+    Task(u32, Instant),
     /// One in the tokio-util tracker.
-    Anonymous,
+    Anonymous(Instant),
 }
 
 impl Drain {
@@ -30,10 +32,8 @@ impl Drain {
         closed_by: Option<Bound>,
     ) -> Option<Arc<DrainReport>> {
         let registry = self.registry()?;
-        {
-            let mut ledger = registry.ledger();
-            ledger.handler_goes_on = ledger.has_handler();
-        }
+        let goes_on = registry.ledger().has_handler();
+        registry.handler_goes_on.store(goes_on, Ordering::Relaxed);
         registry.release();
         // A task that was counted in but is not listed yet will be told of as late.
         self.last_report(outcome, closed_by, None)
@@ -81,9 +81,9 @@ impl Drain {
     ) -> Option<Arc<DrainReport>> {
         let registry = self.registry()?;
         let anonymous = registry.anonymous();
-        let now = Instant::now();
         let mut stragglers = Vec::new();
         if !all_ended {
+            let now = Instant::now();
             stragglers = ledger.stragglers(now);
             stragglers.extend(anonymous.into_iter().flat_map(|a| a.stragglers(now)));
         }
@@ -120,8 +120,8 @@ impl Drain {
             required_failed: ledger.required_failed || is_late,
             last: match last {
                 Last::Nobody => None,
-                Last::Task(id) => ledger.ended(id, now),
-                Last::Anonymous => anonymous.map(|a| a.info(TaskState::Completed, now)),
+                Last::Task(id, at) => ledger.ended(id, at),
+                Last::Anonymous(at) => anonymous.map(|a| a.info(TaskState::Completed, at)),
             },
             troubled: ledger.troubled(),
             stragglers,

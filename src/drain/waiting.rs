@@ -148,8 +148,10 @@ impl Drain {
             return;
         };
         course.waited = true;
-        // A shutdown has to find it, also if it waits for a hook alone.
-        registry.join_roster();
+        // A shutdown has to find it, also if it waits for a hook alone. Who has spawned is there.
+        if !registry.has_spawned() {
+            registry.join_roster();
+        }
         course.window.open(registry);
         if self.keeps_back {
             metrics::held(1.0);

@@ -96,14 +96,15 @@ impl Window {
             had_turn: _,
             cut: _,
         } = std::mem::take(self);
-        let open_for = opened?.elapsed();
+        let opened = opened?;
+        let now = Instant::now();
         registry.ledger().opened = None;
         let last = match waited {
             None => Last::Nobody,
-            Some(Waited::ForOwn) => Last::Task(registry.last()),
-            Some(Waited::ForAnonymous) => Last::Anonymous,
+            Some(Waited::ForOwn) => Last::Task(registry.last(), now),
+            Some(Waited::ForAnonymous) => Last::Anonymous(now),
         };
-        Some((open_for, last))
+        Some((now.duration_since(opened), last))
     }
 
     /// Ready when no task is alive. The first time that tasks are waited for nobody is registered to be

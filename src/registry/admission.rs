@@ -80,7 +80,9 @@ impl Registry {
             let late = task.late || ledger.closed;
             let ended = ledger.enlist(Task { late, ..task }, pulse);
             (
-                late && !task.brief.detached && !ledger.goes_on && !ledger.handler_goes_on,
+                late && !task.brief.detached
+                    && !ledger.goes_on
+                    && !self.handler_goes_on.load(Ordering::Relaxed),
                 ended,
             )
         };

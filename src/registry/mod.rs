@@ -32,6 +32,7 @@ use self::detached::Detached;
 use self::ledger::Ledger;
 use self::live::Live;
 use self::process::Process;
+use crate::roster::Seat;
 use crate::settings::Settings;
 use crate::trace::Span;
 
@@ -59,6 +60,10 @@ pub(crate) struct Registry {
     /// `None` only in a spare, and in nobody's.
     shared: Option<Arc<Shared>>,
     span: Span,
+    /// On the roster of the process.
+    seat: Seat,
+    /// The handler goes on alone: nobody is late as long as a task is alive.
+    pub(crate) handler_goes_on: AtomicBool,
     /// Everything was told of the response.
     over: AtomicBool,
     /// A nested layer, or the request itself, has said something.
@@ -124,6 +129,8 @@ impl Registry {
             task_spans: AtomicBool::new(true),
             shared: None,
             span: Span::none(),
+            seat: Seat::default(),
+            handler_goes_on: AtomicBool::new(false),
             over: AtomicBool::new(false),
             id: None,
             kind,

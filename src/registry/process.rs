@@ -11,7 +11,7 @@ use super::Registry;
 use super::ledger::MAX_TROUBLED;
 use crate::panics;
 use crate::report::{TaskInfo, TaskState};
-use crate::roster::{Roster, Seat};
+use crate::roster::Roster;
 
 #[derive(Default)]
 pub(crate) struct Process {
@@ -95,16 +95,11 @@ impl Process {
         self.closes_at().is_some_and(|at| at <= Instant::now())
     }
 
-    pub(super) fn join(&self, request: &Arc<Registry>) -> Seat {
-        let seat = self.roster.join(Arc::downgrade(request));
+    pub(super) fn join(&self, request: &Arc<Registry>) {
+        self.roster.join(&request.seat, || Arc::downgrade(request));
         if self.is_closing() {
             self.roster.announce();
         }
-        seat
-    }
-
-    pub(super) fn leave(&self, seat: Seat) {
-        self.roster.leave(seat);
     }
 
     pub(super) fn note_end(&self, state: TaskState) {

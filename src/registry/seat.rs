@@ -1,40 +1,38 @@
 //! The request's place on the roster: from its first spawn until it is over and no task is alive.
 
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, PoisonError};
 
 use super::Registry;
 
 impl Registry {
     pub(crate) fn join_roster(self: &Arc<Self>) {
-        let mut ledger = self.ledger();
-        if ledger.seat.is_none() {
-            ledger.seat = Some(self.process().join(self));
-        }
+        self.process().join(self);
     }
 
-    /// Leaves the roster once the request is over and no task of it is alive.
+    /// Leaves the roster once the request is over and no task of it is alive: to be called by whoever
+    /// may be the last, that is after the end of a task.
     pub(crate) fn leave_if_over(self: &Arc<Self>) {
-        // The count is read under the lock, and a late task is counted in before it takes the lock
-        // to join: either it is seen here, or it joins again.
-        let (seat, waits) = {
-            let mut ledger = self.ledger();
-            // Who has spawned before this, and does not see `over` here, is seen by `conclude`.
-            fence(Ordering::SeqCst);
+        // Who has spawned before this, and does not see `over` in what follows, is seen by `conclude`.
+        fence(Ordering::SeqCst);
+        self.leave_if_last();
+    }
+
+    pub(super) fn leave_if_last(self: &Arc<Self>) {
+        let mut waits = false;
+        // Under the roster's lock: a late task is counted in before it takes that to join. Either it is
+        // seen here, or it joins again.
+        self.process().roster().leave_if(&self.seat, || {
             if !self.over.load(Ordering::Acquire) || self.counted() + self.detached.alive() > 0 {
-                return;
+                return false;
             }
-            match self.anonymous() {
-                Some(anonymous) if !anonymous.tracker().is_empty() => (None, ledger.seat.is_some()),
-                _ => {
-                    ledger.handler_goes_on = false;
-                    (ledger.seat.take(), false)
-                }
+            waits = self.anonymous().is_some_and(|a| !a.tracker().is_empty());
+            if !waits {
+                self.handler_goes_on.store(false, Ordering::Relaxed);
             }
-        };
-        if let Some(seat) = seat {
-            self.process().leave(seat);
-        } else if waits {
+            !waits
+        });
+        if waits {
             self.leave_when_empty();
         }
     }
@@ -51,11 +49,9 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        let ledger = self.ledger.get_mut();
-        let seat = ledger.unwrap_or_else(PoisonError::into_inner).seat.take();
         // A spare has neither.
-        if let (Some(seat), Some(shared)) = (seat, &self.shared) {
-            shared.process.leave(seat);
+        if let (true, Some(shared)) = (self.seat.is_taken(), &self.shared) {
+            shared.process.roster().leave_if(&self.seat, || true);
         }
     }
 }

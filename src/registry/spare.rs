@@ -42,6 +42,9 @@ impl Registry {
             anonymous,
             shared,
             span,
+            // Nobody is on the roster whom nobody else has.
+            seat: _,
+            handler_goes_on,
             over,
             is_tuned,
             task_spans,
@@ -69,6 +72,7 @@ impl Registry {
             .reset();
         *is_ledger_used.get_mut() = false;
         anonymous.take();
+        *handler_goes_on.get_mut() = false;
         *over.get_mut() = false;
         *is_tuned.get_mut() = false;
         *task_spans.get_mut() = true;

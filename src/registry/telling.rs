@@ -54,11 +54,14 @@ impl Registry {
         }
         // After the callbacks: who waits for the handle to be idle has been told everything.
         self.over.store(true, Ordering::Release);
-        // A spawn that this look misses sees `over` when it leaves: see `leave_if_over`.
-        fence(Ordering::SeqCst);
-        // One that never waited, and spawned nothing, is on no roster.
-        if waited || self.has_spawned() {
-            self.leave_if_over();
+        if !waited {
+            // A spawn that this look misses sees `over` when it leaves: see `leave_if_over`.
+            fence(Ordering::SeqCst);
+            if !self.has_spawned() {
+                // It is on no roster.
+                return;
+            }
         }
+        self.leave_if_last();
     }
 }

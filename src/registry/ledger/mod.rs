@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use crate::registry::entry::{Entry, Pulse, Task};
 use crate::registry::limits::Limits;
 use crate::report::{TaskInfo, TaskState};
-use crate::roster::Seat;
 use crate::settings::Settings;
 
 /// How many tasks in trouble are kept with their messages: a response may go on for days.
@@ -42,8 +41,6 @@ pub(crate) struct Ledger {
     pub(crate) closed: bool,
     /// The exchange goes on as an upgraded stream: nobody is late.
     pub(crate) goes_on: bool,
-    /// The handler goes on alone: nobody is late as long as a task is alive.
-    pub(crate) handler_goes_on: bool,
     /// The client is gone.
     pub(crate) is_left: bool,
     /// When the drain window opened; `None` while none is open.
@@ -56,8 +53,6 @@ pub(crate) struct Ledger {
     pub(crate) cancelled: bool,
     /// What nested layers and the request itself have said.
     pub(crate) overrides: Option<Box<Settings>>,
-    /// `Some` while the request is on the roster.
-    pub(crate) seat: Option<Seat>,
 }
 
 impl Ledger {
@@ -104,14 +99,12 @@ impl Ledger {
             ended_unlisted,
             closed,
             goes_on,
-            handler_goes_on,
             is_left,
             opened,
             limits,
             token,
             cancelled,
             overrides,
-            seat,
         } = self;
         entries.clear();
         if entries.capacity() > MAX_ROOM {
@@ -122,9 +115,9 @@ impl Ledger {
         (*unstamped, *listed, *retracted) = (0, 0, 0);
         (*failed, *panicked, *aborted) = (0, 0, 0);
         (*required_failed, *closed, *cancelled) = (false, false, false);
-        (*goes_on, *handler_goes_on, *is_left) = (false, false, false);
+        (*goes_on, *is_left) = (false, false);
         (*opened, *limits, *token) = (None, None, None);
-        (*overrides, *seat) = (None, None);
+        *overrides = None;
     }
 
     /// Forgets who has ended. Room is doubled when that frees little, so that a list of the living
