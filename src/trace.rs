@@ -19,32 +19,32 @@ mod enabled {
     /// What users filter by: the crate, not a path inside of it.
     const TARGET: &str = "tower_task_tracker";
 
-    /// A span, if there is one. In a box: it is kept in each task, and where nobody listens a task is not
-    /// to be larger for it.
+    /// A span, if there is one.
     #[derive(Debug)]
-    pub(crate) struct Span(Option<Box<tracing::Span>>);
+    pub(crate) struct Span(tracing::Span);
 
     impl Span {
         pub(crate) fn current() -> Self {
             if nobody_listens() {
                 return Self::none();
             }
-            Self::of(tracing::Span::current())
+            Self(tracing::Span::current())
         }
 
-        pub(crate) fn none() -> Self {
-            Self(None)
+        pub(crate) const fn none() -> Self {
+            Self(tracing::Span::none())
+        }
+
+        pub(crate) fn is_none(&self) -> bool {
+            self.0.is_disabled()
         }
 
         pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
-            match &self.0 {
-                Some(span) => span.in_scope(f),
-                None => f(),
+            if self.is_none() {
+                f()
+            } else {
+                self.0.in_scope(f)
             }
-        }
-
-        fn of(span: tracing::Span) -> Self {
-            Self((!span.is_disabled()).then(|| Box::new(span)))
         }
     }
 
@@ -60,7 +60,7 @@ mod enabled {
         if span.is_disabled() {
             return Span::current();
         }
-        Span::of(span)
+        Span(span)
     }
 
     /// One load, where no span can be.
@@ -153,8 +153,12 @@ mod disabled {
             Span
         }
 
-        pub(crate) fn none() -> Self {
+        pub(crate) const fn none() -> Self {
             Span
+        }
+
+        pub(crate) fn is_none(&self) -> bool {
+            true
         }
 
         pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {

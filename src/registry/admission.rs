@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Registry;
-use super::entry::{Brief, Pulse, Task};
+use super::entry::{Brief, Pulse, Standing, Task};
 use super::guard::TaskGuard;
 use super::listing::Listing;
 use super::live::Added;
-use crate::report::{TaskInfo, TaskState};
+use crate::report::TaskState;
 use crate::{metrics, trace};
 
 /// Why a task was not counted in.
@@ -66,35 +67,37 @@ impl Registry {
         } else {
             self.live.add()
         };
-        let task = self.task(added, brief);
-        self.enlist(task, Pulse::Elsewhere, false);
-        TaskGuard::new(self, task, false)
+        let task = self.task(added, brief, false);
+        self.enlist(task, brief, Pulse::Elsewhere);
+        TaskGuard::new(self, task, self.task_span(&brief))
     }
 
     /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
-    pub(crate) fn enlist(self: &Arc<Self>, task: Task, pulse: Pulse, spawner: bool) {
-        let (late, ended) = {
+    pub(crate) fn enlist(self: &Arc<Self>, task: Task, brief: Brief, pulse: Pulse) {
+        let (late, early) = {
             let mut ledger = self.ledger();
             // A report that was made since the task was counted in, at a deadline or a disconnect,
             // does not know of it.
-            let late = task.late || ledger.closed;
-            let ended = ledger.enlist(Task { late, ..task }, pulse);
-            (
-                late && !task.brief.detached
-                    && !ledger.goes_on
-                    && !self.handler_goes_on.load(Ordering::Relaxed),
-                ended,
-            )
+            let late = task.standing == Standing::Late || ledger.closed;
+            let early = ledger.enlist(task.id, brief, late, pulse);
+            let is_late_spawn = late
+                && !brief.detached
+                && !ledger.goes_on
+                && !self.handler_goes_on.load(Ordering::Relaxed);
+            (is_late_spawn, early)
         };
-        let told_alone = spawner && self.count_out(task);
+        if let Some(end) = &early {
+            self.log_end(end);
+        }
+        let told_alone = task.is_spawned && self.count_out(task.id);
         if late {
-            let info = self.info(task, TaskState::Running, None);
+            let info = brief.info(TaskState::Running, None, Duration::ZERO);
             metrics::late_spawn();
             self.in_span(|| trace::late_spawn(&info));
             self.tell(|observer| observer.on_late_spawn(&info));
         }
-        if let Some(info) = ended {
-            self.tell(|observer| observer.on_detached_end(&info));
+        if let Some(end) = early.filter(|end| !end.is_counted) {
+            self.tell(|observer| observer.on_detached_end(&end.info));
         }
         if told_alone {
             self.leave_if_over();
@@ -110,41 +113,44 @@ impl Registry {
     }
 
     fn admitted(self: &Arc<Self>, added: Added, brief: Brief) -> (Listing<'_>, TaskGuard) {
-        let task = self.task(added, brief);
-        let guard = TaskGuard::new(self, task, true);
-        (Listing::new(self, task), guard)
+        let task = self.task(added, brief, true);
+        let guard = TaskGuard::new(self, task, self.task_span(&brief));
+        (Listing::new(self, task, brief), guard)
     }
 
-    fn task(self: &Arc<Self>, Added { id, late }: Added, brief: Brief) -> Task {
+    fn task(self: &Arc<Self>, Added { id, late }: Added, brief: Brief, is_spawned: bool) -> Task {
         if id == 0 || late {
             self.join_roster();
         }
         metrics::task_started();
-        if brief.required && !late {
+        let standing = if late {
+            Standing::Late
+        } else if brief.required {
             self.any_required.store(true, Ordering::Relaxed);
             self.required.fetch_add(1, Ordering::Relaxed);
-        }
+            Standing::Required
+        } else {
+            Standing::Ordinary
+        };
         Task {
             id,
-            late,
+            standing,
             is_load: self.process().add_load(),
-            brief,
+            is_spawned,
+            has_age: false,
+            #[cfg(feature = "metrics")]
+            name: brief.name,
         }
     }
 
     /// What was counted in is not spawned.
-    fn retract(self: &Arc<Self>, Added { id, late }: Added, brief: Brief) {
+    fn retract(self: &Arc<Self>, Added { id, .. }: Added, brief: Brief) {
         if !brief.detached {
             self.ledger().retracted += 1;
         }
         let mut told_alone = false;
         for _ in 0..2 {
-            told_alone = self.count_out(Task {
-                id,
-                late,
-                is_load: false,
-                brief,
-            });
+            told_alone = self.count_out(id);
         }
         if told_alone {
             self.leave_if_over();
@@ -157,9 +163,5 @@ impl Registry {
             detached: brief.detached || self.is_process(),
             ..brief
         }
-    }
-
-    fn info(&self, task: Task, state: TaskState, message: Option<String>) -> TaskInfo {
-        self.ledger().info(task, state, message, Instant::now())
     }
 }

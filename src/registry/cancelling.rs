@@ -59,7 +59,7 @@ impl Registry {
     pub(crate) fn abort_unfinished(&self) {
         abort(|| {
             let ledger = self.ledger();
-            let is_spared = |entry: &Entry| ledger.is_left && entry.task.brief.is_handler;
+            let is_spared = |entry: &Entry| ledger.is_left && entry.brief.is_handler;
             ledger.abortable(|entry| entry.is_unfinished() && !is_spared(entry))
         });
     }

@@ -6,66 +6,66 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::Registry;
-use super::entry::Task;
-use crate::report::{TaskInfo, TaskState};
+use super::detached::is_detached;
+use super::entry::{Standing, Task};
+use super::ledger::End;
+use crate::report::TaskState;
 use crate::{metrics, trace};
 
 impl Registry {
     /// A task has ended, and what it was doing is dropped.
-    pub(crate) fn end(
-        self: &Arc<Self>,
-        task: Task,
-        spawned: bool,
-        state: TaskState,
-        message: Option<String>,
-    ) {
+    pub(crate) fn end(self: &Arc<Self>, task: Task, state: TaskState, message: Option<String>) {
         self.process().note_end(state);
         if task.is_load {
             self.process().remove_load();
         }
-        metrics::task_ended(task.brief.name, state);
-        let mut counted = false;
+        metrics::task_ended(task.name(), state);
+        let mut noted = None;
         // The ordinary path takes no lock: tokio knows of the end, and what is not in trouble has
         // completed.
-        if !spawned || state != TaskState::Completed {
-            let (info, in_report) = self.note_end(task, state, message.clone());
-            self.in_span(|| trace::task_ended(&info, task.brief.required));
-            if state != TaskState::Completed {
-                self.process().note_trouble(&info);
-            }
-            counted = in_report;
+        if !task.is_spawned || state != TaskState::Completed {
+            noted = Some(self.note_end(task, state, message));
         }
-        if task.brief.required && !task.late {
+        let is_required = task.standing == Standing::Required;
+        if is_required {
             self.required.fetch_sub(1, Ordering::Release);
         }
-        if self.count_out(task) {
+        if self.count_out(task.id) {
             // Released, but the report may be still to come: then it counts this end.
-            if !counted {
-                let (info, in_report) = self.note_end(task, state, message);
-                if !in_report {
-                    self.tell(|observer| observer.on_detached_end(&info));
-                }
+            let end = noted.unwrap_or_else(|| self.note_end(task, state, None));
+            if let Some(end) = end.filter(|end| !end.is_counted) {
+                self.tell(|observer| observer.on_detached_end(&end.info));
             }
             self.leave_if_over();
-        } else if task.brief.required {
+        } else if is_required {
             // A head may be held for it alone.
             self.live.wake();
         }
     }
 
     /// Says whether its end may be news to the report: nobody waits for it any more.
-    pub(super) fn count_out(&self, task: Task) -> bool {
-        if task.brief.detached {
+    pub(super) fn count_out(&self, id: u32) -> bool {
+        if is_detached(id) {
             self.detached.remove();
             return true;
         }
-        self.live.remove(task.id)
+        self.live.remove(id)
     }
 
-    fn note_end(&self, task: Task, state: TaskState, message: Option<String>) -> (TaskInfo, bool) {
-        let mut ledger = self.ledger();
-        let info = ledger.info(task, state, message, Instant::now());
-        let counted = ledger.note_end(task, &info);
-        (info, counted)
+    /// `None` for a task that is not listed yet: who lists it tells of its end.
+    fn note_end(&self, task: Task, state: TaskState, message: Option<String>) -> Option<End> {
+        let end = self
+            .ledger()
+            .note_end(task, state, message, Instant::now())?;
+        self.log_end(&end);
+        Some(end)
+    }
+
+    /// Logs the end of a task, if it did not complete.
+    pub(super) fn log_end(&self, end: &End) {
+        if end.info.state != TaskState::Completed {
+            self.in_span(|| trace::task_ended(&end.info, end.is_required));
+            self.process().note_trouble(&end.info);
+        }
     }
 }

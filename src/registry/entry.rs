@@ -1,11 +1,12 @@
 //! A task, as its request knows it.
 
 use std::panic::Location;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::report::TaskState;
+use crate::report::{TaskInfo, TaskState};
 
 /// What is said of a task before it exists.
 #[derive(Debug, Clone, Copy)]
@@ -32,17 +33,57 @@ impl Brief {
             is_handler: false,
         }
     }
+
+    pub(crate) fn info(
+        &self,
+        state: TaskState,
+        message: Option<String>,
+        age: Duration,
+    ) -> TaskInfo {
+        TaskInfo {
+            name: self.name,
+            location: self.location,
+            age,
+            state,
+            message,
+        }
+    }
 }
 
-/// A task that was counted in: enough to tell of it, wherever it ends.
+/// A task that was counted in, as it knows itself: little, for it is a part of each task. What is said of
+/// it stands in the ledger.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {
     pub(crate) id: u32,
-    /// No report counts it: it is detached, or was spawned after its request was released.
-    pub(crate) late: bool,
+    pub(crate) standing: Standing,
     /// It is counted in the load of the process.
     pub(crate) is_load: bool,
-    pub(crate) brief: Brief,
+    /// It was spawned by us, so that tokio knows when it has ended.
+    pub(crate) is_spawned: bool,
+    /// It was seen waiting, so that it has an age.
+    pub(crate) has_age: bool,
+    #[cfg(feature = "metrics")]
+    pub(crate) name: Option<&'static str>,
+}
+
+/// What a task is to its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Ordinary,
+    /// The response fails with it.
+    Required,
+    /// No report counts it: it is detached, or was spawned after its request was released.
+    Late,
+}
+
+impl Task {
+    /// As a label of metrics.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        #[cfg(feature = "metrics")]
+        return self.name;
+        #[cfg(not(feature = "metrics"))]
+        None
+    }
 }
 
 /// How one can tell whether a task is still alive.
@@ -59,16 +100,31 @@ pub(crate) enum Pulse {
 /// A task in the ledger.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) task: Task,
+    pub(crate) id: u32,
+    pub(crate) brief: Brief,
+    /// No report counts it.
+    pub(crate) late: bool,
     pub(crate) pulse: Pulse,
     /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
     pub(crate) started: Option<Instant>,
 }
 
 impl Entry {
+    /// What there is to say of it. `now`: `None` for a task without age.
+    pub(crate) fn info(
+        &self,
+        state: TaskState,
+        message: Option<String>,
+        now: Option<Instant>,
+    ) -> TaskInfo {
+        let age = self.started.zip(now);
+        let age = age.map_or(Duration::ZERO, |(started, now)| now.duration_since(started));
+        self.brief.info(state, message, age)
+    }
+
     /// Whether it is alive, and the report's to tell of.
     pub(crate) fn is_unfinished(&self) -> bool {
-        !self.task.late && !self.pulse.has_ended()
+        !self.late && !self.pulse.has_ended()
     }
 }
 

@@ -13,53 +13,59 @@ use crate::trace::Span;
 
 /// One task that is counted as alive. Dropping it is the task's end, however it came to it; what
 /// it was doing has to be dropped before.
+///
+/// It is moved into the task, and is small so that the task is.
 #[derive(Debug)]
 pub(crate) struct TaskGuard {
-    /// The request it counts in: in here always, except while the task runs.
+    /// The request it counts in: in here always, except while the task runs, and at its end.
     context: Context,
     task: Task,
-    /// The task was spawned by us, so that tokio knows when it has ended.
-    spawned: bool,
-    /// Seen waiting, so that it has an age.
-    seen_waiting: bool,
-    /// How it would end if it were dropped now.
-    end: TaskState,
-    /// What there is to say of that end.
-    message: Option<Box<str>>,
+    /// What most tasks do not have.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Debug)]
+struct Extra {
     span: Span,
+    /// The message, once it has panicked.
+    panic: Option<Option<String>>,
 }
 
 impl TaskGuard {
-    pub(crate) fn new(registry: &Arc<Registry>, task: Task, spawned: bool) -> Self {
+    pub(crate) fn new(registry: &Arc<Registry>, task: Task, span: Span) -> Self {
         Self {
             context: Context::within(registry.clone()),
             task,
-            spawned,
-            seen_waiting: false,
-            end: TaskState::Aborted,
-            message: None,
-            span: registry.task_span(&task.brief),
+            extra: (!span.is_none()).then(|| Box::new(Extra { span, panic: None })),
         }
     }
 
     /// Runs a piece of the task: in the request's context, in its span. A panic
     /// is noted and goes on.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let caught = {
-            let _entered = self.context.enter();
-            self.span.in_scope(|| catch_unwind(AssertUnwindSafe(work)))
+        let entered = self.context.enter();
+        let work = AssertUnwindSafe(work);
+        let caught = match &self.extra {
+            Some(extra) => extra.span.in_scope(|| catch_unwind(work)),
+            None => catch_unwind(work),
         };
+        drop(entered);
         caught.unwrap_or_else(|payload| {
-            self.end = TaskState::Panicked;
-            self.message = panics::message(&*payload).map(String::into_boxed_str);
+            let extra = self.extra.get_or_insert_with(|| {
+                Box::new(Extra {
+                    span: Span::none(),
+                    panic: None,
+                })
+            });
+            extra.panic = Some(panics::message(&*payload));
             resume_unwind(payload)
         })
     }
 
     /// The task goes on later. From the first time on it has an age.
     pub(crate) fn waits(&mut self) {
-        if !self.seen_waiting {
-            self.seen_waiting = true;
+        if !self.task.has_age {
+            self.task.has_age = true;
             if let Some(registry) = self.context.registry() {
                 registry.stamp();
             }
@@ -68,34 +74,42 @@ impl TaskGuard {
 
     /// The task has run to its end, and has failed if there is a message.
     pub(crate) fn end_of_run(mut self, failure: Option<String>) {
-        self.end = match failure {
+        let state = match failure {
             None => TaskState::Completed,
             Some(_) => TaskState::Failed,
         };
-        self.message = failure.map(String::into_boxed_str);
+        self.end(state, failure);
     }
 
     /// What holds it has no end of its own: its drop is its end, unless its thread is panicking.
     pub(crate) fn end_of_token(mut self) {
-        self.end = if thread::panicking() {
+        let state = if thread::panicking() {
             TaskState::Panicked
         } else {
             TaskState::Completed
         };
+        self.end(state, None);
     }
 
     /// Another task like this one, spawned at the same place.
     pub(crate) fn another(&self) -> Option<Self> {
         let registry = self.context.registry()?;
-        Some(registry.admit_elsewhere(self.task.brief))
+        let brief = registry.ledger().brief(self.task.id)?;
+        Some(registry.admit_elsewhere(brief))
+    }
+
+    fn end(&mut self, state: TaskState, message: Option<String>) {
+        if let Some(registry) = std::mem::take(&mut self.context).into_registry() {
+            registry.end(self.task, state, message);
+        }
     }
 }
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
-        if let Some(registry) = self.context.registry() {
-            let message = self.message.take().map(String::from);
-            registry.end(self.task, self.spawned, self.end, message);
+        match self.extra.as_mut().and_then(|extra| extra.panic.take()) {
+            Some(message) => self.end(TaskState::Panicked, message),
+            None => self.end(TaskState::Aborted, None),
         }
     }
 }

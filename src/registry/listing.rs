@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::Registry;
-use super::entry::{Pulse, Task};
+use super::entry::{Brief, Pulse, Task};
 use crate::report::TaskState;
 
 /// What a spawn itself holds of the request, from before the task exists until the task is listed:
@@ -16,15 +16,17 @@ use crate::report::TaskState;
 pub(crate) struct Listing<'a> {
     registry: &'a Arc<Registry>,
     task: Task,
+    brief: Brief,
     /// `None` if the spawn has panicked, which was the end of the task too.
     handle: Option<AbortHandle>,
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) fn new(registry: &'a Arc<Registry>, task: Task) -> Self {
+    pub(crate) fn new(registry: &'a Arc<Registry>, task: Task, brief: Brief) -> Self {
         Self {
             registry,
             task,
+            brief,
             handle: None,
         }
     }
@@ -41,6 +43,6 @@ impl Drop for Listing<'_> {
             Some(handle) => Pulse::Spawned(handle),
             None => Pulse::Ended(TaskState::Aborted),
         };
-        self.registry.enlist(self.task, pulse, true);
+        self.registry.enlist(self.task, self.brief, pulse);
     }
 }

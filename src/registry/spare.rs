@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
 
-use super::{Kind, Registry};
 use super::detached::Detached;
 use super::live::Live;
+use super::{Kind, Registry};
 use crate::trace::Span;
 
 thread_local! {

@@ -5,7 +5,7 @@ mod reading;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::registry::entry::{Entry, Pulse, Task};
+use crate::registry::entry::{Brief, Entry, Pulse, Standing, Task};
 use crate::registry::limits::Limits;
 use crate::report::{TaskInfo, TaskState};
 use crate::settings::Settings;
@@ -35,8 +35,8 @@ pub(crate) struct Ledger {
     pub(crate) required_failed: bool,
     /// How many were counted in and then refused.
     pub(crate) retracted: usize,
-    /// Trouble of tasks that ended before they were listed.
-    ended_unlisted: Vec<(u32, TaskInfo)>,
+    /// Ends of tasks that are not listed yet, but for those that have just completed.
+    ended_unlisted: Vec<Unlisted>,
     /// The report was made: what is written down from now on is not in it.
     pub(crate) closed: bool,
     /// The exchange goes on as an upgraded stream: nobody is late.
@@ -55,33 +55,56 @@ pub(crate) struct Ledger {
     pub(crate) overrides: Option<Box<Settings>>,
 }
 
+/// What became of a task.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) info: TaskInfo,
+    pub(crate) is_required: bool,
+    /// The report counts it, or has counted it as ended. If not, the task has to be told of by itself.
+    pub(crate) is_counted: bool,
+}
+
+#[derive(Debug)]
+struct Unlisted {
+    id: u32,
+    state: TaskState,
+    message: Option<String>,
+}
+
 impl Ledger {
-    /// Lists a task. If it is late, and has ended in trouble before it was listed, that is given
-    /// back: no report will tell of it.
-    pub(crate) fn enlist(&mut self, task: Task, pulse: Pulse) -> Option<TaskInfo> {
+    /// Lists a task, and gives its end if that came before.
+    pub(crate) fn enlist(
+        &mut self,
+        id: u32,
+        brief: Brief,
+        late: bool,
+        pulse: Pulse,
+    ) -> Option<End> {
         if self.entries.len() == self.entries.capacity() {
             self.compact();
         }
-        self.listed += usize::from(!task.late);
+        self.listed += usize::from(!late);
         self.entries.push(Entry {
-            task,
+            id,
+            brief,
+            late,
             pulse,
             started: None,
         });
-        let ended = self
-            .ended_unlisted
-            .iter()
-            .position(|(id, _)| *id == task.id)?;
-        let (id, info) = self.ended_unlisted.swap_remove(ended);
+        let ended = self.ended_unlisted.iter().position(|end| end.id == id)?;
+        let Unlisted { state, message, .. } = self.ended_unlisted.swap_remove(ended);
         // tokio may not know yet.
-        if let Some(entry) = self.entries.last_mut() {
-            entry.pulse = Pulse::Ended(info.state);
+        let entry = self.entries.last_mut()?;
+        entry.pulse = Pulse::Ended(state);
+        let info = entry.info(state, message, None);
+        if !late {
+            self.push_troubled(id, &info);
         }
-        if task.late {
-            return Some(info);
-        }
-        self.push_troubled(id, info);
-        None
+        Some(End {
+            info,
+            is_required: brief.required,
+            is_counted: !late,
+        })
     }
 
     /// Forgets everything, but for room for some entries.
@@ -142,36 +165,48 @@ impl Ledger {
         self.unstamped = self.entries.len();
     }
 
-    /// Writes down the end of a task. Says whether the report will count it, or has counted it as
-    /// ended; if not, the task has to be told of by itself.
-    pub(crate) fn note_end(&mut self, task: Task, info: &TaskInfo) -> bool {
-        let index = self.find(task.id);
-        if let Some(index) = index {
-            self.entries[index].pulse = Pulse::Ended(info.state);
+    /// Writes down the end of a task. `None` if it is not listed yet: then that gives it.
+    pub(crate) fn note_end(
+        &mut self,
+        task: Task,
+        state: TaskState,
+        message: Option<String>,
+        now: Instant,
+    ) -> Option<End> {
+        let is_counted = !self.closed && task.standing != Standing::Late;
+        let in_trouble = state != TaskState::Completed;
+        self.required_failed |= is_counted && in_trouble && task.standing == Standing::Required;
+        let Some(index) = self.find(task.id) else {
+            self.ended_unlisted.push(Unlisted {
+                id: task.id,
+                state,
+                message,
+            });
+            return None;
+        };
+        let entry = &mut self.entries[index];
+        entry.pulse = Pulse::Ended(state);
+        let is_required = entry.brief.required;
+        let info = entry.info(state, message, Some(now));
+        if is_counted {
+            self.push_troubled(task.id, &info);
         }
-        if self.closed || task.late {
-            return false;
-        }
-        if info.state == TaskState::Completed {
-            return index.is_some();
-        }
-        self.required_failed |= task.brief.required;
-        match index {
-            Some(_) => self.push_troubled(task.id, info.clone()),
-            None => self.ended_unlisted.push((task.id, info.clone())),
-        }
-        true
+        Some(End {
+            info,
+            is_required,
+            is_counted,
+        })
     }
 
-    fn push_troubled(&mut self, id: u32, info: TaskInfo) {
+    fn push_troubled(&mut self, id: u32, info: &TaskInfo) {
         match info.state {
             TaskState::Failed => self.failed += 1,
             TaskState::Panicked => self.panicked += 1,
             TaskState::Aborted => self.aborted += 1,
-            TaskState::Completed | TaskState::Running => {}
+            TaskState::Completed | TaskState::Running => return,
         }
         if self.troubled.len() < MAX_TROUBLED {
-            self.troubled.push((id, info));
+            self.troubled.push((id, info.clone()));
         }
     }
 }

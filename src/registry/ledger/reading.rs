@@ -1,12 +1,10 @@
 //! What the ledger tells.
 
-use std::time::Duration;
-
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Ledger;
-use crate::registry::entry::{Entry, Pulse, Task};
+use crate::registry::entry::{Brief, Entry, Pulse};
 use crate::report::{TaskInfo, TaskState};
 
 impl Ledger {
@@ -20,15 +18,14 @@ impl Ledger {
         self.unstamped < self.entries.len()
     }
 
-    fn age(&self, id: u32, now: Instant) -> Duration {
-        self.find(id)
-            .and_then(|index| self.entries[index].started)
-            .map_or(Duration::ZERO, |started| now.duration_since(started))
+    /// What was said of a task that is listed.
+    pub(crate) fn brief(&self, id: u32) -> Option<Brief> {
+        Some(self.entries[self.find(id)?].brief)
     }
 
     /// Whether the handler runs on as a task.
     pub(crate) fn has_handler(&self) -> bool {
-        let is_handler = |entry: &Entry| entry.task.brief.is_handler && !entry.pulse.has_ended();
+        let is_handler = |entry: &Entry| entry.brief.is_handler && !entry.pulse.has_ended();
         self.entries.iter().any(is_handler)
     }
 
@@ -48,7 +45,7 @@ impl Ledger {
         self.entries
             .iter()
             .filter(|entry| !entry.pulse.has_ended())
-            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
+            .map(|entry| entry.info(TaskState::Running, None, Some(now)))
             .collect()
     }
 
@@ -57,7 +54,7 @@ impl Ledger {
         self.entries
             .iter()
             .filter(|entry| entry.is_unfinished())
-            .map(|entry| self.info(entry.task, TaskState::Running, None, now))
+            .map(|entry| entry.info(TaskState::Running, None, Some(now)))
             .collect()
     }
 
@@ -93,30 +90,14 @@ impl Ledger {
             Pulse::Ended(state) => state,
             Pulse::Spawned(_) | Pulse::Elsewhere => TaskState::Completed,
         };
-        Some(self.info(entry.task, state, None, now))
-    }
-
-    pub(crate) fn info(
-        &self,
-        task: Task,
-        state: TaskState,
-        message: Option<String>,
-        now: Instant,
-    ) -> TaskInfo {
-        TaskInfo {
-            name: task.brief.name,
-            location: task.brief.location,
-            age: self.age(task.id, now),
-            state,
-            message,
-        }
+        Some(entry.info(state, None, Some(now)))
     }
 
     pub(super) fn find(&self, id: u32) -> Option<usize> {
         self.entries
-            .binary_search_by_key(&id, |entry| entry.task.id)
+            .binary_search_by_key(&id, |entry| entry.id)
             .ok()
             // Spawns that raced each other may stand in the wrong order.
-            .or_else(|| self.entries.iter().position(|entry| entry.task.id == id))
+            .or_else(|| self.entries.iter().position(|entry| entry.id == id))
     }
 }
