@@ -3,6 +3,8 @@
 use http::HeaderName;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use super::fields::first_of;
+
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
@@ -18,7 +20,7 @@ pub(crate) enum Code {
 /// Whether it is gRPC as such: gRPC-Web has its trailers inside of the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    let content_type = headers.get(&CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let content_type = first_of(headers, &CONTENT_TYPE).map(HeaderValue::as_bytes);
     let rest = content_type.and_then(|value| {
         let (start, rest) = value.split_at_checked(GRPC.len())?;
         start.eq_ignore_ascii_case(GRPC).then_some(rest)

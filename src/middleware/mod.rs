@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod facts;
+mod fields;
 mod future;
 mod grpc;
 mod head;

@@ -10,6 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::body::ResponseBody;
+use super::fields::first_of;
 use super::future::ResponseFuture;
 use super::hold::Exchange;
 use crate::deadline::Sources;
@@ -130,7 +131,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id that middleware further out, or a proxy, has given the request.
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(&REQUEST_ID)?;
+    let id = first_of(headers, &REQUEST_ID)?;
     id.to_str().ok().map(str::to_owned)
 }
 

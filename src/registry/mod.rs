@@ -93,7 +93,10 @@ impl Registry {
             Some(own) => {
                 own.shared = Some(shared);
                 own.id = id;
-                own.span = Span::current();
+                let span = Span::current();
+                if !span.is_none() {
+                    own.span = span;
+                }
                 *own.task_spans.get_mut() = task_spans;
             }
             None => unreachable!("nobody else has a spare"),

@@ -52,7 +52,9 @@ impl Registry {
             kind: _,
         } = self;
         *shared = None;
-        *span = Span::none();
+        if !span.is_none() {
+            *span = Span::none();
+        }
         *id = None;
         let is_fresh = live.is_fresh()
             && !detached.any_spawned()
