@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::hook::Hooks;
 use super::{AtDrop, Drain, Stage};
+use crate::registry::Registry;
 use crate::registry::said::Said;
 use crate::report::{DrainReport, Outcome};
 
@@ -94,7 +95,7 @@ impl Drain {
     #[inline]
     pub(crate) fn finish_unused(&mut self) -> bool {
         let is_open = matches!(self.stage, Stage::Open { .. }) && self.course.is_none();
-        let unused = is_open && self.registry().is_some_and(|r| r.is_unused());
+        let unused = is_open && self.registry().is_some_and(Registry::is_unused);
         if unused {
             self.stage = Stage::Over;
         }

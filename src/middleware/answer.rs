@@ -90,14 +90,17 @@ impl<B: Body, E> Answer<B, E> {
             failed: false,
         }
     }
+}
 
-    /// What goes to the server, with the request's owner in the body if it has a rest to watch.
-    pub(crate) fn into_result(self, drain: Drain) -> Result<Response<ResponseBody<B>>, E> {
-        let mut result = self.result;
-        if let Ok(response) = &mut result {
-            let grpc = is_grpc(response.headers());
-            response.body_mut().watch(drain, self.length, grpc);
-        }
-        result
+/// What goes to the server, with the request's owner in the body if it has a rest to watch.
+pub(crate) fn watched<B: Body, E>(
+    mut result: Result<Response<ResponseBody<B>>, E>,
+    drain: Drain,
+    length: Option<u64>,
+) -> Result<Response<ResponseBody<B>>, E> {
+    if let Ok(response) = &mut result {
+        let grpc = is_grpc(response.headers());
+        response.body_mut().watch(drain, length, grpc);
     }
+    result
 }

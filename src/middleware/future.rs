@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::answer::Answer;
+use super::answer::{Answer, watched};
 use super::body::ResponseBody;
 use super::hold::Exchange;
 use super::passing::passed;
@@ -171,7 +171,11 @@ where
         };
         ready!(answer.poll_released(drain, cx));
         match this.state.project_replace(State::Done) {
-            StateOwn::Draining { answer } => Poll::Ready(answer.into_result(drain.take())),
+            StateOwn::Draining { answer } => {
+                // Out of the box comes what goes on, and no more.
+                let Answer { result, length, .. } = *answer;
+                Poll::Ready(watched(result, drain.take(), length))
+            }
             _ => unreachable!("it was in this state above"),
         }
     }

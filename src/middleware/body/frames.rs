@@ -93,7 +93,7 @@ impl<B: Body> ResponseBody<B> {
         self: Pin<&mut Self>,
         mut taken: Option<Taken<B>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, BodyError<B::Error>>>> {
+    ) -> Poll<Passed<B>> {
         let mut this = self.project();
         loop {
             let kept = match taken.take() {
@@ -169,6 +169,9 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 }
+
+/// What is passed on.
+type Passed<B> = Polled<<B as Body>::Data, BodyError<<B as Body>::Error>>;
 
 /// What came from the inner body, and what part of the response it is.
 type Taken<B> = (Polled<<B as Body>::Data, <B as Body>::Error>, Part);
