@@ -7,6 +7,9 @@
 //!
 //! The requests are calls of a service, each in a task of its own as with a server. The memory is
 //! what the allocator is asked for, so that it is the same on every machine.
+//!
+//! With `-- --figures` it prints two numbers alone: the bytes that are kept beyond the task, with the
+//! layer and by hand. The bench `budget` reads them.
 
 #[path = "../common/goal.rs"]
 mod goal;
@@ -24,6 +27,7 @@ use std::alloc::System;
 use std::error::Error;
 use std::process::ExitCode;
 
+use clap::Parser;
 use markdown::Table;
 use request::Way;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -39,7 +43,20 @@ const REQUESTS: u32 = 10_000;
 /// Bytes that a held request may keep more than one by hand.
 const GOAL: f64 = 1024.0;
 
+#[derive(Debug, Parser)]
+struct Args {
+    /// For other programs: the bytes kept, with the layer and by hand, and nothing else.
+    #[arg(long)]
+    figures: bool,
+    /// What cargo gives to each bench.
+    #[arg(long = "bench", hide = true)]
+    _bench: bool,
+}
+
 fn main() -> Result<ExitCode, BoxError> {
+    if Args::parse().figures {
+        return figures();
+    }
     println!("{}\n", machine::headline(&[])?);
     lateness()?;
     memory()
@@ -57,6 +74,14 @@ fn lateness() -> Result<(), BoxError> {
     }
     println!("{table}");
     Ok(())
+}
+
+fn figures() -> Result<ExitCode, BoxError> {
+    let task = memory::of_a_task()?;
+    for way in [Way::Layer, Way::ByHand] {
+        println!("{}", memory::of_a_request(way)? - task);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn memory() -> Result<ExitCode, BoxError> {

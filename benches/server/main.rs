@@ -18,14 +18,16 @@
 
 #[path = "../common/app.rs"]
 mod app;
+#[path = "../common/callgrind.rs"]
 mod callgrind;
 #[path = "../common/goal.rs"]
 mod goal;
+#[path = "../common/in_memory.rs"]
+mod in_memory;
 #[path = "../common/machine.rs"]
 mod machine;
 #[path = "../common/markdown.rs"]
 mod markdown;
-mod served;
 #[path = "../common/tool.rs"]
 mod tool;
 
@@ -35,8 +37,8 @@ use std::process::{Command, ExitCode};
 use app::App;
 use callgrind::instructions_a_request;
 use clap::Parser;
+use in_memory::Asked;
 use markdown::Table;
-use served::Asked;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -62,7 +64,7 @@ struct Args {
 
 fn main() -> Result<ExitCode, BoxError> {
     match Args::parse().asked {
-        Some(asked) => served::serve(asked).map(|()| ExitCode::SUCCESS),
+        Some(asked) => in_memory::serve(asked).map(|()| ExitCode::SUCCESS),
         None => measure(),
     }
 }
