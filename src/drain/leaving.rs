@@ -25,7 +25,7 @@ impl Drain {
         };
         let mut drain = self.take();
         drain.stage = Stage::Leaving;
-        drain.course_mut().leaving = Some(schedule);
+        drain.course_mut().leaving = Some(Box::new(schedule));
         // Nothing can be awaited here: a small task does it. Dropped by a runtime that shuts down,
         // or where there is none, it reports at once.
         if let Ok(runtime) = Handle::try_current() {
@@ -50,7 +50,7 @@ impl Drain {
         let (Some(course), Some(registry)) = (&mut self.course, self.context.registry()) else {
             return Poll::Ready(());
         };
-        let (window, Some(schedule)) = (&mut course.window, course.leaving) else {
+        let (window, Some(schedule)) = (&mut course.window, &course.leaving) else {
             return Poll::Ready(());
         };
         let mut spawned = None;

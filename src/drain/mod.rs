@@ -48,7 +48,7 @@ struct Course {
     hooks: Hooks,
     last: Last,
     /// What is done about the tasks of a client that is gone.
-    leaving: Option<Schedule>,
+    leaving: Option<Box<Schedule>>,
     /// What was to be reported when the window closed at its deadline.
     expired: Option<Arc<DrainReport>>,
     /// The window closed before the tasks were done.

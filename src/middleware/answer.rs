@@ -79,12 +79,16 @@ impl<B: Body, E> Answer<B, E> {
             held => (ResponseBody::new(body), held),
         };
         // Who feeds the body must not wait for a reader any longer than that.
-        let without = held_without_required(&facts);
+        let then = if facts.required {
+            Some(held_without_required(&facts)).filter(|without| *without != Held::Head)
+        } else {
+            None
+        };
         Self {
             result: Ok(Response::from_parts(parts, body)),
             settings,
             held,
-            then: (facts.required && without != Held::Head).then_some(without),
+            then,
             no_body: has_no_body(&facts),
             length: known_length(&facts.size_hint, facts.content_length),
             failed: false,

@@ -112,12 +112,14 @@ impl Registry {
         }
     }
 
+    #[inline]
     fn admitted(self: &Arc<Self>, added: Added, brief: Brief) -> (Listing<'_>, TaskGuard) {
         let task = self.task(added, brief, true);
         let guard = TaskGuard::new(self, task, self.task_span(&brief));
         (Listing::new(self, task, brief), guard)
     }
 
+    #[inline]
     fn task(self: &Arc<Self>, Added { id, late }: Added, brief: Brief, is_spawned: bool) -> Task {
         if id == 0 || late {
             self.join_roster();
@@ -158,6 +160,7 @@ impl Registry {
     }
 
     /// Nobody waits for the work of the process itself.
+    #[inline]
     fn brief(&self, brief: Brief) -> Brief {
         Brief {
             detached: brief.detached || self.is_process(),

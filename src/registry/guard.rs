@@ -32,6 +32,7 @@ struct Extra {
 }
 
 impl TaskGuard {
+    #[inline]
     pub(crate) fn new(registry: &Arc<Registry>, task: Task, span: Span) -> Self {
         Self {
             context: Context::within(registry.clone()),
@@ -98,6 +99,7 @@ impl TaskGuard {
         Some(registry.admit_elsewhere(brief))
     }
 
+    #[inline]
     fn end(&mut self, state: TaskState, message: Option<String>) {
         if let Some(registry) = std::mem::take(&mut self.context).into_registry() {
             registry.end(self.task, state, message);

@@ -22,6 +22,7 @@ pub(crate) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
+    #[inline]
     pub(crate) fn new(registry: &'a Arc<Registry>, task: Task, brief: Brief) -> Self {
         Self {
             registry,

@@ -82,6 +82,7 @@ impl Live {
 
     /// Counts a task in, and a second time as alive for the one who spawns it: two `remove`s have
     /// to follow.
+    #[inline]
     pub(crate) fn add_with_spawner(&self) -> Added {
         added(self.word.fetch_add(SPAWNED + 2 * ALIVE, Ordering::Relaxed))
     }

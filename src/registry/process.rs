@@ -102,6 +102,7 @@ impl Process {
         }
     }
 
+    #[inline]
     pub(super) fn note_end(&self, state: TaskState) {
         if self.is_closing() {
             self.ended.count(state);
@@ -140,6 +141,7 @@ impl Process {
     }
 
     /// Counts a task in, and says whether it was.
+    #[inline]
     pub(super) fn add_load(&self) -> bool {
         let keeps_load = self.keeps_load.load(Ordering::Relaxed);
         if keeps_load {

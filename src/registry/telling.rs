@@ -12,6 +12,7 @@ use crate::{metrics, panics, trace};
 
 impl Registry {
     /// The span that a task runs in, of those that are current here.
+    #[inline]
     pub(super) fn task_span(&self, brief: &Brief) -> Span {
         if self.task_spans.load(Ordering::Relaxed) {
             trace::task_span(brief.name, brief.location)

@@ -60,18 +60,17 @@ impl<B: Body> Body for ResponseBody<B> {
 
     fn is_end_stream(&self) -> bool {
         // While the end is watched, or something is kept, it has not come.
-        self.drain.is_none() && self.kept.is_none() && (self.done || self.inner_has_ended())
+        self.drain.is_none()
+            && self.kept.is_none()
+            && (self.done || self.inner.as_ref().is_none_or(Body::is_end_stream))
     }
 
-    // A hint is `Copy` since http-body 1.1 only.
-    #[allow(clippy::clone_on_copy)]
     fn size_hint(&self) -> SizeHint {
         let mut hint = match &self.inner {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         };
         match self.kept.as_deref() {
-            Some(Kept::First(_, before)) => hint = before.clone(),
             Some(Kept::Withheld(Some(Ok(frame)), _)) => {
                 let kept = data_len(frame).unwrap_or(0);
                 let lower = hint.lower().saturating_add(kept);
@@ -111,10 +110,6 @@ impl<B: Body> ResponseBody<B> {
                 }
             };
             let (item, part) = match kept {
-                Kept::First(item, _) => {
-                    let part = Part::of(&item, this.length);
-                    (item, part)
-                }
                 Kept::Withheld(item, part) => (item, part),
                 Kept::Failure { waited } => {
                     let end = failure::end(*this.grpc);

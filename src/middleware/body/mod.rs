@@ -8,13 +8,13 @@ mod part;
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use self::inner::InnerBody;
-use self::part::{Kept, data_len};
+use self::part::Kept;
 use crate::drain::Drain;
 
 pub use self::error::BodyError;
@@ -104,22 +104,9 @@ impl<B: Body> ResponseBody<B> {
         let Some(InnerBody::Inline { body }) = self.inner.take() else {
             return false;
         };
-        let mut body = Box::pin(body);
-        let size_hint = body.size_hint();
-        let polled = {
-            let _entered = drain.enter();
-            body.as_mut().poll_frame(cx)
-        };
-        let is_whole = match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                body.is_end_stream() || data_len(frame).is_some_and(|len| len >= length)
-            }
-            _ => false,
-        };
-        self.inner = Some(InnerBody::Boxed { body });
-        if let Poll::Ready(item) = polled {
-            self.kept = Some(Box::new(Kept::First(item, size_hint)));
-        }
+        let _entered = drain.enter();
+        let (inner, is_whole) = InnerBody::look(body, length, cx);
+        self.inner = Some(inner);
         is_whole
     }
 
@@ -139,7 +126,7 @@ impl<B: Body> ResponseBody<B> {
         self.inner = Some(InnerBody::Gone { size_hint });
     }
 
-    /// Whether the inner body has nothing more to say.
+    /// Whether the inner body has nothing more to say than what it was asked for already.
     pub(crate) fn inner_has_ended(&self) -> bool {
         has_ended(&self.inner)
     }
@@ -198,7 +185,7 @@ impl<B: Body> fmt::Debug for ResponseBody<B> {
 }
 
 fn has_ended<B: Body>(inner: &Option<InnerBody<B>>) -> bool {
-    inner.as_ref().is_none_or(Body::is_end_stream)
+    inner.as_ref().is_none_or(InnerBody::rest_has_ended)
 }
 
 /// Drops the inner body in the request's context: what its destructor spawns is counted.

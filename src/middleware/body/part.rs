@@ -1,7 +1,7 @@
 //! What is taken from the inner body, and what it means to a server.
 
 use bytes::Buf;
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 
 /// One answer of `poll_frame`.
 pub(crate) type Polled<D, E> = Option<Result<Frame<D>, E>>;
@@ -19,9 +19,6 @@ pub(crate) enum Part {
 
 /// What was taken from the inner body and not passed on yet.
 pub(crate) enum Kept<D, E> {
-    /// It was taken to see whether the body is there as a whole. Until it is passed on, the length
-    /// is what the body said before.
-    First(Polled<D, E>, SizeHint),
     /// It ends the response, and tasks are alive.
     Withheld(Polled<D, E>, Part),
     /// A required task has failed, which is still to be told. `waited`: the server had a turn to

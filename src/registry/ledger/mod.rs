@@ -73,6 +73,7 @@ struct Unlisted {
 
 impl Ledger {
     /// Lists a task, and gives its end if that came before.
+    #[inline]
     pub(crate) fn enlist(
         &mut self,
         id: u32,
