@@ -56,10 +56,7 @@ impl Registry {
             *span = Span::none();
         }
         *id = None;
-        let is_fresh = live.is_fresh()
-            && !detached.any_spawned()
-            && !*is_ledger_used.get_mut()
-            && anonymous.get().is_none();
+        let is_fresh = live.is_fresh() && !*is_ledger_used.get_mut();
         if is_fresh {
             // Most are: whoever does anything with a request leaves one of these marks.
             return;

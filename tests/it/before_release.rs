@@ -180,6 +180,17 @@ async fn several_run_one_after_the_other_and_one_of_both_layers_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_of_an_inner_layer_alone_runs_too() {
+    let calls = Calls::default();
+    let inner = tracked(&layer(&calls, 10), || {});
+    let mut service = TaskTrackerLayer::new().layer(inner);
+    let arrived = Instant::now();
+    drop(service.call(request()).await);
+    assert_eq!(arrived.elapsed(), ms(10));
+    assert_eq!(calls.all().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn under_never_it_runs_after_the_response() {
     let calls = Calls::default();
     let layer = layer(&calls, 30).hold(Hold::Never);

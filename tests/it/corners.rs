@@ -15,7 +15,7 @@ use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{
     DrainReport, Hold, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, scope, spawn,
 };
@@ -368,4 +368,30 @@ async fn a_log_that_panics_spoils_nothing() {
     layer.handle().wait_idle().await;
     assert_eq!((log.report().panicked, log.late_spawns().len()), (1, 1));
     assert_eq!(log.detached_ends().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_somebody_had_for_longer_leaves_nothing_to_the_next_one() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let mut service = layer.layer(service_fn(|request: Request<()>| async move {
+        if request.uri().path() == "/first" {
+            return Err(current());
+        }
+        spawn(after(50));
+        Ok(full("done"))
+    }));
+    let mut first = request();
+    *first.uri_mut() = "/first".parse().expect("a path");
+    let mut first = Box::pin(service.call(first));
+    // The error has its tasks, and the future has what owns them.
+    let error = first.as_mut().await.expect_err("it is one");
+    drop(error);
+    drop(first);
+    let start = Instant::now();
+    let second = service.call(request()).await.expect("it is none");
+    assert_eq!(start.elapsed(), ms(50), "it was released before it began");
+    drop(second.into_body().collect().await);
+    assert_eq!(log.report().completed, 1);
+    assert_eq!(log.late_spawns(), []);
 }

@@ -36,6 +36,25 @@ async fn each_task_runs_in_a_span_of_its_own_under_the_requests() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_without_a_span_is_not_in_that_of_the_one_before() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        drop(
+            named("fails")
+                .fallible()
+                .spawn(async { Err::<(), _>("no stock") }),
+        );
+    });
+    let idle = tracked(&TaskTrackerLayer::new(), || {});
+    let span = tracing::info_span!("request", id = 7);
+    drop(tracing::Instrument::instrument(idle.oneshot(request()), span).await);
+    drop(service.oneshot(request()).await);
+    let line = lines.with("a tracked task failed");
+    assert!(!line.contains("request{id=7}"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn switched_off_it_runs_in_the_span_it_was_spawned_in() {
     let layer = TaskTrackerLayer::new().task_spans(false);
     let lines = logged(layer, || {
