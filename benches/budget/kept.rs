@@ -12,7 +12,7 @@ pub(crate) fn row() -> Result<Row, BoxError> {
     // Bytes are the same in each run, and one reading is enough.
     let readings = vec![of_the_bench_held()?];
     Ok(Row {
-        work: "one task, held",
+        work: "a request held for one task",
         unit: "bytes",
         with: "`TaskTracker` + timeout",
         readings,

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! It prints a table in less than a minute, and exits with 1 where a goal is missed by more than the
-//! spread of what was measured. A figure is made of several readings that take turns, and `±` is half
-//! the way from the least reading to the most: about what another run differs. (A standard error would
-//! be less than that: what slows the machine for a while slows all readings.)
+//! spread of what was measured. A figure is the mean of some readings, which take turns, and `±` is how far
+//! the least of them is from the most: another run hardly ever differs by as much. (A standard error is
+//! less than runs differ by: what slows the machine for a while slows all readings.)
 
 #[path = "../common/app.rs"]
 mod app;

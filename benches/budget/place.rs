@@ -12,18 +12,24 @@ const STEP: usize = 16;
 
 const PAGE: usize = 4096;
 
-/// What may be done at a place.
+/// One of each that there can be within a cache line of 64 bytes.
+pub(crate) const ALL: [Place; 4] = [
+    Place(below::<{ STEP }>),
+    Place(below::<{ 2 * STEP }>),
+    Place(below::<{ 3 * STEP }>),
+    Place(below::<{ 4 * STEP }>),
+];
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place(fn(usize, Work<'_>));
+
+/// What is done at a place.
 type Work<'a> = &'a mut (dyn FnMut() + Send);
 
-/// Does some work at a place of this number. Four in a row are all that a cache line of 64 bytes has, and
-/// the next four are a page away.
-pub(crate) fn visit(number: usize, work: Work<'_>) {
-    let pages = number / 4;
-    match number % 4 {
-        0 => below::<{ STEP }>(pages, work),
-        1 => below::<{ 2 * STEP }>(pages, work),
-        2 => below::<{ 3 * STEP }>(pages, work),
-        _ => below::<{ 4 * STEP }>(pages, work),
+impl Place {
+    /// Does some work there, so many pages from where the stack starts, or a little more.
+    pub(crate) fn visit(self, pages: usize, work: Work<'_>) {
+        self.0(pages, work);
     }
 }
 

@@ -8,15 +8,15 @@ use std::thread;
 use tokio::runtime::Builder;
 
 use crate::contender::Contender;
-use crate::place;
+use crate::place::{self, Place};
 
 /// How often a figure is read.
 pub(crate) const READINGS: usize = 5;
 
-/// Of one reading, each at another place.
-const PASSES: usize = 64;
+/// Of one reading, each a page away from the last.
+const PASSES: usize = 16;
 
-/// Turns of each contender in one pass.
+/// Turns of each contender at one place in one pass.
 const ROUNDS: usize = 8;
 
 /// Contenders that are compared.
@@ -31,26 +31,33 @@ pub(crate) type Times = Vec<f64>;
 
 /// Runs some races. All readings of all of them take turns, so that each has its share of quiet times.
 pub(crate) fn run<const N: usize>(races: [Race; N]) -> [[Times; READINGS]; N] {
-    let mut races = races.map(|race| (race, [const { Vec::new() }; READINGS]));
+    let mut passes = races.map(|race| (race, [const { Vec::new() }; READINGS]));
     for pass in 0..PASSES {
         for reading in 0..READINGS {
-            for (race, best) in &mut races {
-                keep_the_best(&mut best[reading], race.pass(pass));
+            for (race, readings) in &mut passes {
+                readings[reading].push(race.pass(pass));
             }
         }
     }
-    races.map(|(_, best)| best)
+    passes.map(|(_, readings)| readings.map(|passes| best(&passes)))
 }
 
-fn keep_the_best(best: &mut Times, times: Times) {
-    if best.is_empty() {
-        *best = times;
-    } else {
-        for (best, time) in best.iter_mut().zip(times) {
-            *best = best.min(time);
-        }
-    }
+/// At each place, and of that the mean: a single best turn is too good at times.
+fn best(passes: &[Pass]) -> Times {
+    let at = |place: usize, which: usize| {
+        let times = passes.iter().map(|pass| pass[place][which]);
+        times.fold(f64::INFINITY, f64::min)
+    };
+    let mean = |which| {
+        let places = 0..place::ALL.len();
+        let sum: f64 = places.map(|place| at(place, which)).sum();
+        sum / place::ALL.len() as f64
+    };
+    Vec::from_iter((0..passes[0][0].len()).map(mean))
 }
+
+/// At each place.
+type Pass = [Times; place::ALL.len()];
 
 impl Race {
     pub(crate) fn new(
@@ -63,12 +70,17 @@ impl Race {
         }
     }
 
-    /// With services, a runtime and a thread that are new, and at a place of their own.
-    fn pass(&self, number: usize) -> Times {
+    /// Visits each place once.
+    fn pass(&self, pages: usize) -> Pass {
+        place::ALL.map(|place| self.visit(place, pages))
+    }
+
+    /// With services, a runtime and a thread that are new, so that their memory is not the last ones'.
+    fn visit(&self, place: Place, pages: usize) -> Times {
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 let mut times = Times::new();
-                place::visit(number, &mut || times = self.turns());
+                place.visit(pages, &mut || times = self.turns());
                 times
             });
             thread.join().expect("no contender panics")

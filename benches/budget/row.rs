@@ -81,7 +81,7 @@ impl Row {
         }
     }
 
-    /// Half the way from the least reading to the most.
+    /// From the least reading to the most.
     fn spread(&self) -> f64 {
         let figures = self
             .readings
@@ -89,7 +89,7 @@ impl Row {
             .map(|&reading| self.goal.compare(reading));
         let least = figures.clone().fold(f64::INFINITY, f64::min);
         let most = figures.fold(f64::NEG_INFINITY, f64::max);
-        (most - least) / 2.0
+        most - least
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn row() -> Result<Row, BoxError> {
         });
     }
     Ok(Row {
-        work: "no task, whole axum server",
+        work: "a request without tasks, whole axum server",
         unit: "instructions",
         with: App::AddExtension.name(),
         readings,

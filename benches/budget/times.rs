@@ -24,14 +24,19 @@ pub(crate) fn rows() -> Vec<Row> {
     let four = |ours, theirs| readings(&four, ours, theirs);
     let sixteen = |theirs| readings(&sixteen, 0, theirs);
     vec![
-        row("no task, added", "`AddExtensionLayer`", added, 2.0),
+        row(
+            "a request without tasks, added",
+            "`AddExtensionLayer`",
+            added,
+            2.0,
+        ),
         row("1 empty task", JOIN_SET, one(1), 1.0),
         row("4 empty tasks", JOIN_SET, four(0, 1), 0.9),
         row("16 empty tasks", JOIN_SET, sixteen(1), 0.9),
         row("1 empty task", TASK_TRACKER, one(2), 1.25),
         row("4 empty tasks", TASK_TRACKER, four(0, 2), 1.25),
         row("16 empty tasks", TASK_TRACKER, sixteen(2), 1.4),
-        row("4 by `spawn()`", JOIN_SET, four(3, 1), 0.9),
+        row("4 empty tasks by `spawn()`", JOIN_SET, four(3, 1), 0.9),
     ]
 }
 

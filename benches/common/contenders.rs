@@ -8,33 +8,41 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
-use tower::{Layer, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_http::add_extension::AddExtensionLayer;
 use tower_task_tracker::{TaskTrackerLayer, Tasks, spawn};
 
 use crate::contender::Contender;
 
-const TIMEOUT: Duration = Duration::from_secs(25);
+/// The layer's own default.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(25);
 
-fn answer() -> Response<Full<Bytes>> {
+/// Of the handler.
+pub(crate) fn answer() -> Response<Full<Bytes>> {
     Response::new(Full::from("thank you"))
+}
+
+/// Spawns nothing.
+pub(crate) fn handler()
+-> impl Service<Request<()>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
+    service_fn(|_: Request<()>| async { Ok::<_, Infallible>(answer()) })
 }
 
 /// The handler alone.
 pub(crate) fn bare() -> Contender {
-    let handler = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(answer()) });
-    Contender::new(handler)
+    Contender::new(handler())
 }
 
 pub(crate) fn add_extension() -> Contender {
-    let handler = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(answer()) });
-    Contender::new(AddExtensionLayer::new(TaskTracker::new()).layer(handler))
+    Contender::new(AddExtensionLayer::new(TaskTracker::new()).layer(handler()))
 }
 
 /// The layer, and a handler that spawns nothing.
 pub(crate) fn ours_idle() -> Contender {
-    let handler = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(answer()) });
-    Contender::new(TaskTrackerLayer::new().layer(handler))
+    Contender::new(TaskTrackerLayer::new().layer(handler()))
 }
 
 /// The layer, and so many empty tasks spawned through the handle in the request.

@@ -8,17 +8,22 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new<const N: usize>(titles: [&str; N]) -> Self {
-        let mut table = Self { rows: Vec::new() };
-        table.row(titles.map(str::to_owned));
-        let mut rule = vec!["---:".to_owned(); N];
+    pub(crate) fn new(titles: impl IntoIterator<Item: Into<String>>) -> Self {
+        let titles = Vec::from_iter(titles.into_iter().map(Into::into));
+        let mut rule = vec!["---:".to_owned(); titles.len()];
         rule[0] = "---".to_owned();
-        table.rows.push(rule);
-        table
+        Self {
+            rows: vec![titles, rule],
+        }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+    /// # Panics
+    ///
+    /// Unless there is a cell for each title.
+    pub(crate) fn row(&mut self, cells: impl Into<Vec<String>>) {
+        let cells = cells.into();
+        assert_eq!(cells.len(), self.rows[0].len(), "a cell for each title");
+        self.rows.push(cells);
     }
 }
 
