@@ -33,10 +33,11 @@ impl<B: Body> Body for ResponseBody<B> {
             Some(inner) => inner.poll_frame(cx),
             None => Poll::Ready(None),
         };
-        let Poll::Ready(item) = polled else {
+        // Looked at where it lies, as the response is before.
+        let Poll::Ready(item) = &polled else {
             return Poll::Pending;
         };
-        let part = Part::of(&item, this.length);
+        let part = Part::of(item, this.length);
         let ended = part == Part::End || has_ended(&this.inner);
         if ended && is_watched {
             // What its destructor spawns is waited for.
@@ -45,17 +46,18 @@ impl<B: Body> Body for ResponseBody<B> {
         drop(entered);
         let Some(drain) = this.drain else {
             *this.done = item.is_none();
-            return Poll::Ready(item.map(inner_error));
+            return polled.map_err(BodyError::Inner);
         };
         if ended && drain.finish_unused() {
             *this.drain = None;
             *this.done = true;
-            return Poll::Ready(item.map(inner_error));
+        } else if ended || part == Part::Last {
+            return match polled {
+                Poll::Ready(item) => self.poll_kept(Some((item, part)), cx),
+                Poll::Pending => Poll::Pending,
+            };
         }
-        if ended || part == Part::Last {
-            return self.poll_kept(Some((item, part)), cx);
-        }
-        Poll::Ready(item.map(inner_error))
+        polled.map_err(BodyError::Inner)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -88,6 +90,7 @@ impl<B: Body> Body for ResponseBody<B> {
 
 impl<B: Body> ResponseBody<B> {
     /// Passes on what may end the response, and what was kept. `taken`: just now, from the inner body.
+    #[inline(never)]
     fn poll_kept(
         self: Pin<&mut Self>,
         mut taken: Option<Taken<B>>,
