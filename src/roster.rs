@@ -21,8 +21,7 @@ struct Members<T> {
     is_watched: bool,
 }
 
-/// A member's place in the list, if it has one. It is written under the lock of the list alone, which
-/// is all that orders the accesses to it.
+/// A member's place in the list, if it has one. It is written under the lock of the list alone.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     /// One more than the index; zero is none.
@@ -30,11 +29,11 @@ pub(crate) struct Seat {
 }
 
 impl<T> Roster<T> {
-    /// Takes a seat, unless there is one.
-    pub(crate) fn join(&self, seat: &Seat, member: impl FnOnce() -> Weak<T>) {
+    /// Takes a seat, unless there is one, and says whether it did.
+    pub(crate) fn join(&self, seat: &Seat, member: impl FnOnce() -> Weak<T>) -> bool {
         self.with(|members| {
             if seat.index().is_some() {
-                return;
+                return false;
             }
             let member = Some(member());
             let index = match members.vacant.pop() {
@@ -47,8 +46,10 @@ impl<T> Roster<T> {
                     members.seats.len() - 1
                 }
             };
-            seat.number.store(index + 1, Ordering::Relaxed);
-        });
+            // Release: who sees it without the lock is on the list that others find under the lock.
+            seat.number.store(index + 1, Ordering::Release);
+            true
+        })
     }
 
     /// Gives the seat back, if there is one and `may_leave` says so, which is asked under the lock.
@@ -121,7 +122,7 @@ impl Seat {
     }
 
     fn index(&self) -> Option<usize> {
-        self.number.load(Ordering::Relaxed).checked_sub(1)
+        self.number.load(Ordering::Acquire).checked_sub(1)
     }
 }
 

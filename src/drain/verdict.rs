@@ -32,8 +32,12 @@ impl Drain {
         closed_by: Option<Bound>,
     ) -> Option<Arc<DrainReport>> {
         let registry = self.registry()?;
-        let goes_on = registry.ledger().has_handler();
-        registry.handler_goes_on.store(goes_on, Ordering::Relaxed);
+        {
+            // Under the lock, which orders it before what is listed from now on.
+            let ledger = registry.ledger();
+            let goes_on = ledger.has_handler();
+            registry.handler_goes_on.store(goes_on, Ordering::Relaxed);
+        }
         registry.release();
         // A task that was counted in but is not listed yet will be told of as late.
         self.last_report(outcome, closed_by, None)

@@ -148,8 +148,9 @@ impl Drain {
             return;
         };
         course.waited = true;
-        // A shutdown has to find it, also if it waits for a hook alone. Who has spawned is there.
-        if !registry.has_spawned() {
+        // A shutdown has to find it, also if it waits for a hook alone, and if its first task is counted
+        // but not seated yet.
+        if !registry.is_seated() {
             registry.join_roster();
         }
         course.window.open(registry);

@@ -116,7 +116,7 @@ impl Window {
     ) -> Poll<()> {
         let none_alive = if self.had_turn {
             registry.poll_none_alive(&mut self.anonymous, cx)
-        } else if registry.is_busy() {
+        } else if registry.look() {
             // Whoever asks lets them have it, and asks again: most have ended then, and nobody had to
             // be woken.
             Poll::Pending

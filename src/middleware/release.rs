@@ -66,6 +66,10 @@ impl<B: Body, E> Answer<B, E> {
         }
         // Looked at again: a required task may have ended before the poll could hear of it.
         let Some(then) = self.then_now(drain) else {
+            if is_free {
+                // One has come up since, and nobody listens for its end.
+                cx.waker().wake_by_ref();
+            }
             return Poll::Pending;
         };
         if self.fail(drain) {

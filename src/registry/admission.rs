@@ -11,6 +11,7 @@ use super::entry::{Brief, Pulse, Standing, Task};
 use super::guard::TaskGuard;
 use super::listing::Listing;
 use super::live::Added;
+use super::telling::Telling;
 use crate::report::TaskState;
 use crate::{metrics, trace};
 
@@ -78,7 +79,7 @@ impl Registry {
             let mut ledger = self.ledger();
             // A report that was made since the task was counted in, at a deadline or a disconnect,
             // does not know of it.
-            let late = task.standing == Standing::Late || ledger.closed;
+            let late = !task.standing.is_counted() || ledger.closed;
             let early = ledger.enlist(task.id, brief, late, pulse);
             let is_late_spawn = late
                 && !brief.detached
@@ -89,7 +90,8 @@ impl Registry {
         if let Some(end) = &early {
             self.log_end(end);
         }
-        let told_alone = task.is_spawned && self.count_out(task.id);
+        let telling = (late || early.is_some()).then(|| Telling::new(self));
+        let told_alone = task.is_spawned && self.count_out(task.id, brief.detached);
         if late {
             let info = brief.info(TaskState::Running, None, Duration::ZERO);
             metrics::late_spawn();
@@ -99,6 +101,7 @@ impl Registry {
         if let Some(end) = early.filter(|end| !end.is_counted) {
             self.tell(|observer| observer.on_detached_end(&end.info));
         }
+        drop(telling);
         if told_alone {
             self.leave_if_over();
         }
@@ -125,7 +128,9 @@ impl Registry {
             self.join_roster();
         }
         metrics::task_started();
-        let standing = if late {
+        let standing = if brief.detached {
+            Standing::Detached
+        } else if late {
             Standing::Late
         } else if brief.required {
             self.any_required.store(true, Ordering::Relaxed);
@@ -152,7 +157,7 @@ impl Registry {
         }
         let mut told_alone = false;
         for _ in 0..2 {
-            told_alone = self.count_out(id);
+            told_alone = self.count_out(id, brief.detached);
         }
         if told_alone {
             self.leave_if_over();

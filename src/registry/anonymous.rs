@@ -48,12 +48,18 @@ impl Anonymous {
         self.seen.load(Ordering::Relaxed)
     }
 
-    /// Ready when the tracker is empty.
-    pub(crate) fn poll_empty(&self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether a task is alive, which is then one that was seen.
+    pub(crate) fn look(&self) -> bool {
         // A tracker that is open is never done. Closing refuses nothing.
         self.tracker.close();
-        while !self.tracker.is_empty() {
-            self.seen.fetch_max(self.tracker.len(), Ordering::Relaxed);
+        let alive = self.tracker.len();
+        self.seen.fetch_max(alive, Ordering::Relaxed);
+        alive > 0
+    }
+
+    /// Ready when the tracker is empty.
+    pub(crate) fn poll_empty(&self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<()> {
+        while self.look() {
             let tracker = &self.tracker;
             let waiting = wait.get_or_insert_with(|| {
                 let tracker = tracker.clone();

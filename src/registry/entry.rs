@@ -72,8 +72,17 @@ pub(crate) enum Standing {
     Ordinary,
     /// The response fails with it.
     Required,
-    /// No report counts it: it is detached, or was spawned after its request was released.
+    /// It was spawned after its request was released: no report counts it.
     Late,
+    /// Nobody waits for it, and no report counts it.
+    Detached,
+}
+
+impl Standing {
+    /// Whether the report is to count it, if it is still to be made.
+    pub(crate) fn is_counted(self) -> bool {
+        matches!(self, Standing::Ordinary | Standing::Required)
+    }
 }
 
 impl Task {

@@ -60,6 +60,8 @@ pub(crate) struct Registry {
     /// `None` only in a spare, and in nobody's.
     shared: Option<Arc<Shared>>,
     span: Span,
+    /// How many are about to tell of a task that is not counted any more.
+    telling: AtomicUsize,
     /// On the roster of the process.
     seat: Seat,
     /// The handler goes on alone: nobody is late as long as a task is alive.
@@ -132,6 +134,7 @@ impl Registry {
             task_spans: AtomicBool::new(true),
             shared: None,
             span: Span::none(),
+            telling: AtomicUsize::new(0),
             seat: Seat::default(),
             handler_goes_on: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -181,6 +184,12 @@ impl Registry {
     /// Whether a task is alive that is waited for.
     pub(crate) fn is_busy(&self) -> bool {
         self.counted() > 0 || self.anonymous().is_some_and(|a| !a.tracker().is_empty())
+    }
+
+    /// Says so for somebody who waits: what is in the tokio-util tracker counts as seen.
+    pub(crate) fn look(&self) -> bool {
+        let anonymous = self.anonymous().is_some_and(Anonymous::look);
+        self.counted() > 0 || anonymous
     }
 
     /// How many tasks are alive, detached ones too.

@@ -96,8 +96,8 @@ impl Process {
     }
 
     pub(super) fn join(&self, request: &Arc<Registry>) {
-        self.roster.join(&request.seat, || Arc::downgrade(request));
-        if self.is_closing() {
+        let is_new = self.roster.join(&request.seat, || Arc::downgrade(request));
+        if is_new && self.is_closing() {
             self.roster.announce();
         }
     }

@@ -10,6 +10,10 @@ impl Registry {
         self.process().join(self);
     }
 
+    pub(crate) fn is_seated(&self) -> bool {
+        self.seat.is_taken()
+    }
+
     /// Leaves the roster once the request is over and no task of it is alive: to be called by whoever
     /// may be the last, that is after the end of a task.
     pub(crate) fn leave_if_over(self: &Arc<Self>) {
@@ -23,7 +27,9 @@ impl Registry {
         // Under the roster's lock: a late task is counted in before it takes that to join. Either it is
         // seen here, or it joins again.
         self.process().roster().leave_if(&self.seat, || {
-            if !self.over.load(Ordering::Acquire) || self.counted() + self.detached.alive() > 0 {
+            let is_over = self.over.load(Ordering::Acquire);
+            // The counts first: who tells has said so before a count goes down.
+            if !is_over || self.counted() + self.detached.alive() > 0 || self.tells() {
                 return false;
             }
             waits = self.anonymous().is_some_and(|a| !a.tracker().is_empty());
@@ -35,6 +41,10 @@ impl Registry {
         if waits {
             self.leave_when_empty();
         }
+    }
+
+    fn tells(&self) -> bool {
+        self.telling.load(Ordering::Acquire) > 0
     }
 
     /// The tasks in the tokio-util tracker do not keep the request, but the handle has to see them.

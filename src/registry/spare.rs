@@ -42,7 +42,8 @@ impl Registry {
             anonymous,
             shared,
             span,
-            // Nobody is on the roster whom nobody else has.
+            // Nobody tells of it, or finds it on the roster, whom nobody else has.
+            telling: _,
             seat: _,
             handler_goes_on,
             over,

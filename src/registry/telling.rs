@@ -10,6 +10,23 @@ use crate::report::{DrainReport, OnDrain};
 use crate::trace::Span;
 use crate::{metrics, panics, trace};
 
+/// Somebody tells of a task that is not counted any more: the request stays on the roster for that, so that
+/// who waits for the handle to be idle has been told everything.
+pub(super) struct Telling<'a>(&'a Registry);
+
+impl<'a> Telling<'a> {
+    pub(super) fn new(registry: &'a Registry) -> Self {
+        registry.telling.fetch_add(1, Ordering::Relaxed);
+        Self(registry)
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.telling.fetch_sub(1, Ordering::Release);
+    }
+}
+
 impl Registry {
     /// The span that a task runs in, of those that are current here.
     #[inline]

@@ -1,11 +1,13 @@
 //! Tasks that end after everything else, and tasks that begin with the end.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
-use http_body_util::BodyExt;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, StreamBody};
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskState, TaskTrackerLayer, Unfinished, spawn};
@@ -108,4 +110,25 @@ fn the_handle_is_idle_after_the_last_task_of_a_tracker_also_without_a_runtime() 
         let idle = timeout(ms(500), layer.handle().wait_idle()).await;
         assert!(idle.is_ok(), "{:?}", layer.handle());
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_task_has_its_age_at_its_end_however_long_the_body_streams_after_it() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Head)
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        current().spawn(after(100));
+        let frames = futures_util::stream::once(async {
+            after(5000).await;
+            Ok::<_, Infallible>(Frame::data(Bytes::from("a")))
+        });
+        Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+    }));
+    let Ok(response) = service.oneshot(request()).await;
+    let body = pin!(response.into_body());
+    drop(body.collect().await);
+    let last = log.report().last.expect("there was one");
+    assert_eq!(last.age, ms(100));
 }

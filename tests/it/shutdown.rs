@@ -1,6 +1,10 @@
 //! The process is told to stop.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -12,7 +16,7 @@ use tower_task_tracker::{
     Unfinished, named,
 };
 
-use crate::support::{DropTime, Frames, Log, after, ms, request, tracked};
+use crate::support::{DropTime, Frames, Log, Wakes, after, ms, request, tracked};
 
 /// A task that takes so long, and is watched.
 fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
@@ -508,4 +512,22 @@ async fn work_that_failed_or_panicked_is_not_clean() {
         line.contains("0 tasks completed, 1 failed, 1 panicked; troubled: "),
         "{line}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawn_of_somebody_who_is_known_does_not_wake_it() {
+    let handle = TrackerHandle::new();
+    let tasks = handle.tasks();
+    let _alive = tasks.token();
+    let mut shutdown = pin!(handle.shutdown(ms(10_000)));
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(shutdown.as_mut().poll(&mut cx).is_pending());
+    wakes.take();
+    for _ in 0..10 {
+        drop(tasks.token());
+        assert!(shutdown.as_mut().poll(&mut cx).is_pending());
+    }
+    assert_eq!(wakes.take(), 0, "it walks over all requests each time");
 }

@@ -174,7 +174,7 @@ impl Ledger {
         message: Option<String>,
         now: Instant,
     ) -> Option<End> {
-        let is_counted = !self.closed && task.standing != Standing::Late;
+        let is_counted = !self.closed && task.standing.is_counted();
         let in_trouble = state != TaskState::Completed;
         self.required_failed |= is_counted && in_trouble && task.standing == Standing::Required;
         let Some(index) = self.find(task.id) else {
