@@ -108,6 +108,11 @@ pub(crate) struct WindowSettings {
 }
 
 impl Settings {
+    /// Whether tasks run in spans of their own.
+    pub(crate) fn has_task_spans(&self) -> bool {
+        self.task_spans.unwrap_or(true)
+    }
+
     /// Lets `inner` win wherever it says something. Its callbacks are added, but for those that are
     /// here or `known` already: a route's layer is often made from the router's.
     pub(crate) fn overlay(&mut self, inner: &Settings, known: &Settings) {

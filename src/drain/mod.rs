@@ -90,8 +90,8 @@ pub(crate) struct NotDrained;
 impl Drain {
     /// `id`: what the request calls itself.
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared>, id: Option<String>) -> (Self, Arc<Registry>) {
-        let registry = Registry::new(shared, id);
+    pub(crate) fn new(shared: &Arc<Shared>, id: Option<String>) -> (Self, Arc<Registry>) {
+        let registry = spare::take(shared, id);
         let drain = Self {
             context: Context::within(registry.clone()),
             stage: Stage::Open {

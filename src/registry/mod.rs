@@ -57,7 +57,7 @@ pub(crate) struct Registry {
     is_ledger_used: AtomicBool,
     /// Made when a tokio-util tracker is asked for.
     anonymous: OnceLock<Anonymous>,
-    /// `None` only in a spare, and in nobody's.
+    /// `None` in some spares, and in nobody's.
     shared: Option<Arc<Shared>>,
     span: Span,
     /// How many are about to tell of a task that is not counted any more.
@@ -88,24 +88,6 @@ enum Kind {
 }
 
 impl Registry {
-    pub(crate) fn new(shared: Arc<Shared>, id: Option<String>) -> Arc<Self> {
-        let task_spans = shared.settings.task_spans.unwrap_or(true);
-        let mut registry = spare::take();
-        match Arc::get_mut(&mut registry) {
-            Some(own) => {
-                own.shared = Some(shared);
-                own.id = id;
-                let span = Span::current();
-                if !span.is_none() {
-                    own.span = span;
-                }
-                *own.task_spans.get_mut() = task_spans;
-            }
-            None => unreachable!("nobody else has a spare"),
-        }
-        registry
-    }
-
     /// The work of the process itself: every task of it is detached.
     pub(crate) fn of_process(shared: Arc<Shared>) -> Arc<Self> {
         let mut registry = Self::unused(Kind::Process);

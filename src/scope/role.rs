@@ -30,7 +30,7 @@ impl Role {
         id: impl FnOnce() -> Option<String>,
     ) -> (Self, Arc<Registry>) {
         let Some(Tasks { registry }) = outer else {
-            let (drain, registry) = Drain::new(shared.clone(), id());
+            let (drain, registry) = Drain::new(shared, id());
             return (Role::Owner(drain), registry);
         };
         registry.overlay(&shared.settings);

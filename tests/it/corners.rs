@@ -395,3 +395,42 @@ async fn a_request_that_somebody_had_for_longer_leaves_nothing_to_the_next_one()
     assert_eq!(log.report().completed, 1);
     assert_eq!(log.late_spawns(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thread_keeps_nothing_of_the_users_when_the_service_is_gone() {
+    let channel = Arc::new(());
+    let (told, awaited) = (channel.clone(), channel.clone());
+    for layer in [
+        TaskTrackerLayer::new().on_drain(move |_: &DrainReport| drop(told.clone())),
+        TaskTrackerLayer::new().before_release(move |_| {
+            drop(awaited.clone());
+            std::future::ready(())
+        }),
+    ] {
+        let idle = tracked(&layer, || {});
+        drop(idle.oneshot(request()).await);
+        let busy = tracked(&layer, || drop(spawn(after(10))));
+        drop(busy.oneshot(request()).await);
+    }
+    assert_eq!(Arc::strong_count(&channel), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_several_layers_in_turns_keep_their_own_settings() {
+    let (log, other_log) = (Log::default(), Log::default());
+    let layer = TaskTrackerLayer::new;
+    let slow: fn() = || drop(spawn(after(50)));
+    let unheard = tracked(&layer().drain_timeout(ms(20)), slow);
+    let heard = tracked(&layer().drain_timeout(ms(30)).on_drain(log.clone()), slow);
+    let idle = tracked(&layer().on_drain(other_log.clone()), (|| {}) as fn());
+    // What this one leaves behind is what the next one is served with.
+    let plain = tracked(&layer(), (|| {}) as fn());
+    for (service, waits) in [(&unheard, 20), (&heard, 30), (&idle, 0)].repeat(2) {
+        drop(plain.clone().oneshot(request()).await);
+        let start = Instant::now();
+        drop(service.clone().oneshot(request()).await);
+        assert_eq!(start.elapsed(), ms(waits));
+    }
+    assert_eq!(log.reports().len(), 2);
+    assert_eq!(other_log.reports().len(), 0);
+}
