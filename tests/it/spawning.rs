@@ -5,10 +5,12 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 use http::Request;
+use tokio::runtime::Handle;
 use tokio::task::LocalSet;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{TaskBuilder, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{TaskBuilder, TaskState, TaskTrackerLayer, Tasks, named, spawn};
 
+use crate::lines::Lines;
 use crate::support::{Log, after, full, request, tracked};
 
 #[tokio::test(start_paused = true)]
@@ -86,14 +88,15 @@ async fn what_a_task_returns_comes_through_its_join_handle() {
     );
 }
 
+/// The handle of a runtime that is gone: it drops what it is to spawn.
+fn dead() -> Handle {
+    let dead = tokio::runtime::Builder::new_current_thread().build();
+    dead.expect("a runtime").handle().clone()
+}
+
 #[test]
 fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
-    let dead = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
-    let handle = dead.handle().clone();
-    drop(dead);
-
+    let handle = dead();
     let log = Log::default();
     let layer = TaskTrackerLayer::new().on_drain(log.clone());
     let service = tracked(&layer, move || {
@@ -111,6 +114,32 @@ fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
     });
     drop(tokio_test::block_on(service.oneshot(request())));
     assert_eq!(log.report().aborted, 1);
+}
+
+/// They end before they are listed: who lists them tells of it.
+#[test]
+fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
+    let (log, lines) = (Log::default(), Lines::default());
+    let _listening = lines.listen();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let handle = dead();
+    let service = tracked(&layer, move || {
+        named("detached").detached().spawn_on(async {}, &handle);
+        named("awaited").spawn_on(async {}, &handle);
+    });
+    drop(tokio_test::block_on(service.oneshot(request())));
+    let told = log.detached_ends();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (told[0].name, told[0].state),
+        (Some("detached"), TaskState::Aborted)
+    );
+    assert_eq!(log.report().troubled.len(), 1);
+    for name in ["detached", "awaited"] {
+        lines.with(&format!(
+            "a tracked task was dropped before its end task={name}"
+        ));
+    }
 }
 
 #[test]
