@@ -181,7 +181,21 @@ impl Drain {
         self.course.as_ref().is_some_and(|course| course.waited)
     }
 
+    /// Ends a request in which nothing was spawned, and which nobody else has, and says whether it did.
+    #[inline]
+    pub(crate) fn finish_unused(&mut self) -> bool {
+        let is_open = matches!(self.stage, Stage::Open { .. }) && !self.has_hooks();
+        let unused = is_open && self.registry().is_some_and(Registry::is_unused);
+        if unused {
+            self.stage = Stage::Over;
+        }
+        unused
+    }
+
     fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
+        if self.finish_unused() {
+            return Ok(None);
+        }
         let Some(registry) = self.registry() else {
             return Ok(None);
         };
@@ -190,10 +204,6 @@ impl Drain {
             Stage::Expired => self.expired().cloned(),
             Stage::Leaving => return Err(NotDrained),
             Stage::Open { .. } if self.has_hooks() => return Err(NotDrained),
-            Stage::Open { .. } if registry.is_unused() => {
-                self.stage = Stage::Over;
-                return Ok(None);
-            }
             Stage::Open { .. } => {
                 let spawned = registry.try_release().ok_or(NotDrained)?;
                 self.last_report(Outcome::Drained, None, Some(spawned))

@@ -8,7 +8,6 @@ use tokio::runtime::Handle;
 
 use super::hook::Hooks;
 use super::{AtDrop, Drain, Stage};
-use crate::registry::Registry;
 use crate::registry::said::Said;
 use crate::report::{DrainReport, Outcome};
 
@@ -34,13 +33,12 @@ impl Drain {
     /// Ends the request, if there still is nothing to wait for and nothing to tell, and says whether it
     /// did.
     pub(crate) fn finish_idle(&mut self) -> bool {
+        if self.finish_unused() {
+            return true;
+        }
         let Some(registry) = self.registry() else {
             return false;
         };
-        if registry.is_unused() {
-            self.stage = Stage::Over;
-            return true;
-        }
         if registry.has_spawned() || !registry.try_release_unused() {
             return false;
         }
@@ -88,18 +86,6 @@ impl Drain {
     pub(crate) fn waited_for(&self) -> Duration {
         let course = self.course.as_ref();
         course.map_or(Duration::ZERO, |course| course.drained)
-    }
-
-    /// Ends a request that was never used, and says whether it did: for the end of a body, where
-    /// [`try_finish`](Self::try_finish) would do the same.
-    #[inline]
-    pub(crate) fn finish_unused(&mut self) -> bool {
-        let is_open = matches!(self.stage, Stage::Open { .. }) && self.course.is_none();
-        let unused = is_open && self.registry().is_some_and(Registry::is_unused);
-        if unused {
-            self.stage = Stage::Over;
-        }
-        unused
     }
 
     /// Whether everything was said.

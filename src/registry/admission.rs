@@ -101,8 +101,7 @@ impl Registry {
         if let Some(end) = early.filter(|end| !end.is_counted) {
             self.tell(|observer| observer.on_detached_end(&end.info));
         }
-        drop(telling);
-        if told_alone {
+        if told_alone && telling.is_none() {
             self.leave_if_over();
         }
     }

@@ -28,17 +28,16 @@ impl Registry {
         if is_required {
             self.required.fetch_sub(1, Ordering::Release);
         }
-        // One that is released in this very moment is told of without that.
         let may_tell = !task.standing.is_counted() || self.is_released();
         let telling = may_tell.then(|| Telling::new(self));
         if self.count_out(task.id, task.standing == Standing::Detached) {
+            // If it is released in this very moment, only now.
+            let _telling = telling.unwrap_or_else(|| Telling::new(self));
             // Released, but the report may be still to come: then it counts this end.
             let end = noted.unwrap_or_else(|| self.note_end(task, state, None));
             if let Some(end) = end.filter(|end| !end.is_counted) {
                 self.tell(|observer| observer.on_detached_end(&end.info));
             }
-            drop(telling);
-            self.leave_if_over();
         } else if is_required {
             // A head may be held for it alone.
             self.live.wake();

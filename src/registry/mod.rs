@@ -129,7 +129,7 @@ impl Registry {
     fn shared(&self) -> &Shared {
         match &self.shared {
             Some(shared) => shared,
-            None => unreachable!("only a spare has none, and nobody has that"),
+            None => unreachable!("only a spare and nobody's have none, and nobody spawns in those"),
         }
     }
 

@@ -11,11 +11,12 @@ use crate::trace::Span;
 use crate::{metrics, panics, trace};
 
 /// Somebody tells of a task that is not counted any more: the request stays on the roster for that, so that
-/// who waits for the handle to be idle has been told everything.
-pub(super) struct Telling<'a>(&'a Registry);
+/// who waits for the handle to be idle has been told everything. Whoever wanted to leave meanwhile could
+/// not: dropping it does.
+pub(super) struct Telling<'a>(&'a Arc<Registry>);
 
 impl<'a> Telling<'a> {
-    pub(super) fn new(registry: &'a Registry) -> Self {
+    pub(super) fn new(registry: &'a Arc<Registry>) -> Self {
         registry.telling.fetch_add(1, Ordering::Relaxed);
         Self(registry)
     }
@@ -24,6 +25,7 @@ impl<'a> Telling<'a> {
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
         self.0.telling.fetch_sub(1, Ordering::Release);
+        self.0.leave_if_over();
     }
 }
 

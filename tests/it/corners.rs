@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
@@ -433,4 +434,59 @@ async fn requests_of_several_layers_in_turns_keep_their_own_settings() {
     }
     assert_eq!(log.reports().len(), 2);
     assert_eq!(other_log.reports().len(), 0);
+}
+
+/// What a waker does that polls at once.
+struct Polls(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Wake for Polls {
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::noop();
+        let mut response = self.0.lock().expect("unpoisoned");
+        if let Some(polled) = response.as_mut() {
+            if polled
+                .as_mut()
+                .poll(&mut Context::from_waker(waker))
+                .is_ready()
+            {
+                *response = None;
+            }
+        }
+    }
+}
+
+/// Its report is made, and it wants to leave, while its last spawner is still about to tell of an end.
+#[test]
+fn a_request_that_ends_with_the_listing_of_its_last_task_leaves_the_handle() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let dead = runtime.expect("a runtime").handle().clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    let _entered = runtime.enter();
+    let (log, slot) = (Log::default(), Slot::default());
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let out = slot.clone();
+    let service = tracked(&layer, move || put(&out, (current(), current().token())));
+    let response = service.oneshot(request());
+    let polls = Arc::new(Polls(Mutex::new(Some(Box::pin(async {
+        drop(response.await);
+    })))));
+    let waker = Waker::from(polls.clone());
+    for _ in 0..2 {
+        let mut response = polls.0.lock().expect("unpoisoned").take().expect("pending");
+        assert!(
+            response
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        *polls.0.lock().expect("unpoisoned") = Some(response);
+    }
+    let (tasks, token) = take(&slot);
+    // Dropped inside of the spawn, so that the spawner alone is left when the task is listed.
+    drop(tasks.spawn_on(async move { drop(token) }, &dead));
+    assert_eq!(log.report().aborted, 1);
+    assert_eq!(layer.handle().live_requests(), 0);
 }

@@ -33,12 +33,11 @@ async fn a_head_hears_of_the_end_of_tasks_that_come_and_go_elsewhere() {
             let first = tasks.named("required").required().token();
             let over = over.clone();
             thread::spawn(move || {
-                let _kept = kept;
                 drop(first);
                 for _ in 0..300 {
                     drop(tasks.named("required").required().token());
                 }
-                drop(_kept);
+                drop(kept);
                 drop(tasks);
                 over.store(true, Ordering::SeqCst);
             });
