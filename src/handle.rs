@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::drain::schedule::AGES;
 use crate::drain::shutdown::shut_down;
 use crate::registry::process::Process;
 use crate::registry::{Registry, Shared};
@@ -87,8 +88,8 @@ impl TrackerHandle {
     ///
     /// Settings that are about a response do nothing here. The
     /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins: requests
-    /// may go on after that. What runs in its [`tracker`](Tasks::tracker) is not seen here. Nobody is told
-    /// how one of these tasks ended, but for the log and the [`ShutdownReport`].
+    /// may go on after that. What runs in its [`tracker`](Tasks::tracker) is seen here only while another
+    /// task of the process is alive. Nobody is told how one of these tasks ended, but for the log and the [`ShutdownReport`].
     #[must_use]
     pub fn tasks(&self) -> Tasks {
         let registry = self.process.own(|| {
@@ -120,15 +121,14 @@ impl TrackerHandle {
     /// held responses are released in time, with [`Outcome::Shutdown`](crate::Outcome::Shutdown), and
     /// [`at_deadline`](crate::TaskTrackerLayer::at_deadline) is about this deadline as about any other.
     /// From now on [`try_spawn`](Tasks::try_spawn) refuses; [`spawn`](Tasks::spawn) still runs and is
-    /// waited for. Nothing else is stopped by this: it does not wait, and it needs no runtime but the
-    /// one that is current (for the clock, where it is paused).
+    /// waited for. The work of the process itself is asked to stop, by its token; nothing else is stopped
+    /// by this. It does not wait, and needs no runtime but the one that is current (for the clock, where
+    /// that is paused).
     ///
     /// Zero closes every window at once. Called again, the earlier end counts.
     pub fn begin_shutdown(&self, within: Duration) {
-        // What is too far away for the clock is as good as never.
-        let far = Duration::from_secs(30 * 365 * 24 * 60 * 60);
         let now = Instant::now();
-        self.process.close(now, now + within.min(far));
+        self.process.close(now, now + within.min(AGES));
     }
 
     /// Begins a shutdown, and waits until no request is seen here any more, for this time at most, on

@@ -12,6 +12,7 @@ pub(crate) use disabled::*;
 mod enabled {
     use metrics::{Unit, counter, gauge, histogram};
 
+    use crate::panics;
     use crate::report::{DrainReport, Outcome, TaskState};
 
     const DRAIN: &str = "tower_task_tracker_drain_duration_seconds";
@@ -38,7 +39,7 @@ mod enabled {
     ///
     /// The histogram has one value for each request that spawned something: for how long its tasks ran
     /// on after the response was ready. Tasks are counted when they end, whenever that is;
-    /// stragglers are counted when their window closes, and once more as tasks when they end. What
+    /// stragglers are counted with the report of their request, and once more as tasks when they end. What
     /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only. A
     /// [`scope`](crate::scope) that waits counts as a response that is held. A counter is there from its
     /// first event on, so that a fresh page may lack some.
@@ -74,22 +75,18 @@ mod enabled {
     }
 
     pub(crate) fn task_started() {
-        gauge!(LIVE).increment(1.0);
+        record(|| gauge!(LIVE).increment(1.0));
     }
 
     pub(crate) fn task_ended(name: Option<&'static str>, state: TaskState) {
-        gauge!(LIVE).decrement(1.0);
-        let state = match state {
-            TaskState::Running => return,
-            TaskState::Completed => "completed",
-            TaskState::Failed => "failed",
-            TaskState::Panicked => "panicked",
-            TaskState::Aborted => "aborted",
-        };
-        match name {
-            Some(name) => counter!(TASKS, "state" => state, "task" => name).increment(1),
-            None => counter!(TASKS, "state" => state).increment(1),
-        }
+        let state = state.name();
+        record(|| {
+            gauge!(LIVE).decrement(1.0);
+            match name {
+                Some(name) => counter!(TASKS, "state" => state, "task" => name).increment(1),
+                None => counter!(TASKS, "state" => state).increment(1),
+            }
+        });
     }
 
     pub(crate) fn drained(report: &DrainReport) {
@@ -101,22 +98,29 @@ mod enabled {
             #[cfg(feature = "http")]
             Outcome::Upgraded => "upgraded",
         };
-        histogram!(DRAIN, "outcome" => outcome).record(report.drain);
-        counter!(STRAGGLERS).increment(report.stragglers.len() as u64);
+        record(|| {
+            histogram!(DRAIN, "outcome" => outcome).record(report.drain);
+            counter!(STRAGGLERS).increment(report.stragglers.len() as u64);
+        });
     }
 
     /// A response is kept back (1), or is so no longer (-1).
     pub(crate) fn held(change: f64) {
-        gauge!(HELD).increment(change);
+        record(|| gauge!(HELD).increment(change));
     }
 
     pub(crate) fn late_spawn() {
-        counter!(LATE).increment(1);
+        record(|| counter!(LATE).increment(1));
     }
 
     #[cfg(feature = "http")]
     pub(crate) fn shed() {
-        counter!(SHED).increment(1);
+        record(|| counter!(SHED).increment(1));
+    }
+
+    /// Runs a recorder, which may be in a destructor: one that panics must not take a task with it.
+    fn record(f: impl FnOnce()) {
+        let _ = panics::caught(f);
     }
 }
 

@@ -14,6 +14,7 @@ mod enabled {
 
     use tracing::level_filters::LevelFilter;
 
+    use crate::panics;
     use crate::report::{DrainReport, Outcome, TaskInfo, TaskState};
 
     /// What users filter by: the crate, not a path inside of it.
@@ -28,7 +29,7 @@ mod enabled {
             if nobody_listens() {
                 return Self::none();
             }
-            Self(tracing::Span::current())
+            Self(panics::caught(tracing::Span::current).unwrap_or_else(|_| tracing::Span::none()))
         }
 
         pub(crate) const fn none() -> Self {
@@ -56,11 +57,13 @@ mod enabled {
         if nobody_listens() {
             return Span::none();
         }
-        let span = tracing::info_span!(target: TARGET, "task", name, %location);
-        if span.is_disabled() {
-            return Span::current();
+        // It is made while the task is half counted in: a subscriber that panics must not leave it so.
+        let span = panics::caught(|| tracing::info_span!(target: TARGET, "task", name, %location));
+        match span {
+            Ok(span) if span.is_disabled() => Span::current(),
+            Ok(span) => Span(span),
+            Err(_) => Span::none(),
         }
-        Span(span)
     }
 
     /// One load, where no span can be.
@@ -74,7 +77,7 @@ mod enabled {
                 tracing::error!(target: TARGET, %report, "a task that the response depends on has failed");
             }
             Outcome::DeadlineExceeded | Outcome::Shutdown => {
-                tracing::warn!(target: TARGET, %report, "the drain window closed before the tasks were done");
+                tracing::warn!(target: TARGET, %report, "the drain window closed before everything was done");
             }
             _ => tracing::debug!(target: TARGET, %report, "the tasks of a request"),
         }
@@ -88,7 +91,7 @@ mod enabled {
         );
     }
 
-    /// A task ended that did not complete, or ran elsewhere.
+    /// A task ended that did not complete.
     pub(crate) fn task_ended(task: &TaskInfo, required: bool) {
         match task.state {
             TaskState::Failed if required => {
@@ -133,7 +136,7 @@ mod enabled {
 
     pub(crate) fn callback_panicked(message: Option<&str>) {
         tracing::error!(target: TARGET,
-            message = message.unwrap_or("(no message)"),
+            panic = message.unwrap_or("(no message)"),
             "a callback panicked"
         );
     }

@@ -13,16 +13,20 @@ use crate::trace;
 /// the platform's own setting.
 ///
 /// The variable is read once, here. If it is not set, or is no number above zero, the source knows of
-/// no deadline.
+/// no deadline, and neither does it with one that is too far away for the clock.
 pub fn from_env<R: 'static>(variable: &'static str) -> Source<R> {
     let seconds = env::var(variable)
         .ok()
         .and_then(|value| value.trim().parse().ok());
     let timeout = seconds
         .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs);
+        .map(Duration::from_secs)
+        .filter(|timeout| Instant::now().checked_add(*timeout).is_some());
     if timeout.is_none() {
-        trace::deadline_ignored(variable, "the variable says no number of seconds");
+        trace::deadline_ignored(
+            variable,
+            "the variable says no number of seconds that the clock can tell",
+        );
     }
     Source::new(variable, move |_| Instant::now().checked_add(timeout?))
 }

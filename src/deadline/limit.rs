@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::source::DeadlineSource;
 use crate::{panics, trace};
 
-/// The deadline sources of one layer, that look at an `R`.
+/// The deadline sources of one layer, that look at an `R`: in the type of a
+/// [`TaskScopeLayer`](crate::TaskScopeLayer) whose `deadline_from` was called.
 pub struct Sources<R>(Arc<Vec<Arc<dyn DeadlineSource<R>>>>);
 
 /// An instant that a deadline source knows of.

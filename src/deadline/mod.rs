@@ -2,8 +2,8 @@
 //!
 //! A source looks at a request when it arrives, and may know of an instant at which its response has
 //! to be on its way. The drain window closes at the earliest of all that are known, so a source can
-//! only shorten a wait. What it cannot read, and what is too far away for the clock, it ignores, with
-//! a debug log. Of two limits that fall on the same instant, the layer's own count before the
+//! only shorten a wait. What one of these cannot read, and what is too far away for the clock, it ignores,
+//! with a debug log. Of two limits that fall on the same instant, the layer's own count before the
 //! platform's, and those before the client's.
 //!
 //! | source | what it reads | chosen by |

@@ -10,7 +10,7 @@ use crate::trace;
 /// What is asked where nothing else is said.
 #[cfg(feature = "http")]
 type Request = http::request::Parts;
-/// Without HTTP nothing goes without saying.
+/// Without HTTP there is nothing to be understood: `R` has to be named.
 #[cfg(not(feature = "http"))]
 type Request = std::convert::Infallible;
 
@@ -24,8 +24,7 @@ type Request = std::convert::Infallible;
 /// one, make it a [`Source`].
 pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
     /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
-    /// past. Each layer that the request
-    /// passes asks the sources that it was given.
+    /// past. Each layer that the request passes asks the sources that it was given.
     fn deadline(&self, request: &R) -> Option<Instant>;
 
     /// What [`Bound::Source`](crate::Bound::Source) says when the window closed there.
@@ -78,7 +77,8 @@ impl<R: 'static> Source<R> {
     }
 
     /// Takes so much off the instant, for the response to travel and for what else has to be done.
-    /// Zero by default. What would then be past is now.
+    /// Zero by default. An instant that is past then counts as now: the window closes as soon as running
+    /// tasks had one turn of the scheduler.
     #[must_use]
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;

@@ -17,7 +17,7 @@ pub fn unix_millis<R: 'static>(
     Source::new(NAME, move |request| {
         let at = from_unix_millis(read(request)?);
         if at.is_none() {
-            trace::deadline_ignored(NAME, "it is past");
+            trace::deadline_ignored(NAME, "it is past, or too far away");
         }
         at
     })

@@ -1,6 +1,5 @@
 //! What is awaited before a response is released.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,15 +91,5 @@ impl Hooks {
             }
         }
         Poll::Ready(())
-    }
-}
-
-impl fmt::Debug for Hooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Hooks::Through => "Through",
-            Hooks::Waiting => "Waiting",
-            Hooks::Running(_) => "Running",
-        })
     }
 }

@@ -16,11 +16,12 @@ impl Drain {
         let Some(registry) = self.registry() else {
             return;
         };
-        registry.note_left();
+        registry.note_client_gone();
         let unfinished = registry.at_disconnect();
         let schedule = Schedule::at_disconnect(Instant::now(), unfinished);
         let Some(schedule) = schedule.filter(|_| registry.is_busy()) else {
-            self.report_dropped(None);
+            let spawned = registry.try_release();
+            self.report_dropped(spawned);
             return;
         };
         let mut drain = self.take();
@@ -53,6 +54,7 @@ impl Drain {
         let (window, Some(schedule)) = (&mut course.window, &course.leaving) else {
             return Poll::Ready(());
         };
+        // What has ended in time wins over the time that is up.
         let mut spawned = None;
         // There is nobody to ask again.
         window.had_turn();

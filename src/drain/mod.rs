@@ -1,10 +1,15 @@
 //! The wait for a request's tasks, and what is said of it: the only place that decides an outcome.
+//!
+//! `waiting` is the wait, `ending` its end, `window` and `schedule` say until when, `hook` is what else is awaited. `leaving`
+//! is what becomes of tasks whose client is gone, `verdict` makes the report, and `shutdown` waits for a
+//! whole process. `response` is what only HTTP asks for.
 
+mod ending;
 mod hook;
 mod leaving;
 #[cfg(feature = "http")]
 mod response;
-mod schedule;
+pub(crate) mod schedule;
 pub(crate) mod shutdown;
 mod verdict;
 mod waiting;
@@ -20,7 +25,7 @@ use self::verdict::Last;
 use self::window::Window;
 use crate::registry::context::{Context, Entered};
 use crate::registry::{Registry, Shared, spare};
-use crate::report::{DrainReport, Outcome};
+use crate::report::DrainReport;
 
 /// The owner of a request: it lives as long as the response, waits for the tasks, and reports once.
 /// Dropping it before [`try_finish`](Self::try_finish) has said `Ok` means that the client is gone.
@@ -43,6 +48,8 @@ struct Course {
     window: Window,
     /// For how long windows were open that have closed.
     drained: Duration,
+    /// For how long of that the response was kept back.
+    held: Duration,
     /// A window was opened.
     waited: bool,
     hooks: Hooks,
@@ -110,8 +117,8 @@ impl Drain {
         self.context.enter()
     }
 
-    /// The request; `None` when it was moved on. Not to be asked while the request's code runs: what
-    /// was current before stands here then.
+    /// The request; `None` after [`take`](Self::take). Not to be asked while the request's code runs: what
+    /// was current before stands here then, see [`Context::enter`].
     #[inline]
     pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
         self.context.registry()
@@ -121,17 +128,6 @@ impl Drain {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::over())
-    }
-
-    /// Ends the request and reports, unless there is something that the response has to wait for.
-    /// The report, if there is one, is given the first time only.
-    pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
-        #[cfg(feature = "http")]
-        if !self.keeps_back && self.has_to_drain() {
-            self.finish_in_background();
-            return Ok(None);
-        }
-        self.finish()
     }
 
     /// The code has ended: what is to be awaited before the release can be.
@@ -170,8 +166,8 @@ impl Drain {
         self.course.get_or_insert_default()
     }
 
-    /// Whether something is to be awaited before the release, or just is.
-    fn has_hooks(&self) -> bool {
+    /// Whether something is still to be awaited before the release, or just is.
+    fn hooks_remain(&self) -> bool {
         let course = self.course.as_ref();
         course.is_some_and(|course| !course.hooks.are_through())
     }
@@ -179,86 +175,6 @@ impl Drain {
     /// Whether the response was kept back, or was to be.
     pub(crate) fn has_waited(&self) -> bool {
         self.course.as_ref().is_some_and(|course| course.waited)
-    }
-
-    /// Ends a request in which nothing was spawned, and which nobody else has, and says whether it did.
-    #[inline]
-    pub(crate) fn finish_unused(&mut self) -> bool {
-        let is_open = matches!(self.stage, Stage::Open { .. }) && !self.has_hooks();
-        let unused = is_open && self.registry().is_some_and(Registry::is_unused);
-        if unused {
-            self.stage = Stage::Over;
-        }
-        unused
-    }
-
-    fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
-        if self.finish_unused() {
-            return Ok(None);
-        }
-        let Some(registry) = self.registry() else {
-            return Ok(None);
-        };
-        let report = match self.stage {
-            Stage::Over => return Ok(None),
-            Stage::Expired => self.expired().cloned(),
-            Stage::Leaving => return Err(NotDrained),
-            Stage::Open { .. } if self.has_hooks() => return Err(NotDrained),
-            Stage::Open { .. } => {
-                let spawned = registry.try_release().ok_or(NotDrained)?;
-                self.last_report(Outcome::Drained, None, Some(spawned))
-            }
-        };
-        self.conclude(report.as_ref());
-        Ok(report)
-    }
-
-    fn conclude(&mut self, report: Option<&Arc<DrainReport>>) {
-        self.stage = Stage::Over;
-        self.required_failed = report.is_some_and(|report| report.required_failed);
-        if let Some(registry) = self.registry() {
-            registry.conclude(report.map(|report| &**report), self.has_waited());
-        }
-    }
-}
-
-impl Drop for Drain {
-    #[inline]
-    fn drop(&mut self) {
-        if !matches!(self.stage, Stage::Over) {
-            self.end();
-        }
-        if let Some(registry) = std::mem::take(&mut self.context).into_registry() {
-            spare::keep(registry);
-        }
-    }
-}
-
-impl Drain {
-    /// It is dropped: at its end, or before.
-    fn end(&mut self) {
-        let at_drop = match self.stage {
-            Stage::Over => return,
-            Stage::Expired => AtDrop::Ends,
-            Stage::Open { at_drop } => at_drop,
-            Stage::Leaving => return self.leave_at_once(),
-        };
-        match at_drop {
-            // With its window, if that is open.
-            #[cfg(feature = "http")]
-            AtDrop::Ends if self.has_to_drain() => return self.finish_in_background(),
-            AtDrop::Ends => self.expire_if_cut_short(),
-            AtDrop::Leaves | AtDrop::Reports => self.stop_hooks(),
-        }
-        // The window of a response that is dropped in the middle of a hold was open until now.
-        self.shut_window();
-        match at_drop {
-            #[cfg(feature = "http")]
-            AtDrop::Ends if self.finish().is_err() => self.finish_in_background(),
-            AtDrop::Ends => {}
-            AtDrop::Leaves => self.leave(),
-            AtDrop::Reports => self.report_dropped(None),
-        }
     }
 }
 

@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::hook::Hooks;
 use super::{AtDrop, Drain, Stage};
+use crate::metrics;
 use crate::registry::said::Said;
 use crate::report::{DrainReport, Outcome};
 
 impl Drain {
-    /// The handler has answered: says what counts from now on. `None` when it was moved on.
+    /// The handler has answered: says what counts from now on. `None` after [`take`](Self::take).
     pub(crate) fn answered(&mut self) -> Option<Said> {
-        let said = self.registry()?.said();
-        if said.has_hooks {
-            self.course_mut().hooks = Hooks::Waiting;
-        }
-        Some(said)
+        self.await_hooks();
+        Some(self.registry()?.said())
     }
 
     /// Whether there is nothing to wait for and nothing to tell, and nobody has said anything for this
@@ -49,8 +46,14 @@ impl Drain {
     }
 
     /// From now on the response is not kept back.
-    pub(crate) fn keep_nothing_back(&mut self) {
-        self.keeps_back = false;
+    pub(crate) fn let_go(&mut self) {
+        if !std::mem::replace(&mut self.keeps_back, false) {
+            return;
+        }
+        if let Some(course) = self.course.as_deref_mut().filter(|c| c.window.is_open()) {
+            course.held += course.window.open_for();
+            metrics::held(-1.0);
+        }
     }
 
     /// From now on, being dropped is an end like any other: the server has all it needs, and may
@@ -104,10 +107,8 @@ impl Drain {
         match self.stage {
             Stage::Expired => self.expired().cloned(),
             Stage::Over | Stage::Leaving => None,
-            Stage::Open { .. } => {
-                let registry = self.registry().filter(|registry| registry.has_spawned())?;
-                self.report_until_now(Outcome::Drained, None, registry)
-            }
+            Stage::Open { .. } if !self.registry()?.has_spawned() => None,
+            Stage::Open { .. } => self.report_until_now(Outcome::Drained, None),
         }
     }
 
@@ -123,7 +124,7 @@ impl Drain {
 
     pub(super) fn has_to_drain(&self) -> bool {
         let is_open = matches!(self.stage, Stage::Open { .. });
-        is_open && (self.has_hooks() || self.registry().is_some_and(|r| r.is_busy()))
+        is_open && (self.hooks_remain() || self.registry().is_some_and(|r| r.is_busy()))
     }
 
     /// The response has ended: the wait goes on without it.
@@ -131,6 +132,7 @@ impl Drain {
         let required_failed = self.required_failed();
         let mut drain = self.take();
         self.required_failed = required_failed;
+        drain.let_go();
         drain.stage = Stage::Open {
             at_drop: AtDrop::Reports,
         };

@@ -10,7 +10,7 @@ use crate::settings::Unfinished;
 pub(super) const DESTRUCTORS: Duration = Duration::from_millis(100);
 
 /// Longer than any process runs, and short enough for the clock.
-pub(super) const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+pub(crate) const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The last steps of a wait.
 #[derive(Debug, Clone, Copy)]

@@ -24,7 +24,7 @@ pub(crate) async fn shut_down(process: &Process, began: Instant) {
             // It may have ended where there was no runtime to wait for the rest of it.
             request.leave_if_over();
             // The drain of an open window keeps its own time.
-            if request.is_waited_for() {
+            if request.has_open_window() {
                 continue;
             }
             let schedule = Schedule::at_deadline(began, end, request.at_deadline());

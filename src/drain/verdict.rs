@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Drain;
-use crate::registry::Registry;
 use crate::registry::anonymous::Anonymous;
 use crate::registry::ledger::Ledger;
 use crate::report::{Bound, DrainReport, Outcome, TaskState};
@@ -67,11 +66,16 @@ impl Drain {
         &self,
         outcome: Outcome,
         closed_by: Option<Bound>,
-        registry: &Registry,
     ) -> Option<Arc<DrainReport>> {
+        let registry = self.registry()?;
+        let all_ended = !registry.is_busy();
         let ledger = registry.ledger();
-        let spawned = registry.spawned() - ledger.retracted;
-        self.report(outcome, closed_by, spawned, true, &ledger)
+        let spawned = if all_ended {
+            registry.spawned() - ledger.retracted
+        } else {
+            ledger.listed()
+        };
+        self.report(outcome, closed_by, spawned, all_ended, &ledger)
     }
 
     /// `None` if nothing was spawned. `all_ended`: by the count, which is ahead of what tokio says.
@@ -98,8 +102,14 @@ impl Drain {
             return None;
         }
         let course = self.course.as_ref();
-        let drain = course.map_or(Duration::ZERO, |course| {
-            course.drained + course.window.open_for()
+        let (drain, held) = course.map_or((Duration::ZERO, Duration::ZERO), |course| {
+            let open_for = course.window.open_for();
+            let held = if self.keeps_back {
+                open_for
+            } else {
+                Duration::ZERO
+            };
+            (course.drained + open_for, course.held + held)
         });
         let last = course.map_or(Last::Nobody, |course| course.last);
         // Who left did not wait for it, and who goes on as a stream does not.
@@ -109,11 +119,7 @@ impl Drain {
         Some(Arc::new(DrainReport {
             outcome,
             closed_by,
-            held: if self.keeps_back {
-                drain
-            } else {
-                Duration::ZERO
-            },
+            held,
             drain,
             spawned,
             completed: spawned.saturating_sub(other),

@@ -63,7 +63,7 @@ impl Drain {
                 } else {
                     (Outcome::Drained, None)
                 };
-                let report = self.report_until_now(outcome, bound, &registry);
+                let report = self.report_until_now(outcome, bound);
                 let hooks = &mut self.course_mut().hooks;
                 hooks.start(&registry, report.unwrap_or_default());
             }
@@ -165,6 +165,7 @@ impl Drain {
         let (open_for, last) = course.window.shut(self.context.registry()?)?;
         if self.keeps_back {
             metrics::held(-1.0);
+            course.held += open_for;
         }
         course.drained += open_for;
         Some(last)

@@ -14,12 +14,12 @@ use crate::drain::Drain;
 use crate::settings::{AnswerSettings, Hold};
 
 /// What an HTTP service has answered, and what is held of it.
-pub(crate) struct Answer<B: Body, E> {
+pub(super) struct Answer<B: Body, E> {
     pub(super) result: Result<Response<ResponseBody<B>>, E>,
     pub(super) settings: AnswerSettings,
     pub(super) held: Held,
     /// What is held once no required task is alive, where the head is held for those alone.
-    pub(super) then: Option<Held>,
+    pub(super) after_required: Option<Held>,
     /// The server sends the end with the head, and may never look at the body.
     pub(super) no_body: bool,
     /// The length after which a server ends the response, if it knows one.
@@ -29,7 +29,7 @@ pub(crate) struct Answer<B: Body, E> {
 }
 
 impl<B: Body, E> Answer<B, E> {
-    pub(crate) fn new(
+    pub(super) fn new(
         result: Result<Response<B>, E>,
         exchange: Exchange,
         drain: &mut Drain,
@@ -49,7 +49,7 @@ impl<B: Body, E> Answer<B, E> {
                         Hold::Never => Held::Nothing,
                         Hold::Auto | Hold::Head | Hold::End => Held::Head,
                     },
-                    then: None,
+                    after_required: None,
                     no_body: true,
                     length: None,
                     failed: false,
@@ -79,7 +79,7 @@ impl<B: Body, E> Answer<B, E> {
             held => (ResponseBody::new(body), held),
         };
         // Who feeds the body must not wait for a reader any longer than that.
-        let then = if facts.required {
+        let after_required = if facts.required {
             Some(held_without_required(&facts)).filter(|without| *without != Held::Head)
         } else {
             None
@@ -88,7 +88,7 @@ impl<B: Body, E> Answer<B, E> {
             result: Ok(Response::from_parts(parts, body)),
             settings,
             held,
-            then,
+            after_required,
             no_body: has_no_body(&facts),
             length: known_length(&facts.size_hint, facts.content_length),
             failed: false,
@@ -97,7 +97,7 @@ impl<B: Body, E> Answer<B, E> {
 }
 
 /// What goes to the server, with the request's owner in the body if it has a rest to watch.
-pub(crate) fn watched<B: Body, E>(
+pub(super) fn released<B: Body, E>(
     mut result: Result<Response<ResponseBody<B>>, E>,
     drain: Drain,
     length: Option<u64>,

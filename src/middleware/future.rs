@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::answer::{Answer, watched};
+use super::answer::{Answer, released};
 use super::body::ResponseBody;
 use super::hold::Exchange;
 use super::passing::passed;
@@ -174,21 +174,11 @@ where
             StateOwn::Draining { answer } => {
                 // Out of the box comes what goes on, and no more.
                 let Answer { result, length, .. } = *answer;
-                Poll::Ready(watched(result, drain.take(), length))
+                Poll::Ready(released(result, drain.take(), length))
             }
             _ => unreachable!("it was in this state above"),
         }
     }
-}
-
-/// 503 (RFC 9110, section 15.6.4): nothing was done, and it may be tried again.
-fn shed<B: Body>() -> Response<ResponseBody<B>> {
-    let mut response = Response::new(ResponseBody::default());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let headers = response.headers_mut();
-    // In seconds: tasks that hold responses are rarely shorter.
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
 }
 
 impl<F> fmt::Debug for ResponseFuture<F>
@@ -201,4 +191,14 @@ where
             .field("role", &self.role)
             .finish_non_exhaustive()
     }
+}
+
+/// 503 (RFC 9110, section 15.6.4): nothing was done, and it may be tried again.
+fn shed<B: Body>() -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::default());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    // In seconds: tasks that hold responses are rarely shorter.
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }

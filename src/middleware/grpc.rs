@@ -12,13 +12,13 @@ const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// The codes that we have use for, by their numbers in
 /// <https://grpc.io/docs/guides/status-codes/>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
+pub(super) enum Code {
     DeadlineExceeded = 4,
     Internal = 13,
 }
 
 /// Whether it is gRPC as such: gRPC-Web has its trailers inside of the body.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let content_type = first_of(headers, &CONTENT_TYPE).map(HeaderValue::as_bytes);
     let rest = content_type.and_then(|value| {
@@ -30,7 +30,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// Writes it into trailers, or into a head that has no body after it. A status that is an error
 /// already says more, and stays.
-pub(crate) fn write_status(headers: &mut HeaderMap, code: Code, message: &'static str) {
+pub(super) fn write_status(headers: &mut HeaderMap, code: Code, message: &'static str) {
     let is_error = |status: &HeaderValue| status.as_bytes() != b"0";
     if !headers.get(STATUS).is_some_and(is_error) {
         headers.insert(STATUS, HeaderValue::from(code as u16));

@@ -11,7 +11,7 @@ use super::grpc::{self, is_grpc};
 
 /// Why a response is not what the handler has answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(super) enum Failure {
     /// A task has failed that the response depends on.
     Required(StatusCode),
     /// The tasks were not done at the deadline.
@@ -48,7 +48,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 impl Failure {
     /// Makes a head of it that has no body after it.
-    pub(crate) fn write(self, parts: &mut Parts) {
+    pub(super) fn write(self, parts: &mut Parts) {
         if is_grpc(&parts.headers) {
             // A call that has no messages has all it says in the head.
             parts.headers.remove(header::CONTENT_LENGTH);
@@ -71,7 +71,7 @@ impl Failure {
 }
 
 /// Appends for how long the head was held (Server Timing, section 3: a list, in milliseconds).
-pub(crate) fn write_server_timing(headers: &mut HeaderMap, held: Duration) {
+pub(super) fn write_server_timing(headers: &mut HeaderMap, held: Duration) {
     let ours = format!("drain;dur={:.1}", held.as_secs_f64() * 1000.0);
     match headers.entry(SERVER_TIMING) {
         Entry::Occupied(mut entry) => {

@@ -63,7 +63,12 @@ impl TaskTrackerLayer {
     /// It counts on tokio's clock from the moment the response could be released: when the handler
     /// has answered, where the head is held, and when the body has come to its end, where the end
     /// is held. Then the response goes out, and [`at_deadline`](Self::at_deadline) says what becomes of
-    /// the tasks; those it aborts have up to 100 ms less. Zero gives running tasks one turn of the scheduler; `None`, and what is too long for the clock, waits without limit.
+    /// the tasks; those it aborts have up to 100 ms less. Zero gives running tasks one turn of the
+    /// scheduler; `None`, and what is too long for the clock, waits without limit.
+    ///
+    /// Where the head has drained and then the end has to wait too, that has a drain timeout of its own:
+    /// [`total_timeout`](Self::total_timeout) bounds both. One that has passed at the head is not given
+    /// again.
     ///
     /// # Panics
     ///
@@ -77,8 +82,7 @@ impl TaskTrackerLayer {
     /// which is no limit.
     ///
     /// It counts on tokio's clock from the moment the request reaches this layer, or the first one
-    /// further out that has such a timeout too, and bounds the
-    /// wait alone: a handler is not interrupted, and one that takes longer finds its window closed,
+    /// further out that has such a timeout too, and bounds the wait alone: a handler is not interrupted, and one that takes longer finds its window closed,
     /// so that running tasks get one turn of the scheduler. So they do with zero.
     pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.window.total_timeout = Some(timeout.into());
@@ -110,8 +114,9 @@ impl TaskTrackerLayer {
     /// end. [`Unfinished::Detach`] by default: they run on, and are reported as stragglers at once.
     ///
     /// [`Unfinished::Abort`] gives their destructors 100 ms; [`Unfinished::Cancel`] has its grace from
-    /// the drop, on tokio's clock, and with a grace of zero what is alive is aborted at once. Both wait in a small task on the current runtime, and report when
-    /// it is through; without a runtime they abort and report at once.
+    /// the drop, on tokio's clock, and with a grace of zero what is alive is aborted at once. Both wait in
+    /// a small task on the current runtime, and report when it is through; without a runtime they abort
+    /// and report at once.
     ///
     /// A server notices that its client left when it reads. Over HTTP/1 hyper does so only while nothing
     /// else is unread on the connection: a pipelined request, or a rest of the request's body that the
@@ -131,16 +136,16 @@ impl TaskTrackerLayer {
     /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. The heads of tonic's
     /// successes are not held, unless by [`Hold::Head`]: their messages are streams. Where a
     /// [`required`](crate::TaskBuilder::required) task was late, [`failure_status`](Self::failure_status)
-    /// counts. Headers that speak of the body, of its validity or of its caching are taken out, the
-    /// others are kept.
+    /// counts. Headers that speak of the body, of its validity or of its caching are taken out, and
+    /// `location`; the others are kept.
     pub fn deadline_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.deadline_status = Some(status);
         self
     }
 
     /// The status of a response whose head was held and that a
-    /// [`required`](crate::TaskBuilder::required) task has failed: 500 by default. Its body is empty, and its headers
-    /// are treated as for [`deadline_status`](Self::deadline_status). `application/grpc` gets
+    /// [`required`](crate::TaskBuilder::required) task has failed: 500 by default. Its body is empty, and
+    /// its headers are treated as for [`deadline_status`](Self::deadline_status). `application/grpc` gets
     /// `grpc-status: 13` (`INTERNAL`) instead.
     pub fn failure_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.failure_status = Some(status);
@@ -163,8 +168,8 @@ impl TaskTrackerLayer {
     /// held of it is let go, also where there were no tasks; a stream is held at its end for it. It
     /// runs for an error of the service too, and not for an upgraded exchange. It
     /// is part of the drain window, in the request's span and context (what it spawns is waited for
-    /// too), and it is dropped at the deadline, or when the client leaves; what closes before the tasks are done
-    /// does not call it. The report is as things stand then. Under `Hold::Never` it runs after the
+    /// too), and it is dropped at the deadline, or when the client leaves; a window that closes before the
+    /// tasks are done does not call it. The report is as things stand then. Under `Hold::Never` it runs after the
     /// response. Several run one after the other, an outer layer's first; one that panics is logged,
     /// and counts as done. That of a layer which a task is the first to call, when the handler has
     /// answered, is not heard of.
@@ -189,7 +194,7 @@ impl TaskTrackerLayer {
     /// service. No limit by default; zero refuses everything.
     ///
     /// The tasks are those of the whole handle, counted from when a layer with such a limit first
-    /// wraps a service. What runs in [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
+    /// wraps a service; inside of a layer with another handle, from the first request that passes. What runs in [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
     ///
     /// Every request that passes the layer is refused: put health checks and metrics outside of it.
     ///

@@ -1,4 +1,4 @@
-//! The drain as HTTP middleware: the only place that knows HTTP.
+//! The drain as HTTP middleware: the only place that knows what a response is on the wire.
 
 mod answer;
 mod body;

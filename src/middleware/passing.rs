@@ -11,14 +11,14 @@ use crate::settings::Hold;
 
 /// What is watched of a response that is let go.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
+pub(super) struct Rest {
     length: Option<u64>,
     grpc: bool,
 }
 
 /// Lets an answer go whose request has spawned nothing and has nothing to await: says what is to be
 /// watched of it. `None` for one that has to be looked at more closely.
-pub(crate) fn passed<B: Body, E>(
+pub(super) fn passed<B: Body, E>(
     result: &Result<Response<B>, E>,
     exchange: Exchange,
     drain: &mut Drain,
@@ -49,7 +49,7 @@ pub(crate) fn passed<B: Body, E>(
 impl Rest {
     /// What the body spawns while it streams is waited for.
     #[inline(always)]
-    pub(crate) fn watch<B: Body>(
+    pub(super) fn watch<B: Body>(
         self,
         response: Response<B>,
         drain: &mut Drain,

@@ -12,11 +12,11 @@ use crate::drain::Drain;
 
 impl<B: Body, E> Answer<B, E> {
     /// Ready when the head may go.
-    pub(crate) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
         let report = loop {
             match self.held {
                 Held::Upgraded => drain.upgrade(),
-                Held::Nothing => drain.keep_nothing_back(),
+                Held::Nothing => drain.let_go(),
                 Held::Head => ready!(self.poll_drained(drain, cx)),
                 // The rest is the body's.
                 Held::HeadIfThere(_) | Held::End => {}
@@ -32,6 +32,10 @@ impl<B: Body, E> Answer<B, E> {
             }
             if !self.ends_with_head() {
                 if self.no_body {
+                    if drain.must_wait() {
+                        // Asking the body may have spawned, and the response ends with its head.
+                        continue;
+                    }
                     drain.complete();
                 }
                 break drain.report_so_far();
@@ -60,12 +64,12 @@ impl<B: Body, E> Answer<B, E> {
     fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
         // A head that is held no longer must not meet its deadline, which would end tasks that the stream
         // goes on with.
-        let is_free = self.then_now(drain).is_some() && drain.must_wait();
+        let is_free = self.after_required_now(drain).is_some() && drain.must_wait();
         if !is_free && drain.poll_drained(cx).is_ready() {
             return Poll::Ready(());
         }
         // Looked at again: a required task may have ended before the poll could hear of it.
-        let Some(then) = self.then_now(drain) else {
+        let Some(then) = self.after_required_now(drain) else {
             if is_free {
                 // One has come up since, and nobody listens for its end.
                 cx.waker().wake_by_ref();
@@ -77,7 +81,7 @@ impl<B: Body, E> Answer<B, E> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.then = None;
+        self.after_required = None;
         self.held = then;
         if let (Held::HeadIfThere(length), Ok(response)) = (then, &mut self.result) {
             let is_there = response.body_mut().look(length, drain, cx);
@@ -94,9 +98,9 @@ impl<B: Body, E> Answer<B, E> {
 
     /// What is held from now on, if the head was held for required tasks alone and none is alive. Where the
     /// deadline has begun to end tasks, it comes to its end.
-    fn then_now(&self, drain: &Drain) -> Option<Held> {
+    fn after_required_now(&self, drain: &Drain) -> Option<Held> {
         let is_over = !drain.waits_for_required() && !drain.is_stopping();
-        self.then.filter(|_| is_over)
+        self.after_required.filter(|_| is_over)
     }
 
     /// Puts a failure in the place of the handler's response, if there is one, and says whether it did
@@ -108,7 +112,7 @@ impl<B: Body, E> Answer<B, E> {
             return false;
         };
         self.failed = true;
-        self.then = None;
+        self.after_required = None;
         // Whatever was to be held before: this ends with its head.
         if self.held != Held::Nothing {
             self.held = Held::Head;

@@ -1,4 +1,4 @@
-//! How a task comes to be counted and listed, and how it ends.
+//! How a task comes to be counted and listed.
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -11,7 +11,6 @@ use super::entry::{Brief, Pulse, Standing, Task};
 use super::guard::TaskGuard;
 use super::listing::Listing;
 use super::live::Added;
-use super::telling::Telling;
 use crate::report::TaskState;
 use crate::{metrics, trace};
 
@@ -75,13 +74,17 @@ impl Registry {
 
     /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
     pub(crate) fn enlist(self: &Arc<Self>, task: Task, brief: Brief, pulse: Pulse) {
-        let (late, early) = {
+        let (is_late_spawn, early) = {
             let mut ledger = self.ledger();
             // A report that was made since the task was counted in, at a deadline or a disconnect,
             // does not know of it.
-            let late = !task.standing.is_counted() || ledger.closed;
-            let early = ledger.enlist(task.id, brief, late, pulse);
-            let is_late_spawn = late
+            let is_counted = task.standing.is_counted() && !ledger.closed;
+            let early = ledger.enlist(task.id, brief, is_counted, pulse);
+            if !is_counted || ledger.opened.is_some() {
+                // Nothing else may come to read the clock for what does not wait where we see it.
+                ledger.stamp(Instant::now());
+            }
+            let is_late_spawn = !is_counted
                 && !brief.detached
                 && !ledger.goes_on
                 && !self.handler_goes_on.load(Ordering::Relaxed);
@@ -90,9 +93,9 @@ impl Registry {
         if let Some(end) = &early {
             self.log_end(end);
         }
-        let telling = (late || early.is_some()).then(|| Telling::new(self));
-        let told_alone = task.is_spawned && self.count_out(task.id, brief.detached);
-        if late {
+        let spawner = task.is_spawned;
+        let _telling = spawner.then(|| self.count_out(task.id, brief.detached));
+        if is_late_spawn {
             let info = brief.info(TaskState::Running, None, Duration::ZERO);
             metrics::late_spawn();
             self.in_span(|| trace::late_spawn(&info));
@@ -100,9 +103,6 @@ impl Registry {
         }
         if let Some(end) = early.filter(|end| !end.is_counted) {
             self.tell(|observer| observer.on_detached_end(&end.info));
-        }
-        if told_alone && telling.is_none() {
-            self.leave_if_over();
         }
     }
 
@@ -154,20 +154,18 @@ impl Registry {
         if !brief.detached {
             self.ledger().retracted += 1;
         }
-        let mut told_alone = false;
         for _ in 0..2 {
-            told_alone = self.count_out(id, brief.detached);
-        }
-        if told_alone {
-            self.leave_if_over();
+            drop(self.count_out(id, brief.detached));
         }
     }
 
-    /// Nobody waits for the work of the process itself.
+    /// Nobody waits for the work of the process itself. No response fails with what it does not wait for.
     #[inline]
     fn brief(&self, brief: Brief) -> Brief {
+        let detached = brief.detached || self.is_process();
         Brief {
-            detached: brief.detached || self.is_process(),
+            detached,
+            required: brief.required && !detached,
             ..brief
         }
     }

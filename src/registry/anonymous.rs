@@ -81,14 +81,15 @@ impl Anonymous {
         if self.is_awaited.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (tracker, is_awaited) = (self.tracker.clone(), self.is_awaited.clone());
+        let (tracker, awaited) = (self.tracker.clone(), Awaited(self.is_awaited.clone()));
         runtime.spawn(async move {
             // A wait may end with a task alive that came at the last moment.
             while !tracker.is_empty() {
                 tracker.close();
                 tracker.wait().await;
             }
-            is_awaited.store(false, Ordering::Release);
+            // Before: a task that comes from now on has somebody wait for it anew.
+            drop(awaited);
             f();
         });
     }
@@ -104,9 +105,24 @@ impl Anonymous {
         }
     }
 
-    pub(crate) fn stragglers(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
-        let alive = self.tracker.len();
-        self.seen.fetch_max(alive, Ordering::Relaxed);
-        std::iter::repeat_n(self.info(TaskState::Running, now), alive)
+    /// Those that are alive.
+    pub(crate) fn alive(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
+        std::iter::repeat_n(self.info(TaskState::Running, now), self.tracker.len())
+    }
+
+    /// Those that are alive, which are then ones that were seen.
+    pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
+        let alive: Vec<_> = self.alive(now).collect();
+        self.seen.fetch_max(alive.len(), Ordering::Relaxed);
+        alive
+    }
+}
+
+/// Somebody waits, until this is dropped: by a runtime that shuts down, at the latest.
+struct Awaited(Arc<AtomicBool>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }

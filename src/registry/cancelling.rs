@@ -47,19 +47,19 @@ impl Registry {
     }
 
     /// The client is gone. A handler that runs on is spared from now on.
-    pub(crate) fn note_left(&self) {
-        self.ledger().is_left = true;
+    pub(crate) fn note_client_gone(&self) {
+        self.ledger().client_gone = true;
     }
 
-    pub(crate) fn is_left(&self) -> bool {
-        self.ledger().is_left
+    pub(crate) fn is_client_gone(&self) -> bool {
+        self.ledger().client_gone
     }
 
     /// Makes the tasks stop that are unfinished, those that are tokio's.
     pub(crate) fn abort_unfinished(&self) {
         abort(|| {
             let ledger = self.ledger();
-            let is_spared = |entry: &Entry| ledger.is_left && entry.brief.is_handler;
+            let is_spared = |entry: &Entry| ledger.client_gone && entry.brief.is_handler;
             ledger.abortable(|entry| entry.is_unfinished() && !is_spared(entry))
         });
     }

@@ -28,11 +28,8 @@ impl Registry {
         if is_required {
             self.required.fetch_sub(1, Ordering::Release);
         }
-        let may_tell = !task.standing.is_counted() || self.is_released();
-        let telling = may_tell.then(|| Telling::new(self));
-        if self.count_out(task.id, task.standing == Standing::Detached) {
-            // If it is released in this very moment, only now.
-            let _telling = telling.unwrap_or_else(|| Telling::new(self));
+        let telling = self.count_out(task.id, task.standing == Standing::Detached);
+        if telling.is_some() {
             // Released, but the report may be still to come: then it counts this end.
             let end = noted.unwrap_or_else(|| self.note_end(task, state, None));
             if let Some(end) = end.filter(|end| !end.is_counted) {
@@ -53,14 +50,16 @@ impl Registry {
         Some(end)
     }
 
-    /// Says whether its end may be news to the report: nobody waits for it any more.
+    /// Counts a task out. Where its end may be news to the report, because nobody waits for it any more,
+    /// this is held until that is told.
     #[inline]
-    pub(super) fn count_out(&self, id: u32, is_detached: bool) -> bool {
+    pub(super) fn count_out(self: &Arc<Self>, id: u32, is_detached: bool) -> Option<Telling<'_>> {
         if is_detached {
+            let telling = Telling::new(self);
             self.detached.remove();
-            return true;
+            return Some(telling);
         }
-        self.live.remove(id)
+        self.live.remove(id, || Telling::new(self))
     }
 
     /// Logs the end of a task, if it did not complete.

@@ -111,8 +111,8 @@ pub(crate) enum Pulse {
 pub(crate) struct Entry {
     pub(crate) id: u32,
     pub(crate) brief: Brief,
-    /// No report counts it.
-    pub(crate) late: bool,
+    /// The report counts it.
+    pub(crate) is_counted: bool,
     pub(crate) pulse: Pulse,
     /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
     pub(crate) started: Option<Instant>,
@@ -133,7 +133,7 @@ impl Entry {
 
     /// Whether it is alive, and the report's to tell of.
     pub(crate) fn is_unfinished(&self) -> bool {
-        !self.late && !self.pulse.has_ended()
+        self.is_counted && !self.pulse.has_ended()
     }
 }
 

@@ -54,13 +54,13 @@ impl Registry {
     }
 
     /// Whether its drain window is open.
-    pub(crate) fn is_waited_for(&self) -> bool {
+    pub(crate) fn has_open_window(&self) -> bool {
         self.ledger().opened.is_some()
     }
 
     /// Adds what is known when the request arrives, at this layer or at one further in.
     /// `arrived`: where the layer has a total timeout.
-    pub(crate) fn limit(&self, arrived: Option<Instant>, said: Vec<Limit>) {
+    pub(crate) fn add_limits(&self, arrived: Option<Instant>, said: Vec<Limit>) {
         {
             let mut ledger = self.ledger();
             let limits = ledger.limits.get_or_insert_default();

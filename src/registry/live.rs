@@ -105,9 +105,10 @@ impl Live {
         None
     }
 
-    /// Counts a task out, and wakes who waits if it was the last one. Says whether the request had
-    /// been released before.
-    pub(crate) fn remove(&self, id: u32) -> bool {
+    /// Counts a task out, and wakes who waits if it was the last one. If the request had been released
+    /// before, gives what `released` makes: that is made before the count goes down.
+    pub(crate) fn remove<T>(&self, id: u32, released: impl Fn() -> T) -> Option<T> {
+        let mut made = None;
         // Acquire: if another one was alone here before, its store below comes before ours.
         let mut word = self.word.load(Ordering::Acquire);
         loop {
@@ -115,6 +116,10 @@ impl Live {
                 // If another task is added meanwhile the swap below fails: who makes the count zero
                 // has always written its id before.
                 self.last.store(id, Ordering::Relaxed);
+            }
+            if word & RELEASED != 0 {
+                // Released once, it stays so: this is made at most once, and not in vain.
+                made.get_or_insert_with(&released);
             }
             // Release: what the task did happens before the release of the response, which reads
             // the word with Acquire. Acquire: see 3 above.
@@ -131,7 +136,7 @@ impl Live {
         if alive(word) == 1 && word & WAITED != 0 {
             self.wake();
         }
-        word & RELEASED != 0
+        made
     }
 
     /// Ready when no task is alive. It is no release: the next moment may add one.

@@ -14,8 +14,6 @@ use crate::settings::{Hook, Settings, Unfinished, WindowSettings};
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) answer: AnswerSettings,
-    /// Something is to be awaited before the release.
-    pub(crate) has_hooks: bool,
     /// A task is alive that the response fails with.
     pub(crate) required_unfinished: bool,
 }
@@ -60,7 +58,6 @@ impl Registry {
         };
         Said {
             answer,
-            has_hooks: self.has_hooks(),
             required_unfinished: self.required_unfinished(),
         }
     }

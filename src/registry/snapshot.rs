@@ -11,7 +11,7 @@ impl Registry {
         self.stamp();
         let now = Instant::now();
         let mut alive = self.ledger().alive(now);
-        alive.extend(self.anonymous().into_iter().flat_map(|a| a.stragglers(now)));
+        alive.extend(self.anonymous().into_iter().flat_map(|a| a.alive(now)));
         let released = self.is_released();
         let live = alive.into_iter().map(|task| LiveTask {
             name: task.name,

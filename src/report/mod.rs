@@ -15,7 +15,8 @@ pub use self::task::{LiveTask, TaskInfo, TaskState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Every task ended before the response did.
+    /// Every task ended in time: before the response did, or, where nothing is held (`Hold::Never`),
+    /// before the window closed that begins with its end.
     #[default]
     Drained,
     /// The drain window closed before the tasks were done. They are the report's stragglers, or were
@@ -25,7 +26,8 @@ pub enum Outcome {
     /// The drain window closed before the tasks were done because the process shuts down.
     Shutdown,
     /// The response was dropped before its end: the client left, an outer timeout fired, or the
-    /// handler panicked.
+    /// handler panicked. Or the runtime shut down while the tasks of a response that had ended were waited
+    /// for.
     Dropped,
     /// The exchange goes on as an upgraded stream (status 101, or 2xx to `CONNECT`), so that its
     /// tasks were not waited for.
@@ -103,7 +105,7 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Whether every task ran to its end before the response did.
+    /// Whether every task ran to its end in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.completed == self.spawned
@@ -111,7 +113,8 @@ impl DrainReport {
 }
 
 impl fmt::Display for DrainReport {
-    /// One line for a log, with the first 16 tasks of each list, such as `drained: 2 of 2 tasks completed, held 201.3ms`.
+    /// One line for a log, with the first 16 tasks of each list, such as
+    /// `drained: 2 of 2 tasks completed, held 201.3ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
             Outcome::Drained => "drained",

@@ -20,17 +20,31 @@ pub enum TaskState {
     Aborted,
 }
 
+impl TaskState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            TaskState::Running => "running",
+            TaskState::Completed => "completed",
+            TaskState::Failed => "failed",
+            TaskState::Panicked => "panicked",
+            TaskState::Aborted => "aborted",
+        }
+    }
+}
+
 /// One task of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskInfo {
     /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
     pub name: Option<&'static str>,
-    /// Where it was spawned.
+    /// Where it was spawned; of what runs in [`Tasks::tracker`](crate::Tasks::tracker), where that was
+    /// asked for first.
     pub location: &'static Location<'static>,
-    /// How long it had been running, on tokio's clock. It starts when the task is first seen
-    /// waiting, or when the drain window opens, whichever is earlier: the clock is not read to
-    /// spawn a task. Zero for a task that ended before.
+    /// How long it had been running, on tokio's clock. The clock is not read for every spawn: it is when a
+    /// task of the request is first seen waiting, at a [`snapshot`](crate::TrackerHandle::snapshot), when
+    /// the drain window opens, and from then on for every spawn, as for those that are late or detached.
+    /// All that have no age then get theirs. Zero for a task that ended before.
     pub age: Duration,
     /// What became of it.
     pub state: TaskState,
@@ -45,14 +59,7 @@ impl fmt::Display for TaskInfo {
             Some(name) => write!(f, "{name}")?,
             None => write!(f, "{}", self.location)?,
         }
-        let state = match self.state {
-            TaskState::Running => "running",
-            TaskState::Completed => "completed",
-            TaskState::Failed => "failed",
-            TaskState::Panicked => "panicked",
-            TaskState::Aborted => "aborted",
-        };
-        write!(f, " ({state}, {:.1?}", self.age)?;
+        write!(f, " ({}, {:.1?}", self.state.name(), self.age)?;
         if let Some(message) = &self.message {
             write!(f, ": {}", message.escape_debug())?;
         }
@@ -71,9 +78,10 @@ pub struct LiveTask {
     /// How long it has been running, as in [`TaskInfo::age`].
     pub age: Duration,
     /// The `x-request-id` header that its request arrived with, if it had one. `None` for the work of
-    /// the process itself.
+    /// the process itself, and in a [`scope`](fn@crate::scope).
     pub request_id: Option<String>,
-    /// Whether its request was released: nothing is held for it any more.
+    /// Whether its request was released: nothing is held for it any more. Nothing ever is for detached
+    /// tasks and the work of the process, whatever this says.
     pub released: bool,
 }
 

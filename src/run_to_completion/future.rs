@@ -14,7 +14,8 @@ use crate::trace::Span;
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, the inner future goes on as a task.
+/// Dropped before its end, the inner future goes on as a task, or is dropped in place, as
+/// [`RunToCompletionLayer`](crate::RunToCompletionLayer) says.
 ///
 /// # Panics
 ///

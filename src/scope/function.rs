@@ -127,8 +127,10 @@ impl Scope {
     }
 
     /// Adds something to be awaited before a run ends, when its tasks are done, also where there were
-    /// none. It is part of the drain window and is dropped at the deadline. Several run one after the
-    /// other; one that panics is logged, and counts as done.
+    /// none. It runs in the request's span and context, with the report as things stand then. It is part
+    /// of the drain window and is dropped at the deadline; a window that closes before the tasks are done,
+    /// or a drop, does not call it. Several run one after the other; one that panics is logged, and counts
+    /// as done. None is there by default.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,

@@ -93,7 +93,8 @@ impl<D, X> TaskScopeLayer<D, X> {
     /// Adds a source that may know of a deadline: a closure `|request: &R| -> Option<Instant>` on
     /// tokio's clock, or one of those in [`deadline`](crate::deadline) that can look at an `R`.
     ///
-    /// It is asked when a request arrives, and the earliest limit counts. None is there by default. `R` is
+    /// It is asked when a request arrives, and the earliest limit counts; an instant that has passed by
+    /// then is ignored. None is there by default. `R` is
     /// a type without lifetimes; a source that may be missing is a closure that says `None`.
     pub fn deadline_from<R>(self, source: impl DeadlineSource<R>) -> TaskScopeLayer<Sources<R>, X>
     where
@@ -167,8 +168,10 @@ impl<D, X> TaskScopeLayer<D, X> {
     }
 
     /// Adds something to be awaited before an answer is let go, when the tasks are done, also where
-    /// there were none: the place to flush telemetry. It is part of the drain window and is dropped at
-    /// the deadline. Several run one after the other; one that panics is logged, and counts as done.
+    /// there were none: the place to flush telemetry. It runs in the request's span and context, with the
+    /// report as things stand then. It is part of the drain window and is dropped at the deadline; a window
+    /// that closes before the tasks are done, or a drop, does not call it. Several run one after the other;
+    /// one that panics is logged, and counts as done. None is there by default.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,

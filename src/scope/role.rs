@@ -51,7 +51,7 @@ impl Role {
 /// request of its own. Nor does the work of the process hold.
 pub(crate) fn is_held(tasks: &Tasks) -> bool {
     let registry = &tasks.registry;
-    !registry.is_released() && !registry.is_process() && !registry.is_left()
+    !registry.is_released() && !registry.is_process() && !registry.is_client_gone()
 }
 
 /// Whether there is anything that has to be known of a request when it arrives.
@@ -72,5 +72,5 @@ pub(crate) fn tell_limits<R>(
     let now = Instant::now();
     let limits = sources.limits(request, now);
     let arrived = settings.window.total_timeout.flatten().map(|_| now);
-    registry.limit(arrived, limits);
+    registry.add_limits(arrived, limits);
 }

@@ -23,8 +23,7 @@ use crate::trace;
 /// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),
 /// [`Tasks::task`](crate::Tasks::task) and [`named`](crate::named).
 ///
-/// The methods are those of [`Tasks`](crate::Tasks), each with the same meaning, panics and cancel
-/// safety.
+/// The methods are those of [`Tasks`](crate::Tasks), each with the same meaning and panics.
 ///
 /// After [`fallible`](Self::fallible) and [`required`](Self::required) they take what returns a
 /// `Result`.
@@ -51,8 +50,8 @@ impl TaskBuilder {
 }
 
 impl<J> TaskBuilder<J> {
-    /// The task returns a `Result`, and has failed if that is an `Err`: it is counted as failed, and
-    /// logged and reported with the error's message. The result comes through the `JoinHandle` as
+    /// The task returns a `Result` whose error implements `Display`, and has failed if that is an `Err`: it
+    /// is counted as failed, and logged and reported with the error's message. The result comes through the `JoinHandle` as
     /// ever.
     pub fn fallible(self) -> TaskBuilder<Fallible> {
         TaskBuilder {
@@ -95,8 +94,10 @@ impl<J> TaskBuilder<J> {
     /// it may outlive the request without being late, neither a deadline nor a disconnect stops it,
     /// and its end is told to [`OnDrain::on_detached_end`](crate::OnDrain::on_detached_end).
     ///
-    /// No report counts it, and no response can fail with it: with [`required`](Self::required) it is
-    /// just fallible. What it spawns itself belongs to the request like anything else.
+    /// No [`DrainReport`](crate::DrainReport) counts it, though [`Tasks::len`](crate::Tasks::len) does, and
+    /// no response can fail with it: with [`required`](Self::required) it is just fallible. Only the end of
+    /// a [`shutdown`](crate::TrackerHandle::shutdown) stops it. What it spawns itself belongs to the
+    /// request like anything else.
     ///
     /// On a platform that freezes an instance when the response ends it may never run on.
     pub fn detached(mut self) -> Self {

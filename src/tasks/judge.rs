@@ -11,7 +11,11 @@ pub struct Plain;
 #[derive(Debug, Clone, Copy)]
 pub struct Fallible;
 
-/// Reads a task's output.
+/// Reads a task's output. It is not for others to implement.
+#[diagnostic::on_unimplemented(
+    message = "a fallible or required task returns a `Result` whose error implements `Display`",
+    label = "this returns `{T}`"
+)]
 pub trait Judge<T> {
     /// The message of the failure, if it is one.
     fn failure(output: &T) -> Option<String>;

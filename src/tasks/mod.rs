@@ -45,10 +45,11 @@ pub use self::tracked_future::TrackedFuture;
 /// may be kept: a task that is spawned after the request was released still runs, but is reported
 /// as late.
 ///
-/// Every task runs in the request's context, so that what it spawns itself is tracked too, and in
-/// the `tracing` span that was current where it was spawned. A task that panics touches neither
-/// its siblings nor the response, unless it is [`required`](TaskBuilder::required). Dropping a [`JoinHandle`] detaches the handle, not the task;
-/// aborting through it counts as aborted.
+/// Every task runs in the request's context, so that what it spawns itself is tracked too, and in a
+/// `tracing` span of its own under the one that was current where it was spawned (see `task_spans` of the
+/// layers). A task that panics touches neither its siblings nor the response, unless it is
+/// [`required`](TaskBuilder::required). With its [`JoinHandle`] dropped the task runs on; aborted through
+/// that, it counts as aborted.
 ///
 /// # Comparison with tokio-util's `TaskTracker`
 ///
@@ -64,9 +65,12 @@ pub struct Tasks {
 impl Tasks {
     /// The tasks of the request that the running code belongs to.
     ///
-    /// `Some` while a handler is called and polled, in its tracked tasks and blocking closures, and
-    /// while its response body is polled. `None` elsewhere, in particular in a plain
-    /// `tokio::spawn` (unless the handler itself drives it, as with a `LocalSet`).
+    /// `Some` while a handler is called, polled and dropped, and its response body too; in its tracked
+    /// tasks and blocking closures, and in a `before_release`; inside of [`Tasks::scope`] and of
+    /// [`scope`](fn@crate::scope); and in the tasks of a [`TrackerHandle`](crate::TrackerHandle), which are
+    /// those of the process. `None` elsewhere: in a plain `tokio::spawn` (unless the handler itself drives
+    /// it, as with a `LocalSet`), inside of [`untracked`], and in the callbacks of an
+    /// [`OnDrain`](crate::OnDrain).
     #[must_use]
     pub fn current() -> Option<Self> {
         let registry = Context::current().into_registry()?;
@@ -134,7 +138,8 @@ impl Tasks {
         self.task().spawn_local(future)
     }
 
-    /// Spawns a task on the given [`LocalSet`] that the response waits for.
+    /// Spawns a task on the given [`LocalSet`] that the response waits for: until the deadline, if nobody
+    /// drives the set meanwhile.
     #[track_caller]
     pub fn spawn_local_on<F>(&self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
     where
@@ -201,8 +206,9 @@ impl Tasks {
     ///
     /// Its tasks are anonymous: they do not run in the request's context, they are counted only as
     /// far as they are alive while the response waits, and of their ends nothing is known. A spawn
-    /// that races the release is not seen. The wait closes the tracker, which refuses nothing; code
-    /// that reopens it meanwhile keeps the response until its deadline.
+    /// that races the release is not seen, and none after it: it is told to nobody as late, and the handle
+    /// knows of it only if it still knows the request. The wait closes the tracker, which refuses
+    /// nothing; code that reopens it meanwhile keeps the response until its deadline.
     #[track_caller]
     #[must_use]
     pub fn tracker(&self) -> &TaskTracker {
@@ -234,9 +240,10 @@ impl Tasks {
         self.registry.deadline().map(|deadline| deadline.at)
     }
 
-    /// A token that is cancelled when the request's tasks are to stop: when [`Unfinished::Cancel`] or
-    /// [`Unfinished::Abort`] says so, at the deadline or because the client is gone. Under
-    /// [`Unfinished::Detach`] only the end of a shutdown does.
+    /// A token that is cancelled when the request's tasks are to stop: under [`Unfinished::Cancel`] its
+    /// grace before the deadline, under [`Unfinished::Abort`] just before it, and under both when the
+    /// client is gone, if `at_disconnect` says so. Under [`Unfinished::Detach`] only the end of a
+    /// [`shutdown`](crate::TrackerHandle::shutdown) that is awaited does it.
     ///
     /// It is a child: cancelling it does nothing to other tasks. If the tasks were told to stop
     /// before, it is cancelled already.
@@ -282,6 +289,10 @@ impl Tasks {
 
     /// Runs a future in this request's context without counting it as a task: what it spawns is
     /// tracked. For upgraded connections and actors.
+    ///
+    /// # Panics
+    ///
+    /// The future that this gives panics when it is polled after it has ended.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         InContext::new(future, Context::within(self.registry.clone()))
     }

@@ -47,6 +47,10 @@ pub fn named(name: &'static str) -> TaskBuilder {
 
 /// Runs a future outside of the current request, on purpose: what it spawns through this crate is
 /// tracked by nothing, and nothing is logged about it.
+///
+/// # Panics
+///
+/// The future that this gives panics when it is polled after it has ended.
 pub fn untracked<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
     InContext::new(future, Context::untracked())
 }

@@ -1,5 +1,6 @@
 //! A blocking closure that counts as a task.
 
+use super::handler::abandon;
 use super::judge::Judge;
 use crate::registry::guard::TaskGuard;
 
@@ -39,8 +40,12 @@ impl<F> TrackedClosure<F> {
 
 impl<F> Drop for TrackedClosure<F> {
     fn drop(&mut self) {
-        if let (Some(f), Some(guard)) = (self.f.take(), &mut self.guard) {
-            guard.run(|| drop(f));
-        }
+        let Some(f) = self.f.take() else {
+            return;
+        };
+        abandon(|| match &mut self.guard {
+            Some(guard) => guard.run(|| drop(f)),
+            None => drop(f),
+        });
     }
 }

@@ -160,12 +160,31 @@ async fn a_response_whose_body_goes_on_is_still_a_live_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_the_first_snapshot_on_everything_has_an_age() {
+async fn the_work_of_the_process_has_an_age_from_its_spawn_on() {
     let handle = TrackerHandle::new();
     let _token = handle.tasks().token();
     after(30).await;
     let age = || handle.snapshot().first().map(|task| task.age);
-    assert_eq!(age(), Some(ms(0)), "nobody had looked at it before");
+    assert_eq!(age(), Some(ms(30)));
     after(50).await;
-    assert_eq!(age(), Some(ms(50)));
+    assert_eq!(age(), Some(ms(80)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_the_first_snapshot_on_a_request_s_tasks_have_an_age() {
+    let layer = TaskTrackerLayer::new();
+    let handle = layer.handle();
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        let handle = handle.clone();
+        async move {
+            let _token = named("token").token();
+            after(30).await;
+            let age = || handle.snapshot().first().map(|task| task.age);
+            assert_eq!(age(), Some(ms(0)), "nobody had looked at it before");
+            after(50).await;
+            assert_eq!(age(), Some(ms(50)));
+            Ok::<_, Infallible>(Response::new(crate::support::Frames::new(["a"])))
+        }
+    }));
+    let _ = service.oneshot(request()).await;
 }

@@ -30,7 +30,7 @@ fn a_spawn_that_races_the_release_is_waited_for_or_late() {
             move || {
                 let added = live.add();
                 worked.store(1, Relaxed);
-                live.remove(added.id);
+                live.remove(added.id, || ());
                 added.late
             }
         });
@@ -60,10 +60,10 @@ fn a_try_spawn_that_races_the_release_is_waited_for_or_refused() {
             move || {
                 let added = live.try_add_with_spawner()?;
                 assert!(!added.late, "it would have been refused");
-                live.remove(added.id);
+                live.remove(added.id, || ());
                 // Until here the release has to wait.
                 let released_before = live.is_released();
-                live.remove(added.id);
+                live.remove(added.id, || ());
                 Some(released_before)
             }
         });
@@ -85,7 +85,7 @@ fn at_a_deadline_every_end_after_the_release_knows_it() {
         let id = live.add().id;
         let task = thread::spawn({
             let live = live.clone();
-            move || live.remove(id)
+            move || live.remove(id, || ()).is_some()
         });
         live.release();
         let alive = live.alive();
@@ -111,7 +111,7 @@ fn the_last_of_several_ends_wakes_the_wait_and_is_named() {
                 let id = live.add().id;
                 thread::spawn(move || {
                     worked.fetch_add(1, Relaxed);
-                    live.remove(id);
+                    live.remove(id, || ());
                 })
             })
             .collect();
@@ -133,7 +133,7 @@ fn a_wait_that_moved_to_another_waker_is_woken_there() {
         let id = live.add().id;
         let task = thread::spawn({
             let live = live.clone();
-            move || live.remove(id)
+            move || live.remove(id, || ()).is_some()
         });
         // First polled from somewhere else, as a body is after its future.
         let mut elsewhere = Context::from_waker(std::task::Waker::noop());
@@ -156,9 +156,9 @@ fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
             move || {
                 let child = live.add();
                 assert!(!child.late, "its parent was alive");
-                live.remove(parent);
+                live.remove(parent, || ());
                 worked.store(1, Relaxed);
-                live.remove(child.id);
+                live.remove(child.id, || ());
             }
         });
         loom::future::block_on(poll_fn(|cx| live.poll_none_alive(cx)));
@@ -176,13 +176,13 @@ fn a_spawner_holds_the_request_until_its_task_is_listed() {
         let id = live.add_with_spawner().id;
         let task = thread::spawn({
             let live = live.clone();
-            move || live.remove(id)
+            move || live.remove(id, || ()).is_some()
         });
         let spawner = thread::spawn({
             let (live, listed) = (live.clone(), listed.clone());
             move || {
                 listed.store(1, Relaxed);
-                live.remove(id);
+                live.remove(id, || ());
             }
         });
         if live.try_release() == Some(1) {

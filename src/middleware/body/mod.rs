@@ -26,19 +26,30 @@ pin_project! {
     /// It passes every frame of the inner body on, in its order. What ends the response on the
     /// wire is kept back until the tasks of the request are done, or the drain window closes: the
     /// last data frame where the length is known, the trailers or the error where there are some,
-    /// and otherwise the end mark. With no task alive nothing is kept back. If a
-    /// [`required`](crate::TaskBuilder::required) task has failed,
-    /// [`BodyError::RequiredFailed`] comes in place of what is kept back.
+    /// and otherwise the end mark. With no task alive, and nothing to be awaited
+    /// ([`before_release`](crate::TaskTrackerLayer::before_release)), nothing is kept back.
+    ///
+    /// If a [`required`](crate::TaskBuilder::required) task has failed, the body ends with
+    /// [`BodyError::RequiredFailed`], and where the length is known what would complete it is left out. An
+    /// error of the inner body is passed on as it is, and gRPC gets trailers with `grpc-status: 13`.
     ///
     /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
-    /// [`size_hint`](Body::size_hint) counts it. Polled after its end, it goes on to say that it
-    /// has ended.
+    /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, it says so again.
     ///
     /// Its default is an empty body, which middleware such as tower-http's `Timeout` asks for.
     ///
     /// It is `Send` where the inner body, its data and its errors are: one of them may be kept back.
     ///
     /// There is no `into_inner`: what is kept back would be lost, and the end would not be held.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, it says that the client is gone:
+    /// [`at_disconnect`](crate::TaskTrackerLayer::at_disconnect) applies.
+    ///
+    /// # Panics
+    ///
+    /// A wait on a runtime without time panics.
     pub struct ResponseBody<B>
     where
         B: Body,
@@ -64,9 +75,11 @@ pin_project! {
         B: Body,
     {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
+            let mut this = this.project();
             if let Some(drain) = this.drain {
-                drop_inner(this.inner, drain);
+                let _entered = drain.enter();
+                *this.kept = None;
+                this.inner.set(None);
             }
         }
     }
@@ -101,8 +114,12 @@ impl<B: Body> ResponseBody<B> {
     /// Asks the body for its first frame, and says whether that is there and all there is.
     pub(crate) fn look(&mut self, length: u64, drain: &mut Drain, cx: &mut Context<'_>) -> bool {
         // It was not polled yet, so that it may still move.
-        let Some(InnerBody::Inline { body }) = self.inner.take() else {
-            return false;
+        let body = match self.inner.take() {
+            Some(InnerBody::Inline { body }) => body,
+            looked_at => {
+                self.inner = looked_at;
+                return false;
+            }
         };
         let _entered = drain.enter();
         let (inner, is_whole) = InnerBody::look(body, length, cx);

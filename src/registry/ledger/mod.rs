@@ -20,11 +20,11 @@ const MAX_ROOM: usize = 64;
 /// only where something has to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// In the order of their ids, but for spawns that raced each other.
+    /// In the order of their ids, but for detached tasks and for spawns that raced each other.
     entries: Vec<Entry>,
     /// All entries from here on have no start yet.
     unstamped: usize,
-    /// How many tasks were listed that are not late.
+    /// How many tasks were listed that the report counts.
     listed: usize,
     /// The first of those that did not complete.
     troubled: Vec<(u32, TaskInfo)>,
@@ -42,7 +42,7 @@ pub(crate) struct Ledger {
     /// The exchange goes on as an upgraded stream: nobody is late.
     pub(crate) goes_on: bool,
     /// The client is gone.
-    pub(crate) is_left: bool,
+    pub(crate) client_gone: bool,
     /// When the drain window opened; `None` while none is open.
     pub(crate) opened: Option<Instant>,
     /// Limits of the window that do not count from its opening; `None` while there are none.
@@ -78,17 +78,17 @@ impl Ledger {
         &mut self,
         id: u32,
         brief: Brief,
-        late: bool,
+        is_counted: bool,
         pulse: Pulse,
     ) -> Option<End> {
         if self.entries.len() == self.entries.capacity() {
             self.compact();
         }
-        self.listed += usize::from(!late);
+        self.listed += usize::from(is_counted);
         self.entries.push(Entry {
             id,
             brief,
-            late,
+            is_counted,
             pulse,
             started: None,
         });
@@ -98,13 +98,13 @@ impl Ledger {
         let entry = self.entries.last_mut()?;
         entry.pulse = Pulse::Ended(state);
         let info = entry.info(state, message, None);
-        if !late {
+        if is_counted {
             self.push_troubled(id, &info);
         }
         Some(End {
             info,
             is_required: brief.required,
-            is_counted: !late,
+            is_counted,
         })
     }
 
@@ -123,7 +123,7 @@ impl Ledger {
             ended_unlisted,
             closed,
             goes_on,
-            is_left,
+            client_gone,
             opened,
             limits,
             token,
@@ -139,7 +139,7 @@ impl Ledger {
         (*unstamped, *listed, *retracted) = (0, 0, 0);
         (*failed, *panicked, *aborted) = (0, 0, 0);
         (*required_failed, *closed, *cancelled) = (false, false, false);
-        (*goes_on, *is_left) = (false, false);
+        (*goes_on, *client_gone) = (false, false);
         (*opened, *limits, *token) = (None, None, None);
         *overrides = None;
     }

@@ -8,7 +8,7 @@ use crate::registry::entry::{Brief, Entry, Pulse};
 use crate::report::{TaskInfo, TaskState};
 
 impl Ledger {
-    /// How many tasks were listed that are not late.
+    /// How many tasks were listed that the report counts.
     pub(crate) fn listed(&self) -> usize {
         self.listed
     }
@@ -97,7 +97,7 @@ impl Ledger {
         self.entries
             .binary_search_by_key(&id, |entry| entry.id)
             .ok()
-            // Spawns that raced each other may stand in the wrong order.
+            // Detached tasks stand between the others, and spawns that raced may be in the wrong order.
             .or_else(|| self.entries.iter().position(|entry| entry.id == id))
     }
 }

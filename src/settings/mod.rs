@@ -1,5 +1,9 @@
 //! What a layer, a nested layer and a request may say, and how it merges.
 
+#[cfg(feature = "http")]
+mod hold;
+mod unfinished;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,66 +16,12 @@ use http::StatusCode;
 use crate::report::{DrainReport, OnDrain};
 use crate::{panics, trace};
 
+#[cfg(feature = "http")]
+pub use self::hold::Hold;
+pub use self::unfinished::Unfinished;
+
 /// Below 29 s, the shortest common limit of a front end (an API gateway's).
 pub(crate) const DEFAULT_DRAIN_TIMEOUT: Option<Duration> = Some(Duration::from_secs(25));
-
-/// What is held back of a response until the tasks of its request are done.
-///
-/// Two things hold in every mode but [`Never`](Hold::Never). A response that has no body (status 204 or 304, the answer to
-/// `HEAD`, a length of zero) has its head held, because the server sends the end with it. And the
-/// end of a body is held for the tasks that it spawns while it streams.
-#[cfg(feature = "http")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Hold {
-    /// The head, if the whole body is already there, so that nothing is sent before the tasks are
-    /// done, or if a [`required`](crate::TaskBuilder::required) task is alive, so that the status
-    /// can still say that it has failed. Otherwise the end: the body streams through.
-    #[default]
-    Auto,
-    /// The head, always. A task that feeds the response body then waits for a reader that
-    /// is not there yet: it ends at the deadline.
-    Head,
-    /// The end, wherever there is a body: the head and the data are sent at once.
-    End,
-    /// Nothing. The tasks are tracked and reported, but the response does not wait for them.
-    Never,
-}
-
-/// What becomes of tasks that are still alive when the drain window closes, or when the client is
-/// gone.
-///
-/// What can be aborted is what was spawned through this crate. A blocking closure that has begun, a
-/// [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture) and what runs in
-/// [`Tasks::tracker`](crate::Tasks::tracker) cannot: they run on, are reported as stragglers, and
-/// stay with the handle. [`Tasks::cancellation_token`](crate::Tasks::cancellation_token) reaches
-/// them all the same, if they watch it.
-///
-/// A deadline that the client chose never kills work: there, everything is detached, and runs on
-/// past the deadline that it would have had otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Unfinished {
-    /// They run on: reported as stragglers, and counted by the handle until they end.
-    #[default]
-    Detach,
-    /// They are asked to stop, and then made to: the request's
-    /// [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled so long before the
-    /// deadline, or as soon as the client is gone; what is left when the time is up is aborted, as
-    /// [`Abort`](Unfinished::Abort) does. If all stop by themselves, the request has drained;
-    /// [`DrainReport::cancelled`](crate::DrainReport::cancelled) tells that they were asked to.
-    Cancel {
-        /// From the cancellation to the deadline, on tokio's clock. Its end, at most 100 ms, a tenth
-        /// of the window or half of the grace, is for the destructors of what is aborted. A grace
-        /// that is longer than the window begins with the window; with zero nobody has time to stop
-        /// by himself.
-        grace: Duration,
-    },
-    /// They are aborted so shortly before the deadline that their destructors end in time: 100 ms,
-    /// or a tenth of the window if that is shorter. The token is cancelled in the same moment, and the
-    /// window closes when the tasks are gone. When the client is gone, they are aborted at once.
-    Abort,
-}
 
 /// Awaited before a response is released.
 pub(crate) type Hook =
