@@ -11,7 +11,8 @@
 //! | required tasks | `required`, `required_ends`, `required_corners`, `failed_heads` |
 //! | late spawns | `late_spawns`, `detached` |
 //! | overload | `handle` |
-//! | panics, context | `corners`, `context`, `logs` |
+//! | panics, context | `corners`, `foreign_panics`, `context`, `logs` |
+//! | counts, ages | `accounting`, `reports` |
 //! | shutdown | `shutdown`, `graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
@@ -20,6 +21,7 @@
 //! | no race at the release | `models`, `races` |
 //! | all of them at once | `properties` |
 
+mod accounting;
 mod axum_extractor;
 mod before_release;
 mod bodies;
@@ -34,6 +36,7 @@ mod ergonomics;
 mod example;
 mod failed_heads;
 mod fallible;
+mod foreign_panics;
 mod graceful_shutdown;
 mod handle;
 mod hold_ends;
