@@ -17,7 +17,8 @@
 //! A client can end a hold, but not the work: when the window closes at an instant that the client
 //! chose, the tasks are detached, whatever [`at_deadline`](crate::TaskTrackerLayer::at_deadline) says.
 //!
-//! ```
+#![cfg_attr(feature = "http", doc = "```")]
+#![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! use std::time::Duration;
 //! use tower_task_tracker::{TaskTrackerLayer, deadline};
 //!
