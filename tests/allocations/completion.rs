@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use libtest_mimic::Failed;
+use stats_alloc::Stats;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service, service_fn};
 use tower_task_tracker::{RunToCompletionLayer, TaskTrackerLayer, spawn};
@@ -45,14 +46,22 @@ pub(crate) fn costs_one_box() -> Result<(), Failed> {
         let boxed = count(&runtime, TaskTrackerLayer::new().layer(completed));
         let size = size_of_val(&handler(spawns));
         assert!(size >= STATE, "the handler has a state of its own");
-        assert_eq!(boxed.0, plain.0 + 1, "one box more, spawning: {spawns}");
-        assert_eq!(boxed.1, plain.1 + size, "and that holds the handler alone");
+        assert_eq!(
+            boxed.allocations,
+            plain.allocations + 1,
+            "one box more, spawning: {spawns}"
+        );
+        assert_eq!(
+            boxed.bytes_allocated,
+            plain.bytes_allocated + size,
+            "and that holds the handler alone, spawning: {spawns}"
+        );
     }
     Ok(())
 }
 
 /// What one request allocates, after some others.
-fn count<S>(runtime: &Runtime, mut service: S) -> (usize, usize)
+fn count<S>(runtime: &Runtime, mut service: S) -> Stats
 where
     S: Service<Request<()>, Error = Infallible>,
 {

@@ -66,6 +66,10 @@ async fn what_the_rest_of_a_handler_spawns_after_a_deadline_is_not_late() {
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
     assert_eq!(log.late_spawns().len(), 0);
+    let ends = log.detached_ends();
+    let mut names: Vec<_> = ends.iter().filter_map(|task| task.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["child", "run_to_completion"], "it ran on: {ends:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +111,8 @@ async fn a_shutdown_ends_a_handler_in_three_such_layers() {
         }));
     poll_and_leave(service.oneshot(request()));
     let report = layer.handle().shutdown(ms(100)).await;
-    assert!(report.still_running.is_empty(), "{report}");
+    let counts = (report.aborted, report.still_running.len());
+    assert_eq!(counts, (1, 0), "{report}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,7 +128,7 @@ async fn a_route_may_have_its_own_limit_on_the_same_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_work_of_the_process_makes_no_request_late() {
+async fn the_work_of_the_process_is_seen_by_the_handle_while_it_is_alive() {
     let handle = TrackerHandle::new();
     let tasks: Tasks = handle.tasks();
     assert!(tasks.is_empty());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{Bound, DrainReport, Outcome, TaskState, TaskTrackerLayer, Tasks, spawn};
 
-use crate::support::{Body, Log, after, full, ms, request, tracked};
+use crate::support::{Body, Log, Slot, after, full, ms, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn without_a_task_the_response_is_ready_at_the_first_poll() {
@@ -584,14 +584,15 @@ async fn two_clones_of_one_service_hold_their_own_requests_only() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_response_is_woken_by_the_last_end_alone() {
-    let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let ended = Arc::new(std::sync::Mutex::new(Some(ended)));
+    let (end_first, first) = tokio::sync::oneshot::channel::<()>();
+    let (end_last, last) = tokio::sync::oneshot::channel::<()>();
+    let ends = Slot::default();
+    put(&ends, [first, last]);
     let layer = TaskTrackerLayer::new().drain_timeout(None);
     let mut service = tracked(&layer, move || {
-        let ended = ended.lock().expect("unpoisoned").take();
-        spawn(async {
-            drop(ended.expect("called once").await);
-        });
+        for end in take(&ends) {
+            spawn(async { drop(end.await) });
+        }
     });
     let mut future = tokio_test::task::spawn(service.call(request()));
     assert!(future.poll().is_pending());
@@ -601,8 +602,12 @@ async fn a_held_response_is_woken_by_the_last_end_alone() {
     assert!(!future.is_woken());
     tokio::task::yield_now().await;
     assert!(!future.is_woken(), "nothing has happened");
-    end.send(()).expect("the task waits");
+    end_first.send(()).expect("the task waits");
     tokio::task::yield_now().await;
-    assert!(future.is_woken(), "the end of the task wakes it");
+    assert_eq!(layer.handle().live_tasks(), 1, "one has ended");
+    assert!(!future.is_woken(), "another one is alive");
+    end_last.send(()).expect("the task waits");
+    tokio::task::yield_now().await;
+    assert!(future.is_woken(), "the end of the last task wakes it");
     assert!(future.poll().is_ready());
 }

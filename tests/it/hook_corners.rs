@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, Hold, Outcome, TaskTrackerLayer, Tasks, Unfinished, named};
 
@@ -28,47 +30,54 @@ async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
     assert_eq!(took, ms(200));
 }
 
-/// A layer that holds nothing, and how often its hook was called.
-fn never_with_hook() -> (TaskTrackerLayer, Arc<AtomicUsize>) {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let count = calls.clone();
+/// A layer that holds nothing, and when its hook, which takes 30 ms, was through.
+fn never_with_hook() -> (TaskTrackerLayer, Arc<Mutex<Vec<Instant>>>) {
+    let through = Arc::new(Mutex::new(Vec::new()));
+    let ends = through.clone();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Never)
         .before_release(move |_| {
-            count.fetch_add(1, Ordering::SeqCst);
-            async {}
+            let ends = ends.clone();
+            async move {
+                after(30).await;
+                ends.lock().expect("unpoisoned").push(Instant::now());
+            }
         });
-    (layer, calls)
+    (layer, through)
 }
 
 /// "Under `Hold::Never` it runs after the response."
 #[tokio::test(start_paused = true)]
 async fn under_never_a_hook_runs_after_an_answer_to_head() {
-    let (layer, calls) = never_with_hook();
+    let (layer, through) = never_with_hook();
     let mut head = request();
     *head.method_mut() = Method::HEAD;
+    let start = Instant::now();
     let Ok(answer) = tracked(&layer, || {}).oneshot(head).await;
     // HTTP/1 never polls the body of an answer to HEAD.
     drop(answer);
+    assert_eq!(start.elapsed(), ms(0), "the response does not wait for it");
     after(100).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(*through.lock().expect("unpoisoned"), [start + ms(30)]);
 }
 
 /// The same where a server drops the body with the last byte of a known length.
 #[tokio::test(start_paused = true)]
 async fn under_never_a_hook_runs_after_a_body_of_known_length() {
-    let (layer, calls) = never_with_hook();
+    let (layer, through) = never_with_hook();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"]).always_hints(2)))
     }));
+    let start = Instant::now();
     let Ok(answer) = service.oneshot(request()).await;
     let mut body = answer.into_body();
     for _ in 0..2 {
         assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
     }
     drop(body);
+    assert_eq!(start.elapsed(), ms(0), "the response does not wait for it");
     after(100).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(*through.lock().expect("unpoisoned"), [start + ms(30)]);
 }
 
 /// It "is part of the drain window": it can ask how long it has.
@@ -80,11 +89,13 @@ async fn a_hook_knows_its_deadline() {
         put(&knows, current().deadline());
         async { after(10).await }
     });
+    let start = Instant::now();
     held(&layer, || {}).await;
-    assert!(take(&known).is_some(), "the drain timeout counts for it");
+    let timeout = Duration::from_secs(25);
+    assert_eq!(take(&known), Some(start + timeout), "the drain timeout");
 }
 
-/// "What closes before the tasks are done does not call it", and its report is how things stand.
+/// What is aborted is done before the window closes, so that there is time for it.
 #[tokio::test(start_paused = true)]
 async fn a_hook_is_not_told_that_aborted_work_has_drained() {
     let (told, tells) = (Slot::default(), Log::default());
@@ -99,12 +110,8 @@ async fn a_hook_is_not_told_that_aborted_work_has_drained() {
         });
     held(&layer, || drop(named("slow").spawn(after(60_000)))).await;
     assert_eq!(tells.report().outcome, Outcome::DeadlineExceeded);
-    let told = told.lock().expect("unpoisoned").take();
-    assert!(
-        told.as_ref()
-            .is_none_or(|report| report.outcome != Outcome::Drained),
-        "{told:?}"
-    );
+    let told: DrainReport = take(&told);
+    assert_eq!((told.outcome, told.aborted), (Outcome::DeadlineExceeded, 1));
 }
 
 /// A subscriber that panics must not take anything down: here it hangs the thread.

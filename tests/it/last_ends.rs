@@ -42,6 +42,7 @@ async fn what_a_complete_body_spawns_at_its_drop_is_no_disconnect() {
 fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
+        .start_paused(true)
         .build()
         .expect("a runtime");
     let log = Log::default();
@@ -90,6 +91,7 @@ async fn the_handle_is_idle_after_the_last_task_of_a_kept_tracker() {
 fn the_handle_is_idle_after_the_last_task_of_a_tracker_also_without_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
+        .start_paused(true)
         .build()
         .expect("a runtime");
     let layer = TaskTrackerLayer::new();

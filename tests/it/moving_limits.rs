@@ -1,6 +1,5 @@
 //! Limits that move while a response waits, and limits of nested layers.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -12,7 +11,7 @@ use tower_task_tracker::{
 };
 
 use crate::support::{
-    DropTime, Log, Slot, after, current, full, held, ms, put, request, slow_with, take, tracked,
+    DropTime, Log, Slot, after, current, held, ms, put, request, slow_with, take, tracked,
 };
 
 /// Every source bounds the window; `Tasks::deadline` says so, the drain does not know.
@@ -79,36 +78,6 @@ async fn a_total_timeout_counts_from_its_own_layer_whatever_the_outer_one_asks()
         drop(service.oneshot(request()).await);
         assert_eq!(arrived.elapsed(), ms(3000), "the outer one asks: {asks}");
     }
-}
-
-/// A request that calls such a service again and again: each call copies the list of all before it.
-#[tokio::test]
-async fn many_calls_of_a_nested_service_cost_the_same_each() {
-    let inner = tracked(
-        &TaskTrackerLayer::new().deadline_from(|_: &Parts| None),
-        || {},
-    );
-    let service = TaskTrackerLayer::new().layer(service_fn(move |_: Request<()>| {
-        let inner = inner.clone();
-        async move {
-            let mut times = Vec::new();
-            for _ in 0..10 {
-                let start = std::time::Instant::now();
-                for _ in 0..2000 {
-                    drop(inner.clone().oneshot(request()).await);
-                }
-                times.push(start.elapsed());
-            }
-            // Of several, so that a busy machine makes no difference.
-            let (first, last) = (times[..3].iter().max(), times[7..].iter().min());
-            let grows = last
-                .zip(first)
-                .is_some_and(|(last, first)| *last > *first * 5);
-            assert!(!grows, "2000 calls each: {times:?}");
-            Ok::<_, Infallible>(full("x"))
-        }
-    }));
-    drop(service.oneshot(request()).await);
 }
 
 /// "its unfinished tasks are always detached, whatever the policy".

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, named, spawn};
+use tower_task_tracker::{
+    DrainReport, OnDrain, Outcome, TaskInfo, TaskTrackerLayer, Tasks, named, spawn,
+};
 
 use crate::support::{Log, after, assert_adds_up, ms, request, tracked};
 
@@ -39,14 +41,10 @@ async fn tasks_that_end_before_the_handler_does_are_reported_but_not_held_for() 
             Ok::<_, std::convert::Infallible>(crate::support::full("ok"))
         }),
     );
-    drop(
-        service
-            .oneshot(request())
-            .await
-            .map(|r| r.into_body().collect()),
-    );
+    let Ok(response) = service.oneshot(request()).await;
+    drop(response.into_body().collect().await);
     let report = log.report();
-    assert_eq!(report.completed, 1);
+    assert_eq!((report.outcome, report.completed), (Outcome::Drained, 1));
     assert_eq!(report.held, ms(0));
     assert_eq!(report.last, None);
 }
@@ -202,12 +200,8 @@ async fn a_closure_and_the_unit_are_observers() {
         spawn(after(1));
         spawn(after(2));
     });
-    drop(
-        service
-            .oneshot(request())
-            .await
-            .map(|r| r.into_body().collect()),
-    );
+    let Ok(response) = service.oneshot(request()).await;
+    drop(response.into_body().collect().await);
     assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 

@@ -55,10 +55,13 @@ thread_local! {
 
 #[tokio::test(start_paused = true)]
 async fn a_required_task_that_fails_between_the_look_and_the_release_is_no_success() {
+    let mut meddled = 0;
     for when in 1..5 {
         let log = Log::default();
         let layer = TaskTrackerLayer::new().on_drain(log.clone());
         let service = layer.layer(service_fn(move |_: Request<()>| async move {
+            // Something was spawned: the answer is looked at closely.
+            drop(current().token());
             TASKS.with(|tasks| tasks.set(Tasks::current()));
             Ok::<_, Infallible>(Response::new(Meddles(Cell::new(0), when)))
         }));
@@ -67,13 +70,20 @@ async fn a_required_task_that_fails_between_the_look_and_the_release_is_no_succe
             .reports()
             .first()
             .is_some_and(|report| report.required_failed);
+        let has_meddled = TASKS.with(Cell::take).is_none();
+        meddled += usize::from(has_meddled);
+        let is_500 = answer.status() == StatusCode::INTERNAL_SERVER_ERROR;
         assert_eq!(
-            failed,
-            answer.status() == StatusCode::INTERNAL_SERVER_ERROR,
-            "asked {when} times: the report and the response disagree: {:?}",
+            (failed, is_500),
+            (has_meddled, has_meddled),
+            "asked {when} times: in the report, and in the response: {:?}",
             log.reports()
         );
     }
+    assert!(
+        meddled >= 2,
+        "before the look, and between it and the release: {meddled}"
+    );
 }
 
 /// A required task that is done, and counted out, is taken for an unfinished one as long as tokio has

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
@@ -212,8 +212,12 @@ async fn a_grpc_call_that_has_failed_already_keeps_its_status() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_grpc_head_becomes_an_answer_of_trailers_only() {
-    let answer = answer(Hold::Auto, grpc(Some("0")), fails_later).await;
+    let mut of_known_length = grpc(Some("0"));
+    let length = HeaderValue::from_static("7");
+    of_known_length.headers_mut().insert(CONTENT_LENGTH, length);
+    let answer = answer(Hold::Auto, of_known_length, fails_later).await;
     assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!answer.headers().contains_key(CONTENT_LENGTH));
     assert_eq!(answer.headers()["content-type"], "application/grpc+proto");
     assert_eq!(answer.headers()["grpc-status"], "13");
     assert!(answer.body().is_end_stream());

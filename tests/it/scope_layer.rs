@@ -14,7 +14,7 @@ use tower_task_tracker::{
     Unfinished, deadline, named, scope, spawn,
 };
 
-use crate::support::{Log, after, current, ms, request, tracked};
+use crate::support::{Log, Slot, after, current, ms, put, request, take, tracked};
 
 /// An event from somewhere.
 #[derive(Debug, Clone, Copy)]
@@ -175,16 +175,23 @@ async fn what_is_unfinished_is_aborted_where_that_was_said() {
 
 #[tokio::test(start_paused = true)]
 async fn hooks_are_awaited_in_the_window() {
+    let (first, second) = (Slot::default(), Slot::default());
+    let (sees_first, sees_second) = (first.clone(), second.clone());
     let layer = TaskScopeLayer::new()
-        .before_release(|report| {
-            assert_eq!(report.completed, 1);
+        .before_release(move |report| {
+            put(&sees_first, (report.completed, Instant::now()));
             after(5)
         })
-        .before_release(|_| after(600_000))
+        .before_release(move |report| {
+            put(&sees_second, (report.completed, Instant::now()));
+            after(600_000)
+        })
         .drain_timeout(ms(100));
     let start = Instant::now();
     let _ = layer.layer(service_fn(handle)).oneshot(event(10)).await;
     assert_eq!(start.elapsed(), ms(100), "the second is dropped there");
+    assert_eq!(take(&first), (1, start + ms(10)), "after the task");
+    assert_eq!(take(&second), (1, start + ms(15)), "after the first");
 }
 
 #[tokio::test(start_paused = true)]

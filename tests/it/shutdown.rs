@@ -82,28 +82,56 @@ async fn windows_that_open_later_are_capped_too() {
     assert_eq!(asked.elapsed(), ms(100));
     drop(service.oneshot(request()).await);
     assert_eq!(asked.elapsed(), ms(100), "the time is up");
-    assert!(log.reports().iter().all(|r| r.outcome == Outcome::Shutdown));
+    let outcomes: Vec<_> = log.reports().iter().map(|report| report.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Shutdown; 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_held_end_and_a_hook_are_capped_too() {
+async fn a_held_end_is_capped_too() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        named("slow").spawn(after(60_000));
+        Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
+    }));
+    let began = Instant::now();
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(began.elapsed(), ms(0), "its head is not held");
+    let (body, shutdown) = tokio::join!(
+        async { (answer.into_body().collect().await, began.elapsed()) },
+        async {
+            after(50).await;
+            layer.handle().shutdown(ms(1000)).await
+        }
+    );
+    assert!(body.0.is_ok(), "the body is whole");
+    assert_eq!(body.1, ms(1050));
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::Shutdown);
+    assert_eq!((report.held, report.stragglers.len()), (ms(1050), 1));
+    assert_eq!(shutdown.aborted, 1, "{shutdown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_is_capped_too() {
     let layer = TaskTrackerLayer::new().before_release(|_| after(60_000));
     let handle = layer.handle();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
     }));
     let began = Instant::now();
-    let (_, report) = tokio::join!(
+    let (took, report) = tokio::join!(
         async {
             let Ok(answer) = service.oneshot(request()).await;
-            answer.into_body().collect().await
+            drop(answer.into_body().collect().await);
+            began.elapsed()
         },
         async {
             after(50).await;
             handle.shutdown(ms(1000)).await
         }
     );
-    assert_eq!(began.elapsed(), ms(1050), "it had no task to be found by");
+    assert_eq!(took, ms(1050), "it had no task to be found by");
     assert!(report.is_clean());
 }
 
@@ -206,8 +234,7 @@ async fn destructors_have_a_moment_after_the_end() {
     assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
 }
 
-// Time does not pass by itself while a blocking closure runs.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_stopped_is_named() {
     let handle = TrackerHandle::new();
     let (let_go, until) = std::sync::mpsc::channel::<()>();
@@ -217,7 +244,13 @@ async fn what_cannot_be_stopped_is_named() {
         let _ = until.recv();
     });
     assert!(begun.await.is_ok());
-    let report = handle.shutdown(ms(20)).await;
+    let (report, ()) = tokio::join!(handle.shutdown(ms(20)), async {
+        for _ in 0..100 {
+            // Paused time does not pass by itself while a blocking closure runs.
+            tokio::time::advance(ms(10)).await;
+        }
+    });
+    assert!(report.waited >= ms(20), "{report}");
     assert_eq!(report.still_running.len(), 1);
     assert_eq!(report.still_running[0].name, Some("stuck"));
     assert!(!report.is_clean());

@@ -2,16 +2,19 @@
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Response;
+use http_body::Frame;
 use http_body_util::Full;
 use tower_task_tracker::{
-    BodyError, Bound, DrainReport, FailWith, Hold, MissingTaskTracker, OnDrain, Outcome,
-    ResponseBody, ResponseFuture, RunToCompletionFuture, RunToCompletionLayer,
-    RunToCompletionService, Scope, TaskBuilder, TaskInfo, TaskScopeFuture, TaskScopeLayer,
-    TaskScopeService, TaskState, TaskToken, TaskTrackerLayer, TaskTrackerService, Tasks,
-    TrackedFuture, TrackerHandle, deadline,
+    BodyError, Bound, DrainReport, FailWith, Fallible, Hold, LiveTask, MissingTaskTracker, OnDrain,
+    Outcome, Plain, ResponseBody, ResponseFuture, RunToCompletionFuture, RunToCompletionLayer,
+    RunToCompletionService, Scope, ShutdownReport, SpawnError, TaskBuilder, TaskInfo,
+    TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskState, TaskToken, TaskTrackerLayer,
+    TaskTrackerService, Tasks, TrackedFuture, TrackerHandle, Unfinished, deadline,
 };
 
 fn is_send<T: Send>() {}
@@ -41,16 +44,25 @@ fn every_public_type_is_send_sync_and_debug() {
         BodyError<()>,
         Body,
         Bound,
+        deadline::Source,
+        deadline::Sources<u8>,
         DrainReport,
+        FailWith<()>,
+        Fallible,
         Hold,
+        LiveTask,
         MissingTaskTracker,
         Outcome,
+        Plain,
         ResponseFuture<Ready>,
         RunToCompletionFuture<Ready>,
         RunToCompletionLayer,
         RunToCompletionService<()>,
         Scope,
+        ShutdownReport,
+        SpawnError<()>,
         TaskBuilder,
+        TaskBuilder<Fallible>,
         TaskInfo,
         TaskScopeFuture<Ready>,
         TaskScopeFuture<Ready, FailWith<()>>,
@@ -63,16 +75,29 @@ fn every_public_type_is_send_sync_and_debug() {
         TaskTrackerService<()>,
         Tasks,
         TrackedFuture<Ready>,
+        TrackedFuture<Ready, Fallible>,
         TrackerHandle,
+        Unfinished,
     );
 }
 
 #[test]
 fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
     is_clone::<BodyError<()>>();
+    is_clone::<Bound>();
+    is_clone::<deadline::Sources<u8>>();
     is_clone::<DrainReport>();
+    is_clone::<FailWith<()>>();
+    is_clone::<Hold>();
+    is_clone::<LiveTask>();
+    is_clone::<MissingTaskTracker>();
+    is_clone::<Outcome>();
+    is_clone::<ShutdownReport>();
+    is_clone::<SpawnError<()>>();
     is_clone::<TaskInfo>();
+    is_clone::<TaskState>();
     is_clone::<TaskToken>();
+    is_clone::<Unfinished>();
     is_clone::<RunToCompletionLayer>();
     is_clone::<RunToCompletionService<()>>();
     is_clone::<Scope>();
@@ -100,8 +125,32 @@ fn futures_and_bodies_are_unpin_only_where_what_they_wrap_is() {
     struct Marker;
     impl<T: ?Sized> NotUnpin<()> for T {}
     impl<T: ?Sized + Unpin> NotUnpin<Marker> for T {}
+    struct Fixed(PhantomPinned);
+    impl Future for Fixed {
+        type Output = Result<Response<Fixed>, ()>;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Pending
+        }
+    }
+    impl http_body::Body for Fixed {
+        type Data = Bytes;
+        type Error = ();
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, ()>>> {
+            Poll::Pending
+        }
+    }
     // Ambiguous, and so an error, if the type were `Unpin`.
-    <TrackedFuture<PhantomPinned> as NotUnpin<_>>::it();
+    <TrackedFuture<Fixed> as NotUnpin<_>>::it();
+    <ResponseFuture<Fixed> as NotUnpin<_>>::it();
+    <ResponseBody<Fixed> as NotUnpin<_>>::it();
+    <TaskScopeFuture<Fixed> as NotUnpin<_>>::it();
+    // This one has it in a box.
+    is_unpin::<RunToCompletionFuture<Fixed>>();
 }
 
 #[test]

@@ -28,7 +28,7 @@ use super::{BoxError, Setup};
 pub(super) const ARGUMENT: &str = "--freeze-child";
 
 /// How long the work of an order takes: many times what a round's answers need to come in.
-const WORK: Duration = Duration::from_millis(100);
+const WORK: Duration = Duration::from_millis(300);
 
 type Receipt = BoxBody<Bytes, Infallible>;
 

@@ -6,10 +6,10 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, Hold, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{Bound, Hold, TaskTrackerLayer, spawn};
 
 use super::{OWN, hold, hold_after, layer_with, slow, with_field};
-use crate::support::{after, ms, request};
+use crate::support::{Slot, after, current, ms, put, request, take};
 
 const BOUND: Bound = Bound::Source("grpc-timeout");
 
@@ -40,16 +40,18 @@ async fn before_the_window_opens_it_is_taken_as_if_it_opened_at_the_arrival() {
     let held = hold_after(ms(20), &layer(), with_field("grpc-timeout", "10m")).await;
     assert_eq!(held.known, Some(ms(50)));
     held.is_closed_by(BOUND, ms(70), "it opened 20 ms later");
-    let service = slow(&layer(), ms(20), || {
-        let tasks = Tasks::current().expect("in a request");
+    let seen = Slot::default();
+    let sees = seen.clone();
+    let service = slow(&layer(), ms(20), move || {
+        let (tasks, sees) = (current(), sees.clone());
         let opens = Instant::now();
         spawn(async move {
             after(5).await;
-            let deadline = tasks.deadline().expect("there is one");
-            assert_eq!(deadline - opens, ms(50), "now the opening is known");
+            put(&sees, tasks.deadline().map(|deadline| deadline - opens));
         });
     });
     drop(service.oneshot(with_field("grpc-timeout", "10m")).await);
+    assert_eq!(take(&seen), Some(ms(50)), "now the opening is known");
 }
 
 #[tokio::test(start_paused = true)]

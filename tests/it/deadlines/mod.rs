@@ -22,6 +22,7 @@ mod windows;
 
 use std::fmt::Debug;
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -48,6 +49,17 @@ fn layer_with(source: impl DeadlineSource) -> TaskTrackerLayer {
 /// A source that is a closure: so long after the request arrives.
 fn arrival_plus(millis: u64) -> impl DeadlineSource {
     move |_: &http::request::Parts| Some(Instant::now() + ms(millis))
+}
+
+/// The same, and how often it was asked.
+fn counted_plus(millis: u64) -> (Arc<AtomicUsize>, impl DeadlineSource) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let source = move |_: &http::request::Parts| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Some(Instant::now() + ms(millis))
+    };
+    (asked, source)
 }
 
 /// A request with these fields, in their order.

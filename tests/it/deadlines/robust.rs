@@ -1,16 +1,17 @@
 //! What a source cannot break.
 
 use std::panic::panic_any;
+use std::sync::atomic::Ordering;
 
 use http::request::Parts;
-use http::{Method, Request, Uri, Version};
+use http::{Method, Request, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{DeadlineSource, Source};
 use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
 
-use super::{arrival_plus, hold, layer_with};
+use super::{arrival_plus, counted_plus, hold, layer_with};
 use crate::support::{after, full, ms, request, tracked};
 
 struct PanicsWhenDropped;
@@ -122,10 +123,13 @@ fn a_source_is_asked_on_a_runtime_without_time_too() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime without time");
-    let layer = TaskTrackerLayer::new().deadline_from(arrival_plus(1000));
+    let (asked, source) = counted_plus(1000);
+    let layer = TaskTrackerLayer::new().deadline_from(source);
     let service = tracked(&layer, || {
         spawn(async {});
     });
     // With tasks that need one turn only there is no timer.
-    drop(runtime.block_on(service.oneshot(request())));
+    let Ok(answer) = runtime.block_on(service.oneshot(request()));
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }

@@ -1,7 +1,6 @@
 //! Closures and types as sources of deadlines, one at a time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -9,9 +8,9 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{DeadlineSource, Source};
-use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Bound, spawn};
 
-use super::{NOW, OWN, arrival_plus, hold, hold_after, layer_with, with_field};
+use super::{NOW, arrival_plus, counted_plus, hold, hold_after, layer_with, with_field};
 use crate::support::{after, ms, request, tracked};
 
 const CLOSURE: Bound = Bound::Source("deadline source");
@@ -87,15 +86,8 @@ async fn the_instant_of_the_arrival_is_not_past() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_is_asked_once_for_each_request_when_it_arrives() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = asked.clone();
-    let count = move |_: &Parts| {
-        counter.fetch_add(1, Ordering::SeqCst);
-        Some(Instant::now() + ms(50))
-    };
-    let layer = TaskTrackerLayer::new()
-        .drain_timeout(OWN)
-        .deadline_from(count);
+    let (asked, source) = counted_plus(50);
+    let layer = layer_with(source);
     let service = tracked(&layer, || {
         spawn(after(10));
     });
@@ -113,7 +105,9 @@ async fn a_source_is_asked_once_for_each_request_when_it_arrives() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_is_asked_also_where_nothing_is_spawned_and_nothing_is_held() {
-    let layer = layer_with(arrival_plus(0));
+    let (asked, source) = counted_plus(0);
+    let layer = layer_with(source);
     let mut future = tokio_test::task::spawn(tracked(&layer, || {}).oneshot(request()));
     assert!(future.poll().is_ready(), "there is nothing to wait for");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }

@@ -11,6 +11,8 @@ use super::{LIMIT, NoBody, WORK, answer, answered};
 use crate::lines::Lines;
 use crate::support::{Body, full};
 
+/// Of the trace's event that tells of an answer.
+const RESPONDED: &str = "finished processing request";
 /// Of the event that tells of a drain.
 const DRAINED: &str = "the tasks of a request report=drained";
 
@@ -76,28 +78,29 @@ async fn a_hold_that_is_cut_short_is_told_of_in_the_span_of_a_trace_outside() {
     }
 }
 
+// In real time: the trace's clock is not tokio's.
 #[tokio::test]
-async fn the_latency_that_is_logged_has_the_hold_in_it_only_with_the_trace_outside() {
-    // The trace's clock is not tokio's.
+async fn the_latency_that_a_trace_outside_logs_has_the_hold_in_it() {
     let lines = Lines::default();
-    let listening = lines.listen();
+    let _listening = lines.listen();
     let stack = ServiceBuilder::new().layer(TraceLayer::new_for_http());
     answer(stack.layer(layer()).service(talking())).await;
-    let responded = "finished processing request";
-    let line = lines.with(responded);
+    let line = lines.with(RESPONDED);
     let done = lines.place("the work is done");
-    assert!(lines.place(responded) > done, "after it");
+    assert!(lines.place(RESPONDED) > done, "after it");
     let latency = line.split("latency=").nth(1).unwrap_or_default();
     let latency = latency.split(' ').next().unwrap_or_default().parse();
     let latency: u128 = latency.unwrap_or_else(|error| panic!("{error}: {line}"));
     assert!(latency >= WORK.as_millis(), "{line}");
-    drop(listening);
+}
 
+#[tokio::test(start_paused = true)]
+async fn a_trace_inside_logs_the_response_before_the_hold() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let stack = ServiceBuilder::new().layer(layer());
     let stack = stack.layer(TraceLayer::new_for_http());
     answer(stack.service(talking())).await;
     let done = lines.place("the work is done");
-    assert!(lines.place(responded) < done, "before it");
+    assert!(lines.place(RESPONDED) < done, "before it");
 }
