@@ -63,7 +63,9 @@ fn a_failed_task_fails_a_compressed_answer() {
                 Kind::Unary => client.place(order()).await.map(drop),
                 Kind::Streaming => client.follow(order()).await.map(drop),
             };
-            let status = status.expect_err("it has failed");
+            let Err(status) = status else {
+                panic!("{kind:?}: it has failed")
+            };
             assert_eq!(status.code(), Code::Internal, "{kind:?}");
             assert_eq!(status.message(), REQUIRED_FAILED, "{kind:?}");
         });

@@ -8,7 +8,7 @@ use tower_task_tracker::{DrainReport, Hold, Outcome, TaskTrackerLayer, Unfinishe
 use crate::support::{Kind, Seen, Shop, TestServer, Work, ask, order, run, serve};
 
 #[test]
-fn a_client_that_drops_its_stream_in_the_middle() {
+fn when_a_client_drops_its_stream_in_the_middle_the_tasks_go_on() {
     run(async {
         let work = Work::new();
         let task = work.clone();
@@ -33,7 +33,7 @@ fn a_client_that_drops_its_stream_in_the_middle() {
 }
 
 #[test]
-fn a_client_that_drops_its_stream_when_it_has_every_message() {
+fn when_a_client_drops_its_stream_with_every_message_read_the_tasks_go_on() {
     run(async {
         let (work, shop) = Kind::Streaming.audited_later();
         let server = serve(TaskTrackerLayer::new(), shop).await;
@@ -47,7 +47,7 @@ fn a_client_that_drops_its_stream_when_it_has_every_message() {
 }
 
 #[test]
-fn a_client_that_cancels_a_call_whose_head_is_held() {
+fn when_a_client_cancels_a_call_whose_head_is_held_the_tasks_go_on() {
     run(async {
         let work = Work::new();
         let task = work.clone();
@@ -68,7 +68,7 @@ fn a_client_that_cancels_a_call_whose_head_is_held() {
 }
 
 #[test]
-fn tasks_are_aborted_where_the_layer_says_so() {
+fn when_a_client_leaves_the_tasks_are_aborted_where_the_layer_says_so() {
     run(async {
         let (work, shop) = Kind::Unary.audited_later();
         let layer = TaskTrackerLayer::new().at_disconnect(Unfinished::Abort);

@@ -13,7 +13,7 @@ use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, Tasks};
 use crate::support::{Incoming, Kind, Seen, Shop, TestServer, Work, ask, run};
 
 #[test]
-fn around_one_service() {
+fn around_one_service_the_trailers_are_held() {
     check(|layer, incoming, shop| {
         let orders = layer.named_layer(OrdersServer::new(shop));
         Server::builder()
@@ -23,7 +23,7 @@ fn around_one_service() {
 }
 
 #[test]
-fn outside_of_an_interceptor() {
+fn outside_of_an_interceptor_the_trailers_are_held() {
     check(|layer, incoming, shop| {
         Server::builder()
             .layer(layer)
@@ -34,7 +34,7 @@ fn outside_of_an_interceptor() {
 }
 
 #[test]
-fn inside_of_an_interceptor() {
+fn inside_of_an_interceptor_the_trailers_are_held() {
     check(|layer, incoming, shop| {
         Server::builder()
             .layer(InterceptorLayer::new(known))
@@ -45,7 +45,7 @@ fn inside_of_an_interceptor() {
 }
 
 #[test]
-fn around_a_service_that_has_its_own_interceptor() {
+fn around_a_service_that_has_its_own_interceptor_the_trailers_are_held() {
     check(|layer, incoming, shop| {
         Server::builder()
             .layer(layer)
@@ -55,7 +55,7 @@ fn around_a_service_that_has_its_own_interceptor() {
 }
 
 #[test]
-fn around_the_routes_in_tonics_server() {
+fn around_the_routes_in_tonics_server_the_trailers_are_held() {
     check(|layer, incoming, shop| {
         let grpc = Routes::new(OrdersServer::new(shop)).into_axum_router();
         Server::builder()
@@ -65,7 +65,7 @@ fn around_the_routes_in_tonics_server() {
 }
 
 #[test]
-fn around_a_router_of_axum_in_its_own_server() {
+fn around_a_router_of_axum_in_its_own_server_the_trailers_are_held() {
     run(async {
         let (work, shop) = Kind::Unary.audited_later();
         let server = TestServer::listen(TaskTrackerLayer::new(), |layer, listener| {

@@ -10,7 +10,7 @@ use grpc_example::orders_server::OrdersServer;
 use crate::support::{Kind, Seen, Shop, TestServer, ask, run, serve, told};
 
 #[test]
-fn a_call_that_succeeds() {
+fn a_call_that_succeeds_is_the_same_with_the_layer() {
     assert_same(Kind::Unary, || Shop::unary(async |_| Ok("taken")));
     assert_same(Kind::Streaming, || {
         Shop::streaming(async |_| Ok(told([Ok("taken"), Ok("sent")])))
@@ -18,12 +18,12 @@ fn a_call_that_succeeds() {
 }
 
 #[test]
-fn a_stream_without_messages() {
+fn a_stream_without_messages_is_the_same_with_the_layer() {
     assert_same(Kind::Streaming, || Shop::streaming(async |_| Ok(told([]))));
 }
 
 #[test]
-fn a_call_that_fails_at_once() {
+fn a_call_that_fails_at_once_is_the_same_with_the_layer() {
     for kind in Kind::ALL {
         assert_same(kind, || {
             kind.shop(async |_| Err(Status::not_found("sold out")))
@@ -32,7 +32,7 @@ fn a_call_that_fails_at_once() {
 }
 
 #[test]
-fn a_stream_that_fails_in_the_middle() {
+fn a_stream_that_fails_in_the_middle_is_the_same_with_the_layer() {
     assert_same(Kind::Streaming, || {
         Shop::streaming(async |_| Ok(told([Ok("taken"), Err(Status::not_found("sold out"))])))
     });

@@ -9,14 +9,14 @@ use crate::event::{Event, IN_1970, millis, millis_from_now};
 use crate::form::Form;
 use crate::instance::Instance;
 
-/// How much of its time an invocation has left when it is handed over. The margin is half of it.
-const LEFT: Duration = Duration::from_secs(1);
+/// How much of its time an invocation has left when it is handed over. The margin is half a second of it.
+const LEFT: Duration = Duration::from_secs(3);
 
 /// Work that no invocation has the time for.
 const ENDLESS: Duration = Duration::from_secs(600);
 
-/// How long the wait takes at least, with something taken off for what comes before it.
-const WAIT: Duration = Duration::from_millis(300);
+/// How long the wait takes at least, with half a second taken off for what comes before it.
+const WAIT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deadline_bounds_what_a_held_answer_waits() {

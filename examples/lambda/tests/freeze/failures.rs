@@ -22,7 +22,7 @@ async fn a_held_answer_says_that_its_work_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_posted_answer_does_not_but_the_report_does() {
+async fn a_posted_answer_does_not_say_that_its_work_has_failed_but_the_report_does() {
     let mut instance = Instance::start(Form::Posted).await.expect("it starts");
     let answer = instance
         .serve(Event::order_with(1, WORK, "&fails=true"))
@@ -83,7 +83,7 @@ async fn a_held_answer_waits_for_what_a_panicking_handler_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_does_the_next_event_after_a_posted_one() {
+async fn the_next_event_waits_for_what_a_panicking_handler_started_after_a_posted_answer() {
     drains_after_a_panic(Form::Posted).await;
 }
 

@@ -13,7 +13,8 @@ use crate::instance::Instance;
 
 const ROWS: u32 = 3;
 
-const WORK: Duration = Duration::from_millis(300);
+/// Many times what it takes from the first row to the freeze.
+const WORK: Duration = Duration::from_secs(1);
 
 /// What a stream has come to: its answer, and how many rows were written down at its end, and when the
 /// next event was asked for.

@@ -1,0 +1,66 @@
+//! What `clippy.toml` forbids is what nobody waits for, and what it names instead is waited for. Each line
+//! that is forbidden says so: clippy tells of one that it lets pass.
+
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tower_task_tracker::scope;
+
+#[tokio::test]
+async fn nothing_that_is_forbidden_is_tracked() {
+    let local = LocalSet::new();
+    let body = scope(async |_| {
+        let handle = Handle::current();
+        #[expect(clippy::disallowed_methods, reason = "for the count below")]
+        tokio::spawn(async {});
+        #[expect(clippy::disallowed_methods, reason = "the same by its other name")]
+        tokio::task::spawn(async {});
+        #[expect(clippy::disallowed_methods, reason = "for the count below")]
+        tokio::task::spawn_blocking(|| {});
+        #[expect(clippy::disallowed_methods, reason = "for the count below")]
+        spawn_local(async {});
+        #[expect(clippy::disallowed_methods, reason = "for the count below")]
+        local.spawn_local(async {});
+        #[expect(clippy::disallowed_methods, reason = "for the count below")]
+        handle.spawn(async {});
+        #[expect(clippy::disallowed_methods, reason = "for the count below")]
+        handle.spawn_blocking(|| {});
+    });
+    let ((), report) = local.run_until(body).await;
+    assert_eq!(report.spawned, 0, "{report}");
+}
+
+#[tokio::test]
+async fn all_that_is_named_instead_is_tracked_and_not_forbidden() {
+    let local = LocalSet::new();
+    let body = scope(async |tasks| {
+        let handle = Handle::current();
+        tower_task_tracker::spawn(async {});
+        tasks.spawn(async {});
+        tower_task_tracker::spawn_blocking(|| {});
+        tasks.spawn_local(async {});
+        tasks.spawn_local_on(async {}, &local);
+        tasks.spawn_on(async {}, &handle);
+        tasks.spawn_blocking_on(|| {}, &handle);
+    });
+    let ((), report) = local.run_until(body).await;
+    assert_eq!((report.spawned, report.completed), (7, 7), "{report}");
+}
+
+/// A `JoinSet` is not forbidden: a handler may await it.
+#[tokio::test]
+async fn what_a_task_of_a_join_set_spawns_is_tracked_in_the_scope_of_its_request_alone() {
+    for (is_scoped, spawned) in [(false, 0), (true, 1)] {
+        let body = scope(async |tasks| {
+            let mut set = JoinSet::new();
+            let task = async { drop(tower_task_tracker::spawn(async {})) };
+            if is_scoped {
+                set.spawn(tasks.scope(task));
+            } else {
+                set.spawn(task);
+            }
+            set.join_all().await;
+        });
+        let ((), report) = body.await;
+        assert_eq!(report.spawned, spawned, "scoped: {is_scoped}, {report}");
+    }
+}
