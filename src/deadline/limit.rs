@@ -67,6 +67,26 @@ impl<R: 'static> Sources<R> {
     }
 }
 
+impl<R> Clone for Sources<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R> Default for Sources<R> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<R: 'static> fmt::Debug for Sources<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|source| source.name()))
+            .finish()
+    }
+}
+
 fn limit<R: 'static>(
     source: &dyn DeadlineSource<R>,
     request: &R,
@@ -90,24 +110,4 @@ fn limit<R: 'static>(
         return None;
     }
     Some(limit)
-}
-
-impl<R> Clone for Sources<R> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<R> Default for Sources<R> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<R: 'static> fmt::Debug for Sources<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|source| source.name()))
-            .finish()
-    }
 }

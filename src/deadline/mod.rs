@@ -28,26 +28,26 @@
 //! # let _ = layer;
 //! ```
 
-mod environment;
+mod from_env;
 #[cfg(feature = "http")]
 mod grpc_timeout;
 #[cfg(feature = "http")]
-mod lambda_context;
+mod lambda_web_adapter;
 mod limit;
 #[cfg(feature = "http")]
-mod prefer;
+mod prefer_wait;
 mod source;
-mod unix;
+mod unix_millis;
 
-pub use self::environment::from_env;
+pub use self::from_env::from_env;
 #[cfg(feature = "http")]
 pub use self::grpc_timeout::grpc_timeout;
 #[cfg(feature = "http")]
-pub use self::lambda_context::lambda_web_adapter;
+pub use self::lambda_web_adapter::lambda_web_adapter;
 #[cfg(feature = "http")]
-pub use self::prefer::prefer_wait;
+pub use self::prefer_wait::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
-pub use self::unix::unix_millis;
+pub use self::unix_millis::unix_millis;
 
 pub(crate) use self::limit::Limit;
 pub use self::limit::Sources;

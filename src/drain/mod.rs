@@ -1,8 +1,8 @@
 //! The wait for a request's tasks, and what is said of it: the only place that decides an outcome.
 //!
-//! `waiting` is the wait, `ending` its end, `window` and `schedule` say until when, `hook` is what else is awaited. `leaving`
-//! is what becomes of tasks whose client is gone, `verdict` makes the report, and `shutdown` waits for a
-//! whole process. `response` is what only HTTP asks for.
+//! `waiting` is the wait, `ending` its end, `window` and `schedule` say until when, `hook` is what else is
+//! awaited. `leaving` is what becomes of tasks whose client is gone, `verdict` makes the report, and
+//! `shutdown` waits for a whole process. `response` is what only HTTP asks for.
 
 mod ending;
 mod hook;

@@ -29,6 +29,7 @@ pub(super) struct Answer<B: Body, E> {
 }
 
 impl<B: Body, E> Answer<B, E> {
+    /// Decides what is held. A body that may be there as a whole is asked for its first frame.
     pub(super) fn new(
         result: Result<Response<B>, E>,
         exchange: Exchange,

@@ -81,9 +81,10 @@ impl TaskTrackerLayer {
     /// How long after its arrival a response may still be waiting for its tasks. `None` by default,
     /// which is no limit.
     ///
-    /// It counts on tokio's clock from the moment the request reaches this layer, or the first one
-    /// further out that has such a timeout too, and bounds the wait alone: a handler is not interrupted, and one that takes longer finds its window closed,
-    /// so that running tasks get one turn of the scheduler. So they do with zero.
+    /// It counts on tokio's clock from the moment the request reaches this layer, or the first one further
+    /// out that has such a timeout too, and bounds the wait alone: a handler is not interrupted, and one
+    /// that takes longer finds its window closed, so that running tasks get one turn of the scheduler. So
+    /// they do with zero.
     pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.window.total_timeout = Some(timeout.into());
         self
@@ -164,15 +165,14 @@ impl TaskTrackerLayer {
 
     /// Adds something to be awaited before a response is released: the place to flush telemetry.
     ///
-    /// It is called once for each response that ends, when its tasks are done and before what is
-    /// held of it is let go, also where there were no tasks; a stream is held at its end for it. It
-    /// runs for an error of the service too, and not for an upgraded exchange. It
-    /// is part of the drain window, in the request's span and context (what it spawns is waited for
-    /// too), and it is dropped at the deadline, or when the client leaves; a window that closes before the
-    /// tasks are done does not call it. The report is as things stand then. Under `Hold::Never` it runs after the
-    /// response. Several run one after the other, an outer layer's first; one that panics is logged,
-    /// and counts as done. That of a layer which a task is the first to call, when the handler has
-    /// answered, is not heard of.
+    /// It is called once for each response that ends, when its tasks are done and before what is held of it
+    /// is let go, also where there were no tasks; a stream is held at its end for it. It runs for an error
+    /// of the service too, and not for an upgraded exchange. It is part of the drain window, in the
+    /// request's span and context (what it spawns is waited for too), and it is dropped at the deadline, or
+    /// when the client leaves; a window that closes before the tasks are done does not call it. The report
+    /// is as things stand then. Under `Hold::Never` it runs after the response. Several run one after the
+    /// other, an outer layer's first; one that panics is logged, and counts as done. That of a layer which
+    /// a task is the first to call, when the handler has answered, is not heard of.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
@@ -193,8 +193,9 @@ impl TaskTrackerLayer {
     /// more it is answered 503 with `retry-after: 1` and an empty body, without reaching the inner
     /// service. No limit by default; zero refuses everything.
     ///
-    /// The tasks are those of the whole handle, counted from when a layer with such a limit first
-    /// wraps a service; inside of a layer with another handle, from the first request that passes. What runs in [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
+    /// The tasks are those of the whole handle, counted from when a layer with such a limit first wraps a
+    /// service; inside of a layer with another handle, from the first request that passes. What runs in
+    /// [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
     ///
     /// Every request that passes the layer is refused: put health checks and metrics outside of it.
     ///

@@ -103,6 +103,16 @@ where
     }
 }
 
+impl<S: fmt::Debug> fmt::Debug for TaskTrackerService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskTrackerService")
+            .field("inner", &self.inner)
+            .field("settings", &self.shared.settings)
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<S> TaskTrackerService<S> {
     fn is_overloaded(&self, outer: Option<&Tasks>) -> bool {
         let Some(max) = self.max_live_tasks else {
@@ -133,14 +143,4 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = first_of(headers, &REQUEST_ID)?;
     id.to_str().ok().map(str::to_owned)
-}
-
-impl<S: fmt::Debug> fmt::Debug for TaskTrackerService<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskTrackerService")
-            .field("inner", &self.inner)
-            .field("settings", &self.shared.settings)
-            .field("sources", &self.sources)
-            .finish_non_exhaustive()
-    }
 }

@@ -12,6 +12,7 @@ use super::guard::TaskGuard;
 use super::listing::Listing;
 use super::live::Added;
 use crate::report::TaskState;
+use crate::trace::Span;
 use crate::{metrics, trace};
 
 /// Why a task was not counted in.
@@ -73,7 +74,7 @@ impl Registry {
     }
 
     /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
-    pub(crate) fn enlist(self: &Arc<Self>, task: Task, brief: Brief, pulse: Pulse) {
+    pub(super) fn enlist(self: &Arc<Self>, task: Task, brief: Brief, pulse: Pulse) {
         let (is_late_spawn, early) = {
             let mut ledger = self.ledger();
             // A report that was made since the task was counted in, at a deadline or a disconnect,
@@ -107,7 +108,7 @@ impl Registry {
     }
 
     /// Gives an age to every task that has none.
-    pub(crate) fn stamp(&self) {
+    pub(super) fn stamp(&self) {
         let mut ledger = self.ledger();
         if ledger.wants_stamp() {
             ledger.stamp(Instant::now());
@@ -146,6 +147,16 @@ impl Registry {
             has_age: false,
             #[cfg(feature = "metrics")]
             name: brief.name,
+        }
+    }
+
+    /// The span that a task runs in, of those that are current here.
+    #[inline]
+    fn task_span(&self, brief: &Brief) -> Span {
+        if self.task_spans.load(Ordering::Relaxed) {
+            trace::task_span(brief.name, brief.location)
+        } else {
+            Span::current()
         }
     }
 

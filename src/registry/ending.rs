@@ -14,7 +14,7 @@ use crate::{metrics, trace};
 
 impl Registry {
     /// A task has ended, and what it was doing is dropped.
-    pub(crate) fn end(self: &Arc<Self>, task: Task, state: TaskState, message: Option<String>) {
+    pub(super) fn end(self: &Arc<Self>, task: Task, state: TaskState, message: Option<String>) {
         self.process().note_end(state);
         if task.is_load {
             self.process().remove_load();

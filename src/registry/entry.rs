@@ -66,6 +66,16 @@ pub(crate) struct Task {
     pub(crate) name: Option<&'static str>,
 }
 
+impl Task {
+    /// As a label of metrics.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        #[cfg(feature = "metrics")]
+        return self.name;
+        #[cfg(not(feature = "metrics"))]
+        None
+    }
+}
+
 /// What a task is to its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -85,16 +95,6 @@ impl Standing {
     }
 }
 
-impl Task {
-    /// As a label of metrics.
-    pub(crate) fn name(&self) -> Option<&'static str> {
-        #[cfg(feature = "metrics")]
-        return self.name;
-        #[cfg(not(feature = "metrics"))]
-        None
-    }
-}
-
 /// How one can tell whether a task is still alive.
 #[derive(Debug)]
 pub(crate) enum Pulse {
@@ -104,6 +104,16 @@ pub(crate) enum Pulse {
     Elsewhere,
     /// Its end was written down.
     Ended(TaskState),
+}
+
+impl Pulse {
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Pulse::Spawned(handle) => handle.is_finished(),
+            Pulse::Elsewhere => false,
+            Pulse::Ended(_) => true,
+        }
+    }
 }
 
 /// A task in the ledger.
@@ -134,15 +144,5 @@ impl Entry {
     /// Whether it is alive, and the report's to tell of.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.is_counted && !self.pulse.has_ended()
-    }
-}
-
-impl Pulse {
-    pub(crate) fn has_ended(&self) -> bool {
-        match self {
-            Pulse::Spawned(handle) => handle.is_finished(),
-            Pulse::Elsewhere => false,
-            Pulse::Ended(_) => true,
-        }
     }
 }

@@ -9,7 +9,7 @@ use super::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
 const RELEASED: u64 = 1;
 /// Set when somebody waits for the count to reach zero: only then has the last task to wake.
 const WAITED: u64 = 1 << 1;
-/// One task alive. 30 bits: a task takes more than 16 bytes, so that memory ends first.
+/// One task alive. 30 bits: with what tokio and the ledger keep of a task, memory ends first.
 const ALIVE: u64 = 1 << 2;
 /// One task ever added. It has the top bits, so that a wrap-around falls out of the word.
 const SPAWNED: u64 = 1 << 32;
@@ -35,7 +35,7 @@ pub(crate) struct Live {
 pub(crate) struct Added {
     /// Counts up from zero within one request.
     pub(crate) id: u32,
-    /// The request had been released before.
+    /// The request had been released before, or the task is detached: it may be on no roster any more.
     pub(crate) late: bool,
 }
 

@@ -1,4 +1,14 @@
 //! Everything known of one request's tasks: who is alive, and who has to be told.
+//!
+//! `live` is the alive count and the released flag, in one word; `detached` counts those apart that nobody
+//! waits for, and `anonymous` is the tokio-util tracker. `ledger` has names and ends, under a lock, and
+//! `seat` is the request's place on the roster of the `process`. `context` is the task-local, and `spare` the
+//! memory that the next request gets.
+//!
+//! A spawn: `admission` counts the task in, `listing` holds the request until the task is in the ledger, and
+//! `guard` is its life, whose drop is `ending`. In order of time a request is *fresh* (nothing was spawned),
+//! *released* (who spawns now is late), *closed* (the report is made), *over* (everybody was told), and off
+//! the roster when no task is alive.
 
 pub(crate) mod admission;
 pub(crate) mod anonymous;

@@ -34,7 +34,7 @@ pub(crate) struct Process {
 
 /// Counts of ends.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
+struct Ended {
     completed: AtomicUsize,
     failed: AtomicUsize,
     panicked: AtomicUsize,

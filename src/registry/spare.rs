@@ -64,8 +64,8 @@ fn is_as_good_as_new(registry: &Arc<Registry>) -> bool {
 }
 
 impl Shared {
-    /// Whether nothing of the user's is in it: what a thread keeps until it ends must not keep the channel that an
-    /// observer has an end of.
+    /// Whether nothing of the user's is in it: what a thread keeps until it ends must not keep the channel
+    /// that an observer has an end of.
     fn may_stay(&self) -> bool {
         let Settings {
             hooks, observers, ..

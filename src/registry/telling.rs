@@ -5,9 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::Registry;
 use super::context::Context;
-use super::entry::Brief;
 use crate::report::{DrainReport, OnDrain};
-use crate::trace::Span;
 use crate::{metrics, panics, trace};
 
 /// Somebody tells of a task that is not counted any more: the request stays on the roster for that, so that
@@ -30,16 +28,6 @@ impl Drop for Telling<'_> {
 }
 
 impl Registry {
-    /// The span that a task runs in, of those that are current here.
-    #[inline]
-    pub(super) fn task_span(&self, brief: &Brief) -> Span {
-        if self.task_spans.load(Ordering::Relaxed) {
-            trace::task_span(brief.name, brief.location)
-        } else {
-            Span::current()
-        }
-    }
-
     /// Calls every observer: in the request's span, and outside of any request, so that what a
     /// callback spawns is not taken for a task of the request that happens to be running.
     pub(super) fn tell(&self, call: impl Fn(&dyn OnDrain)) {

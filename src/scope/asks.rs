@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::deadline::{DeadlineSource, Limit, Sources};
 
 /// Who may know of the deadline of an `R`: nobody, which is `()`, or some [`Sources`].
+/// It is not for others to implement.
 pub trait Asks<R>: Sized {
     /// One more source.
     fn and(self, source: Arc<dyn DeadlineSource<R>>) -> Sources<R>;

@@ -114,6 +114,14 @@ impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
     }
 }
 
+impl<F: Future, X: Fails<F::Output>> fmt::Debug for Drained<F, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drained")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Drops the answer, if there is one that claims a success, and says whether there was.
 fn discard<O, X: Fails<O>>(
     slot: &mut Option<Answer<O, X>>,
@@ -128,12 +136,4 @@ fn discard<O, X: Fails<O>>(
     let was_dropped = answer.is_err();
     *slot = Some(answer);
     was_dropped
-}
-
-impl<F: Future, X: Fails<F::Output>> fmt::Debug for Drained<F, X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drained")
-            .field("role", &self.role)
-            .finish_non_exhaustive()
-    }
 }

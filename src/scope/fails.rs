@@ -10,7 +10,8 @@ use crate::report::DrainReport;
 /// [`TaskScopeLayer::fail_with`](crate::TaskScopeLayer::fail_with).
 pub struct FailWith<E>(Arc<dyn Fn(&DrainReport) -> E + Send + Sync>);
 
-/// Turns an answer into a failure: `()` does not, [`FailWith`] does.
+/// Turns an answer into a failure: `()` does not, [`FailWith`] does. It is not
+/// for others to implement.
 pub trait Fails<O> {
     /// In the place of an answer.
     type Gap;

@@ -2,10 +2,10 @@
 
 /// What is held back of a response until the tasks of its request are done.
 ///
-/// Two things hold in every mode but [`Never`](Hold::Never). A response that has no body (status 204 or 304, the answer to
-/// `HEAD`, a length of zero) has its head held, because the server sends the end with it. And the
-/// end of a body is held for the tasks that it spawns while it streams. An exchange that goes on as an
-/// upgraded stream is held in no mode.
+/// Two things hold in every mode but [`Never`](Hold::Never). A response that has no body (status 204 or
+/// 304, the answer to `HEAD`, a length of zero) has its head held, because the server sends the end with
+/// it. And the end of a body is held for the tasks that it spawns while it streams. An exchange that goes
+/// on as an upgraded stream is held in no mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Hold {

@@ -51,8 +51,8 @@ impl TaskBuilder {
 
 impl<J> TaskBuilder<J> {
     /// The task returns a `Result` whose error implements `Display`, and has failed if that is an `Err`: it
-    /// is counted as failed, and logged and reported with the error's message. The result comes through the `JoinHandle` as
-    /// ever.
+    /// is counted as failed, and logged and reported with the error's message. The result comes through the
+    /// `JoinHandle` as ever.
     pub fn fallible(self) -> TaskBuilder<Fallible> {
         TaskBuilder {
             context: self.context,

@@ -39,9 +39,12 @@ impl<F> fmt::Display for SpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SpawnError::Released(_) => {
-                "the request was released: its response would not wait for the task"
+                "the request was released, so that its response would not wait for the task: \
+                 `spawn` runs it all the same"
             }
-            SpawnError::ShuttingDown(_) => "the process is shutting down",
+            SpawnError::ShuttingDown(_) => {
+                "the process is shutting down: leave the work to the next one, or `spawn` it to be waited for"
+            }
         })
     }
 }

@@ -4,7 +4,7 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::source::Source;
-use super::unix::from_unix_millis;
+use super::unix_millis::from_unix_millis;
 use crate::trace;
 
 const HEADER: &str = "x-amzn-lambda-context";
