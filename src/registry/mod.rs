@@ -5,6 +5,9 @@
 //! `seat` is the request's place on the roster of the `process`. `context` is the task-local, and `spare` the
 //! memory that the next request gets.
 //!
+//! `counts` says who is alive, `limits` until when they are waited for, `said` what was said of that, and
+//! `telling` tells. `releasing` is the release.
+//!
 //! A spawn: `admission` counts the task in, `listing` holds the request until the task is in the ledger, and
 //! `guard` is its life, whose drop is `ending`. In order of time a request is *fresh* (nothing was spawned),
 //! *released* (who spawns now is late), *closed* (the report is made), *over* (everybody was told), and off
@@ -14,6 +17,7 @@ pub(crate) mod admission;
 pub(crate) mod anonymous;
 mod cancelling;
 pub(crate) mod context;
+mod counts;
 mod detached;
 mod ending;
 pub(crate) mod entry;
@@ -23,6 +27,7 @@ pub(crate) mod limits;
 pub(crate) mod listing;
 mod live;
 pub(crate) mod process;
+mod releasing;
 pub(crate) mod said;
 mod seat;
 mod snapshot;
@@ -31,13 +36,12 @@ mod sync;
 mod telling;
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{self, Poll};
 
 use tokio_util::task::TaskTracker;
 
-use self::anonymous::{Anonymous, Wait};
+use self::anonymous::Anonymous;
 use self::detached::Detached;
 use self::ledger::Ledger;
 use self::live::Live;
@@ -168,113 +172,8 @@ impl Registry {
         self.anonymous.get()
     }
 
-    /// How many tasks are alive that are waited for and are not in the tokio-util tracker.
-    pub(crate) fn counted(&self) -> usize {
-        self.live.alive()
-    }
-
-    /// Whether a task is alive that is waited for.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.counted() > 0 || self.anonymous().is_some_and(|a| !a.tracker().is_empty())
-    }
-
-    /// Says so for somebody who waits: what is in the tokio-util tracker counts as seen.
-    pub(crate) fn look(&self) -> bool {
-        let anonymous = self.anonymous().is_some_and(Anonymous::look);
-        self.counted() > 0 || anonymous
-    }
-
-    /// How many tasks are alive, detached ones too.
-    pub(crate) fn alive(&self) -> usize {
-        let anonymous = self.anonymous().map_or(0, |a| a.tracker().len());
-        self.counted() + anonymous + self.detached.alive()
-    }
-
-    /// Whether there is, or may be, anything to report.
-    #[inline]
-    pub(crate) fn has_spawned(&self) -> bool {
-        self.spawned() > 0 || self.anonymous().is_some() || self.detached.any_spawned()
-    }
-
-    /// Whether nothing was spawned, and nobody but its owner has it, who could spawn, or find it on the
-    /// roster: nothing is left to agree on with anybody.
-    #[inline]
-    pub(crate) fn is_unused(self: &Arc<Self>) -> bool {
-        let is_alone = Arc::strong_count(self) == 1 && Arc::weak_count(self) == 0;
-        // Whoever let go of it has done so after all that he did with it.
-        fence(Ordering::Acquire);
-        is_alone && !self.has_spawned()
-    }
-
-    pub(crate) fn has_spawned_detached(&self) -> bool {
-        self.detached.any_spawned()
-    }
-
-    /// Whether a task is alive that the response fails with. The count is exact, where what tokio says
-    /// of a task may lag behind.
-    pub(crate) fn required_unfinished(&self) -> bool {
-        self.required.load(Ordering::Acquire) > 0
-    }
-
-    /// Whether a task has failed that the response fails with.
-    pub(crate) fn required_failed(&self) -> bool {
-        // Relaxed: who waits for the task has seen its end, which comes after this was set.
-        self.any_required.load(Ordering::Relaxed) && self.ledger().required_failed
-    }
-
-    /// How many tasks were counted in, late ones too.
-    #[inline]
-    pub(crate) fn spawned(&self) -> usize {
-        self.live.spawned()
-    }
-
-    /// The id of the task whose end left none alive.
-    pub(crate) fn last(&self) -> u32 {
-        self.live.last()
-    }
-
     pub(crate) fn process(&self) -> &Arc<Process> {
         &self.shared().process
-    }
-
-    /// Wakes whoever waits, when a limit of the wait has changed.
-    pub(crate) fn listen(&self, cx: &mut task::Context<'_>) {
-        self.live.listen(cx);
-    }
-
-    pub(crate) fn is_released(&self) -> bool {
-        self.live.is_released()
-    }
-
-    /// Releases if no task is alive, and tells how many had been counted in by then.
-    pub(crate) fn try_release(&self) -> Option<usize> {
-        if self.anonymous().is_some_and(|a| !a.tracker().is_empty()) {
-            return None;
-        }
-        self.live.try_release()
-    }
-
-    /// Releases if no task was ever counted in.
-    #[cfg(feature = "http")]
-    pub(crate) fn try_release_unused(&self) -> bool {
-        self.anonymous().is_none() && self.live.try_release_unused()
-    }
-
-    pub(crate) fn release(&self) {
-        self.live.release();
-    }
-
-    /// Ready when no task is alive. It is no release: the next moment may add one.
-    pub(crate) fn poll_none_alive(&self, wait: &mut Wait, cx: &mut task::Context<'_>) -> Poll<()> {
-        let own = self.live.poll_none_alive(cx);
-        match self.anonymous() {
-            Some(anonymous) if anonymous.poll_empty(wait, cx).is_pending() => {
-                // With no task of its own alive it would not hear of a deadline that is moved.
-                self.live.listen(cx);
-                Poll::Pending
-            }
-            _ => own,
-        }
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
