@@ -458,3 +458,37 @@ async fn the_inner_body_can_be_reached_until_it_has_ended() {
     assert!(body.get_ref().is_none(), "it was dropped at its end");
     assert_eq!(SizeHint::with_exact(0).exact(), body.size_hint().exact());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_inner_body_can_be_reached_also_where_it_was_looked_at_for_its_head() {
+    let layer = TaskTrackerLayer::new();
+    let start = Instant::now();
+    let response = respond(&layer, Method::GET, || {
+        spawn(after(20));
+        Frames::new(["a", "b"]).always_hints(1)
+    })
+    .await;
+    assert_eq!(start.elapsed(), ms(20), "its head was held");
+    let mut body = response.into_body();
+    assert_eq!(body.get_ref().map(Frames::left), Some(1), "one was taken");
+    assert_eq!(body.get_mut().map(|body| body.left()), Some(1));
+    let pinned = Pin::new(&mut body).get_pin_mut();
+    assert_eq!(pinned.map(|body| body.left()), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_no_client_is_to_get_is_gone_when_its_head_was_held() {
+    let layer = TaskTrackerLayer::new();
+    let start = Instant::now();
+    let response = respond(&layer, Method::HEAD, || {
+        spawn(after(20));
+        Frames::new(["a", "b"]).always_hints(2)
+    })
+    .await;
+    assert_eq!(start.elapsed(), ms(20), "its head was held");
+    let mut body = response.into_body();
+    assert!(body.get_ref().is_none());
+    assert!(body.get_mut().is_none());
+    assert!(Pin::new(&mut body).get_pin_mut().is_none());
+    assert_eq!(body.size_hint().exact(), Some(2), "its length is told");
+}

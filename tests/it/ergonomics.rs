@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use tokio::time::Instant;
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks, named};
+use tower::Layer;
+use tower_task_tracker::{
+    DrainReport, RunToCompletionLayer, TaskScopeLayer, TaskTrackerLayer, Tasks, named,
+};
 
 use crate::support::ms;
 
@@ -56,6 +59,24 @@ fn sources() -> TaskTrackerLayer {
 
 fn chosen(source: impl DeadlineSource) -> TaskTrackerLayer {
     TaskTrackerLayer::new().deadline_from(source)
+}
+
+#[test]
+fn the_inner_service_can_be_reached_through_each_of_ours() {
+    struct Named(u8);
+    macro_rules! check {
+        ($($layer:expr),*) => {$(
+            let mut service = $layer.layer(Named(7));
+            assert_eq!(service.get_ref().0, 7, "{}", stringify!($layer));
+            service.get_mut().0 = 8;
+            assert_eq!(service.into_inner().0, 8, "{}", stringify!($layer));
+        )*};
+    }
+    check!(
+        TaskTrackerLayer::new(),
+        TaskScopeLayer::new(),
+        RunToCompletionLayer::new()
+    );
 }
 
 #[tokio::test]

@@ -1,18 +1,35 @@
 //! What is logged, where, and in which span.
 
-use tower::ServiceExt;
-use tower_task_tracker::{OnDrain, TaskTrackerLayer, TrackerHandle, named, spawn};
+use std::convert::Infallible;
+
+use http::request::Parts;
+use http::{HeaderValue, Request};
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_task_tracker::deadline::{self, Source};
+use tower_task_tracker::{
+    DrainReport, OnDrain, Scope, TaskInfo, TaskScopeLayer, TaskTrackerLayer, TrackerHandle, named,
+    spawn,
+};
 
 use crate::lines::Lines;
 use crate::support::{after, ms, request, tracked};
 
 /// What is logged while a request is served that runs `start`, in a span `request`.
 async fn logged(layer: TaskTrackerLayer, start: impl Fn() + Clone + Send + 'static) -> Lines {
+    logged_of(request(), layer, start).await
+}
+
+async fn logged_of(
+    request: Request<()>,
+    layer: TaskTrackerLayer,
+    start: impl Fn() + Clone + Send + 'static,
+) -> Lines {
     let lines = Lines::default();
     let _listening = lines.listen();
     let request_span = tracing::info_span!("request", id = 7);
     let handle = layer.handle();
-    let held = request_span.in_scope(|| tracked(&layer, start).oneshot(request()));
+    let held = request_span.in_scope(|| tracked(&layer, start).oneshot(request));
     drop(tracing::Instrument::instrument(held, request_span).await);
     handle.wait_idle().await;
     lines
@@ -81,11 +98,137 @@ async fn a_route_may_switch_it_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scope_may_switch_it_off_too() {
+    for own in [true, false] {
+        let lines = Lines::default();
+        let _listening = lines.listen();
+        let layer = TaskScopeLayer::new().task_spans(own);
+        let service = layer.layer(service_fn(|(): ()| async {
+            spawn(async { tracing::info!("from a service") });
+            Ok::<_, Infallible>(())
+        }));
+        let _ = service.oneshot(()).await;
+        let function = Scope::new().task_spans(own).run(|_| async {
+            spawn(async { tracing::info!("from a function") });
+        });
+        function.await;
+        for part in ["from a service", "from a function"] {
+            let line = lines.with(part);
+            assert_eq!(line.contains("task{"), own, "{line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_shed_is_logged_with_how_many_tasks_are_alive() {
+    let layer = TaskTrackerLayer::new().max_live_tasks(1);
+    // The first question has them counted from then on.
+    drop(tracked(&layer, || {}).oneshot(request()).await);
+    let _tokens = [(); 3].map(|()| layer.handle().tasks().token());
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let service = tracked(&layer, || {});
+    let span = tracing::info_span!("request", id = 7);
+    drop(tracing::Instrument::instrument(service.oneshot(request()), span).await);
+    let line = lines.with("a request was shed");
+    assert!(line.starts_with("DEBUG request{id=7}"), "{line}");
+    assert!(line.ends_with(" live_tasks=3"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_ignored_is_logged_with_its_source_and_the_reason() {
+    let past = Instant::now();
+    after(1).await;
+    let mut malformed = request();
+    let value = HeaderValue::from_static("x");
+    malformed.headers_mut().insert("grpc-timeout", value);
+    for (request, layer, fields) in [
+        (
+            malformed,
+            TaskTrackerLayer::new().deadline_from(deadline::grpc_timeout()),
+            r#" source="grpc-timeout" reason="it is no gRPC timeout""#,
+        ),
+        (
+            request(),
+            TaskTrackerLayer::new().deadline_from(Source::new("tuned", move |_| Some(past))),
+            r#" source="tuned" reason="it is past""#,
+        ),
+        (
+            request(),
+            TaskTrackerLayer::new().deadline_from(move |_: &Parts| Some(past)),
+            r#" source="deadline source" reason="it is past""#,
+        ),
+    ] {
+        let line = logged_of(request, layer, || {})
+            .await
+            .with("a deadline was ignored");
+        assert!(line.starts_with("DEBUG request{id=7}"), "{line}");
+        assert!(line.ends_with(fields), "{fields}: {line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_panics_is_logged_as_an_error_with_its_message() {
+    fn planned<T>() -> T {
+        std::panic::resume_unwind(Box::new("planned"))
+    }
+    for (callback, layer) in [
+        (
+            "an observer",
+            TaskTrackerLayer::new().on_drain(|_: &DrainReport| planned()),
+        ),
+        (
+            "a hook",
+            TaskTrackerLayer::new().before_release(|_| async { planned() }),
+        ),
+        (
+            "a source",
+            TaskTrackerLayer::new().deadline_from(|_: &Parts| planned()),
+        ),
+    ] {
+        let lines = logged(layer, || drop(spawn(async {}))).await;
+        let line = lines.with("a callback panicked");
+        assert!(
+            line.starts_with("ERROR request{id=7}"),
+            "{callback}: {line}"
+        );
+        assert!(line.ends_with(r#" panic="planned""#), "{callback}: {line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_awaited_before_the_release_logs_in_the_requests_span() {
+    let layer = TaskTrackerLayer::new().before_release(|_| {
+        tracing::info!("called");
+        async {
+            after(10).await;
+            tracing::info!("flushed");
+        }
+    });
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let mut service = tracked(&layer, || {});
+    // It was called there; whoever polls it may be elsewhere.
+    let held = tracing::info_span!("request", id = 7).in_scope(|| service.call(request()));
+    drop(held.await);
+    for part in ["called", "flushed"] {
+        let line = lines.with(part);
+        assert!(line.contains("request{id=7}: it::logs"), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_event_has_its_level_and_is_in_the_requests_span() {
     struct Told;
     impl OnDrain for Told {
-        fn on_drain(&self, _: &tower_task_tracker::DrainReport) {
+        fn on_drain(&self, _: &DrainReport) {
             tracing::info!("a callback");
+        }
+        fn on_late_spawn(&self, task: &TaskInfo) {
+            tracing::info!("told that {task} is late");
+        }
+        fn on_detached_end(&self, task: &TaskInfo) {
+            tracing::info!("told of the end of {task}");
         }
     }
     let layer = TaskTrackerLayer::new()
@@ -109,6 +252,9 @@ async fn each_event_has_its_level_and_is_in_the_requests_span() {
         ("spawned after its request was released", "WARN"),
         ("a task that the response depends on has failed", "ERROR"),
         ("a callback", "INFO"),
+        ("told that late", "INFO"),
+        ("told of the end of slow", "INFO"),
+        ("told of the end of late", "INFO"),
     ] {
         let line = lines.with(part);
         assert!(line.starts_with(level), "{line}");

@@ -54,6 +54,7 @@ mod metrics_example;
 mod models;
 mod moving_limits;
 mod nested_layers;
+mod panics;
 mod properties;
 mod quick_trackers;
 mod races;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_task_tracker::{
-    DrainReport, OnDrain, Outcome, TaskInfo, TaskTrackerLayer, Tasks, named, spawn,
+    DrainReport, OnDrain, Outcome, TaskInfo, TaskTrackerLayer, Tasks, TrackerHandle, named, spawn,
 };
 
 use crate::support::{Log, after, assert_adds_up, ms, request, tracked};
@@ -203,6 +203,29 @@ async fn a_closure_and_the_unit_are_observers() {
     let Ok(response) = service.oneshot(request()).await;
     drop(response.into_body().collect().await);
     assert_eq!(told.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_has_the_first_sixteen_tasks_and_places_in_the_place_of_names() {
+    for (count, more) in [(16, ""), (17, " and 1 more"), (20, " and 4 more")] {
+        let log = Log::default();
+        let layer = TaskTrackerLayer::new().on_drain(log.clone());
+        let service = tracked(&layer, move || {
+            for _ in 0..count {
+                spawn(std::future::pending::<()>()).abort();
+            }
+        });
+        drop(service.oneshot(request()).await);
+        let line = log.report().to_string();
+        assert_eq!(line.matches("tests/it/reports.rs:").count(), 16, "{line}");
+        let end = format!(" (aborted, 0.0ns){more}");
+        assert!(line.ends_with(&end), "{count} tasks: {line}");
+    }
+    let handle = TrackerHandle::new();
+    let _token = handle.tasks().token();
+    let line = handle.snapshot()[0].to_string();
+    assert!(line.starts_with("tests/it/reports.rs:"), "{line}");
+    assert!(line.ends_with(" (0.0ns)"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]

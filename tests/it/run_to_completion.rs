@@ -419,7 +419,4 @@ async fn the_service_stays_what_it_was() {
     assert_eq!(asked, "in");
     respond.send_response("out");
     assert_eq!(response.await.expect("an answer"), "out");
-    let _ = service.get_ref();
-    let _ = service.get_mut();
-    let _ = service.into_inner();
 }

@@ -352,9 +352,6 @@ async fn the_service_stays_what_it_was() {
     assert_eq!(asked, "in");
     respond.send_response("out");
     assert_eq!(answer.await.expect("an answer"), "out");
-    let _ = service.get_ref();
-    let _ = service.get_mut();
-    let _ = service.into_inner();
 }
 
 #[tokio::test(start_paused = true)]
