@@ -58,6 +58,7 @@ impl<T> Roster<T> {
             let Some(index) = seat.index().filter(|_| may_leave()) else {
                 return false;
             };
+            // Relaxed: who joins again does so under this lock.
             seat.number.store(0, Ordering::Relaxed);
             members.seats[index] = None;
             members.vacant.push(index);

@@ -20,7 +20,8 @@ pub(crate) struct Anonymous {
     /// Where the tracker was asked for first, and when: all that can be said of its tasks.
     location: &'static Location<'static>,
     since: Instant,
-    /// The most tasks that were seen alive at a time while somebody waited.
+    /// The most tasks that were seen alive at a time while somebody waited. A count for the report, which
+    /// orders nothing: Relaxed.
     seen: AtomicUsize,
     /// Somebody waits for it to be empty, on behalf of the handle.
     is_awaited: Arc<AtomicBool>,
@@ -78,6 +79,7 @@ impl Anonymous {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
+        // Acquire, of `Awaited`'s Release: whoever waits now has seen all that the last one did.
         if self.is_awaited.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -26,6 +26,7 @@ impl Registry {
         let noted = (!is_ordinary).then(|| self.note_end(task, state, message));
         let is_required = task.standing == Standing::Required;
         if is_required {
+            // Release: with the Acquire of `required_unfinished`, who sees none alive sees a failure noted above.
             self.required.fetch_sub(1, Ordering::Release);
         }
         let telling = self.count_out(task.id, task.standing == Standing::Detached);

@@ -32,7 +32,7 @@ pub(crate) struct Process {
     load: AtomicUsize,
 }
 
-/// Counts of ends.
+/// Counts of ends, for a report that orders nothing: Relaxed.
 #[derive(Debug, Default)]
 struct Ended {
     completed: AtomicUsize,
@@ -140,7 +140,7 @@ impl Process {
         })
     }
 
-    /// Counts a task in, and says whether it was.
+    /// Counts a task in, and says whether it was. Relaxed, here and below: the load is a measure.
     #[inline]
     pub(super) fn add_load(&self) -> bool {
         let keeps_load = self.keeps_load.load(Ordering::Relaxed);

@@ -24,6 +24,7 @@ impl Registry {
         if settings.is_silent() {
             return;
         }
+        // What was said is under the ledger's lock: this only has others look there.
         self.is_tuned.store(true, Ordering::Release);
         self.ledger()
             .overrides

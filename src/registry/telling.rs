@@ -15,6 +15,8 @@ pub(super) struct Telling<'a>(&'a Arc<Registry>);
 
 impl<'a> Telling<'a> {
     pub(super) fn new(registry: &'a Arc<Registry>) -> Self {
+        // Relaxed: the count that goes down after this does so with Release, and `leave_if_last` reads that
+        // first.
         registry.telling.fetch_add(1, Ordering::Relaxed);
         Self(registry)
     }
@@ -22,6 +24,7 @@ impl<'a> Telling<'a> {
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
+        // Release, with the Acquire of `tells`: who leaves after it does so after what was told.
         self.0.telling.fetch_sub(1, Ordering::Release);
         self.0.leave_if_over();
     }
