@@ -88,8 +88,8 @@ impl TrackerHandle {
     ///
     /// Settings that are about a response do nothing here. The
     /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins: requests may
-    /// go on after that. What runs in its [`tracker`](Tasks::tracker) is seen here only while another task
-    /// of the process is alive. Nobody is told how one of these tasks ended, but for the log and the
+    /// go on after that. What runs in its [`tracker`](Tasks::tracker) is seen here if another task
+    /// of the process was alive beside it, and then until it ends. Nobody is told how one of these tasks ended, but for the log and the
     /// [`ShutdownReport`].
     #[must_use]
     pub fn tasks(&self) -> Tasks {

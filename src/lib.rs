@@ -1,10 +1,10 @@
 //! A tower [`Layer`](tower_layer::Layer) that gives every request a task tracker for background
 //! work, and holds its response back until that work is done or a deadline passes.
 //!
-//! On Cloud Run functions, AWS Lambda and their kind an instance is frozen when the response ends, and work
-//! that still runs then may never run on: "[any code run after graceful termination cannot access the CPU and
-//! will not make any progress][tips]". So a handler may respond only when all its background tasks are
-//! complete ([Cloud Run functions][tips], [AWS Lambda][lambda]). With this layer the rule keeps itself.
+//! On Cloud Run functions, AWS Lambda and their kind an instance is frozen when the response has ended, or when
+//! the next event is asked for, and work that still runs then may never run on: "[Any code run after graceful
+//! termination cannot access the CPU and will not make any progress][tips]". So all background tasks have to be
+//! complete by then ([Cloud Run functions][tips], [AWS Lambda][lambda]). With this layer the rule keeps itself.
 //!
 //! [tips]: https://cloud.google.com/functions/docs/bestpractices/tips
 //! [lambda]: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
@@ -28,10 +28,10 @@
 //!
 //! # When a response is released
 //!
-//! As soon as no task of its request is alive, and at the latest when its drain window closes: 25 s
-//! after it could have been sent, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) or
-//! another limit says otherwise. A response whose request spawned nothing is not
-//! touched, unless there is a [`before_release`](TaskTrackerLayer::before_release).
+//! As soon as no task of its request is alive, and at the latest when its drain window closes: 25 s after what is
+//! held could have gone out, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) or another limit says
+//! otherwise. A response whose request spawned nothing is not touched, unless there is a
+//! [`before_release`](TaskTrackerLayer::before_release).
 //!
 //! What is held is, by default ([`Hold::Auto`]), the **head** of a response whose body is already
 //! there, so that nothing is sent at all, and the **end** of any other, so that a stream reaches
@@ -39,22 +39,25 @@
 //!
 //! | response | [`Hold::Auto`] | [`Hold::End`] | [`Hold::Head`] |
 //! |---|---|---|---|
-//! | no body, 204, 304, the answer to `HEAD`, an error of the service | the head | the head | the head |
-//! | a body that is there as a whole | the head | the last data frame | the head |
-//! | a body of known length that streams | the last data frame: a server ends the response with it | the same | the head |
-//! | a body of unknown length that streams | the end mark | the same | the head |
-//! | a body with trailers (gRPC), or one that fails | the trailers, or the error | the same | the head |
-//! | any, while a [`required`](TaskBuilder::required) task is alive | the head | as above | the head |
+//! | no body, 204, 304, the answer to `HEAD` | the head | the head | the head |
+//! | an error of the service | all of it | all of it | all of it |
+//! | a body of exact `size_hint` whose first frame is there and is all of it | the head | that frame | the head |
+//! | any other body of known length (`size_hint`, or else `content-length`) | the data frame that reaches it: a server ends the response with it | the same | the head |
+//! | a body of unknown length | the end mark, or the trailers (gRPC) | the same | the head |
+//! | a body that fails | the error | the same | the head |
+//! | any of these, while a [`required`](TaskBuilder::required) task is alive | the head, and then as above | as above | the head |
 //! | 101, or 2xx to `CONNECT` | nothing: the exchange goes on as an upgraded stream | nothing | nothing |
 //!
-//! What a body spawns while it streams is waited for as well, in each of these. Under [`Hold::Never`] nothing
-//! is held, and everything is tracked and reported.
+//! What a body spawns while it streams is waited for as well, in each of these modes, unless the window has closed
+//! at the head or the exchange was upgraded. Under [`Hold::Never`] nothing is held, and everything is tracked and
+//! reported.
 //!
 //! The window closes at the earliest limit that is known:
-//! [`drain_timeout`](TaskTrackerLayer::drain_timeout), from when the response could have been sent;
-//! [`total_timeout`](TaskTrackerLayer::total_timeout), from the arrival of the request; and what the
-//! [sources](deadline) know that [`deadline_from`](TaskTrackerLayer::deadline_from) adds: the
-//! platform's limit, or the client's.
+//! [`drain_timeout`](TaskTrackerLayer::drain_timeout), from when what is held could have gone out: the head when
+//! the handler has answered, the end when the body has come to its end;
+//! [`total_timeout`](TaskTrackerLayer::total_timeout), from the arrival of the request; what the
+//! [sources](deadline) know that [`deadline_from`](TaskTrackerLayer::deadline_from) adds, which is the
+//! platform's limit, or the client's; and the end of a [shutdown](TrackerHandle::begin_shutdown).
 //!
 //! [`Unfinished`] says what becomes of tasks that are alive then, and of those whose
 //! [client has left](TaskTrackerLayer::at_disconnect): they run on, unless you would rather have them
@@ -67,7 +70,7 @@
 //!
 //! A task that panics touches neither its siblings nor the response (unless it is required). What became of
 //! each is in the [`DrainReport`]: handed to [`on_drain`](TaskTrackerLayer::on_drain), logged, and carried
-//! as `Arc<DrainReport>` in the extensions of a response whose head was held.
+//! as `Arc<DrainReport>` in the extensions of a response whose head was, or would have been, held.
 //!
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
@@ -78,7 +81,7 @@
 //!     .drain_timeout(Duration::from_secs(10))
 //!     .on_drain(|report: &DrainReport| {
 //!         if !report.is_clean() {
-//!             // deadline exceeded (drain timeout): 1 of 2 tasks completed, held 10.0s; stragglers: ..
+//!             // deadline exceeded (drain timeout): 1 of 2 tasks completed, held ..
 //!             eprintln!("{report}");
 //!         }
 //!     });
@@ -96,8 +99,9 @@
 //! [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request to
 //! code that lost it, and [`untracked`] is for work that the response need not wait for.
 //!
-//! With these lines in the `clippy.toml` of a crate with handlers, clippy finds what is spawned past the
-//! tracker (`disallowed_methods`, which warns by default):
+//! With these lines in the `clippy.toml` of a crate with handlers, clippy finds the usual ways to spawn past the
+//! tracker (`disallowed_methods`, which warns by default; a `JoinSet`, which a handler may await, is not among
+//! them):
 //!
 //! ```toml
 //! disallowed-methods = [
@@ -115,7 +119,7 @@
 //! [`TaskScopeLayer`] does the same for any tower service: events of a queue, commands, or the whole
 //! runtime of AWS Lambda, where it waits between the response and the next event, so that no client
 //! does. [`scope`](fn@scope) and [`Scope`] do it for a function, which is also the way to test a handler
-//! that spawns: when it returns, the work is done.
+//! that spawns: when it returns, the work is done, or the report names what is not.
 //!
 //! # When the client leaves
 //!
@@ -145,8 +149,8 @@
 //! | WARN | a deadline or a shutdown closed the window before everything was done | `report` |
 //! | WARN | a task failed; one was spawned after the release | `task`, `location` |
 //! | WARN | a spawn outside of a request, once for each place | `location` |
-//! | ERROR | a task panicked, or a required one failed | `task`, `location` |
-//! | ERROR | the response failed with a required task | `report` |
+//! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location` |
+//! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
 //!
 //! They are in the span of their request, where they are about one that passed. Each task runs in a span

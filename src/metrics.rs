@@ -37,8 +37,8 @@ mod enabled {
     /// | `tower_task_tracker_late_spawns_total` | counter | tasks | |
     /// | `tower_task_tracker_shed_requests_total` | counter | requests | |
     ///
-    /// The histogram has one value for each request that spawned something: for how long its tasks ran
-    /// on after the response was ready. Tasks are counted when they end, whenever that is;
+    /// The histogram has one value for each request that spawned something: for how long its tasks, and
+    /// what was to be awaited before the release, ran on after the response was ready. Tasks are counted when they end, whenever that is;
     /// stragglers are counted with the report of their request, and once more as tasks when they end. What
     /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only. A
     /// [`scope`](crate::scope) that waits counts as a response that is held. A counter is there from its

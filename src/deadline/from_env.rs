@@ -1,4 +1,4 @@
-//! A time limit that the platform tells in the environment.
+//! A time limit that stands in the environment.
 
 use std::env;
 use std::time::Duration;

@@ -26,8 +26,8 @@ pub enum Outcome {
     /// The drain window closed before the tasks were done because the process shuts down.
     Shutdown,
     /// The response was dropped before its end: the client left, an outer timeout fired, or the
-    /// handler panicked. Or the runtime shut down while the tasks of a response that had ended were waited
-    /// for.
+    /// handler panicked. Or the runtime shut down, or there was none, while the tasks of a response that had
+    /// ended were to be waited for.
     Dropped,
     /// The exchange goes on as an upgraded stream (status 101, or 2xx to `CONNECT`), so that its
     /// tasks were not waited for.

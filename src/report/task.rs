@@ -43,7 +43,7 @@ pub struct TaskInfo {
     pub location: &'static Location<'static>,
     /// How long it had been running, on tokio's clock. The clock is not read for every spawn: it is when a
     /// task of the request is first seen waiting, at a [`snapshot`](crate::TrackerHandle::snapshot), when
-    /// the drain window opens, and from then on for every spawn, as for those that are late or detached.
+    /// the drain window opens, while it is open for every spawn, and for those that are late or detached.
     /// All that have no age then get theirs. Zero for a task that ended before.
     pub age: Duration,
     /// What became of it.
@@ -78,7 +78,7 @@ pub struct LiveTask {
     /// How long it has been running, as in [`TaskInfo::age`].
     pub age: Duration,
     /// The `x-request-id` header that its request arrived with, if it had one. `None` for the work of
-    /// the process itself, and in a [`scope`](fn@crate::scope).
+    /// the process itself, in a [`scope`](fn@crate::scope), and under an outermost `TaskScopeLayer`.
     pub request_id: Option<String>,
     /// Whether its request was released: nothing is held for it any more. Nothing ever is for detached
     /// tasks and the work of the process, whatever this says.

@@ -26,7 +26,7 @@ pub enum Unfinished {
     /// [`Abort`](Unfinished::Abort) does. If all stop by themselves, the request has drained;
     /// [`DrainReport::cancelled`](crate::DrainReport::cancelled) tells that they were asked to.
     Cancel {
-        /// From the cancellation to the deadline, or from the disconnect to the abort, on tokio's clock.
+        /// From the cancellation to the deadline, or from the disconnect to the end of the wait, on tokio's clock.
         /// Its end, at most 100 ms, a tenth of the window or half of the grace, is for the destructors of
         /// what is aborted. A grace that is longer than the window begins with the window; with zero
         /// no task has time to stop by itself.
