@@ -143,9 +143,36 @@ impl TrackerHandle {
     /// await both at once. What cannot be aborted is
     /// [`still_running`](ShutdownReport::still_running).
     ///
+    /// There is one end for both: what [`begin_shutdown`](Self::begin_shutdown) releases at its end leaves no
+    /// time for stragglers here. To give them some, choose a drain timeout that is shorter than the shutdown.
     /// It may be called several times, and concurrently: the earliest end counts for all, also that of
-    /// [`begin_shutdown`](Self::begin_shutdown). A request whose response is still being read counts as
+    /// `begin_shutdown`. A request whose response is still being read counts as
     /// not done.
+    ///
+    #[cfg_attr(feature = "axum", doc = "```no_run")]
+    #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
+    /// # use std::time::Duration;
+    /// # use axum::Router;
+    /// # use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+    /// # use tower_task_tracker::TaskTrackerLayer;
+    /// # async fn serve(listener: TcpListener, app: Router) -> std::io::Result<()> {
+    /// let layer = TaskTrackerLayer::new();
+    /// let (handle, at_signal) = (layer.handle(), layer.handle());
+    /// let budget = Duration::from_secs(9);
+    /// let mut sigterm = signal(SignalKind::terminate())?;
+    /// let signalled = async move {
+    ///     sigterm.recv().await;
+    ///     at_signal.begin_shutdown(budget);
+    /// };
+    /// let server = axum::serve(listener, app.layer(layer)).with_graceful_shutdown(signalled);
+    /// // The example `graceful_shutdown` bounds it too: a slow client must not use up the time.
+    /// server.await?;
+    /// // Ends when the budget does, which began with the signal.
+    /// let report = handle.shutdown(budget).await;
+    /// println!("{report}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///

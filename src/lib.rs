@@ -66,6 +66,15 @@
 //! [`detached`](TaskBuilder::detached). The example `deadlines` has a route for each policy, and one for a
 //! required task.
 //!
+//! # When the wait is too long
+//!
+//! In this order: a body that streams (with [`Hold::End`], where tasks are required), so that the client has the
+//! data at once; the work on the platform's own time after the answer, where there is some (a `TaskScopeLayer` on
+//! Lambda's runtime); [`detached`](TaskBuilder::detached) for what may be lost; a queue for what may not. To see the
+//! wait of a held head in a browser, [`server_timing`](TaskTrackerLayer::server_timing). To end it earlier, a shorter
+//! timeout: [`deadline_status`](TaskTrackerLayer::deadline_status) tells the client of a held head, and
+//! [`Unfinished`] the tasks.
+//!
 //! # What happened
 //!
 //! A task that panics touches neither its siblings nor the response (unless it is required). What became of
@@ -95,7 +104,8 @@
 //! What is spawned through [`Tasks`], or through [`spawn`](fn@spawn), [`spawn_blocking`] and
 //! [`named`] anywhere in the handler, in its tasks, in theirs, and in its body. A plain
 //! `tokio::spawn` is not, and inside of one there is no current request (unless the handler itself
-//! drives it, as with a `LocalSet`). [`Tasks::token`] and
+//! drives it, as with a `LocalSet`). The same goes for a `JoinSet`: with
+//! `set.spawn(tasks.track_future(work))` it still has the results, and what `work` spawns is tracked too. [`Tasks::token`] and
 //! [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request to
 //! code that lost it, and [`untracked`] is for work that the response need not wait for.
 //!
@@ -152,6 +162,9 @@
 //! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location` |
 //! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
+//!
+//! Work that was left behind by a client, or aborted by a shutdown, is at DEBUG: [`Outcome::Dropped`] and the
+//! [`ShutdownReport`] tell of it too.
 //!
 //! They are in the span of their request, where they are about one that passed. Each task runs in a span
 //! `task` of its own with the fields `name` and `location`, unless

@@ -182,8 +182,8 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Adds a callback: each of them is told of every request that spawned something. A closure
-    /// `|report: &DrainReport|` will do; [`OnDrain`] can be told more.
+    /// Adds a callback: each of them is told of every request that spawned something, those of the outermost
+    /// layer first. A closure `|report: &DrainReport|` will do; [`OnDrain`] can be told more.
     pub fn on_drain(mut self, observer: impl OnDrain) -> Self {
         self.settings.observers.push(Arc::new(observer));
         self

@@ -16,7 +16,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Unfinished {
-    /// They run on: reported as stragglers, and counted by the handle until they end. (A task that is
+    /// They run on: reported as stragglers, and counted by the handle until they end, or a
+    /// [`shutdown`](crate::TrackerHandle::shutdown) does. (A task that is
     /// [`detached`](crate::TaskBuilder::detached) is another thing: it was never waited for.)
     #[default]
     Detach,

@@ -27,6 +27,16 @@ use crate::trace;
 ///
 /// After [`fallible`](Self::fallible) and [`required`](Self::required) they take what returns a
 /// `Result`.
+///
+/// ```
+/// # use tower_task_tracker::Tasks;
+/// fn after_an_order(tasks: &Tasks) {
+///     // Its response fails with it.
+///     tasks.named("charge").required().spawn(async { Err::<(), _>("the card was refused") });
+///     // Nobody waits for it.
+///     tasks.named("warm the cache").detached().spawn(async {});
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a task does nothing before it is spawned"]
 pub struct TaskBuilder<J = Plain> {
@@ -99,7 +109,9 @@ impl<J> TaskBuilder<J> {
     /// a [`shutdown`](crate::TrackerHandle::shutdown) stops it. What it spawns itself belongs to the
     /// request like anything else.
     ///
-    /// On a platform that freezes an instance when the response ends it may never run on.
+    /// A request that has spawned nothing else is reported all the same, with
+    /// [`spawned`](crate::DrainReport::spawned) zero. On a platform that freezes an instance when the response
+    /// ends the task may never run on.
     pub fn detached(mut self) -> Self {
         self.detached = true;
         self
