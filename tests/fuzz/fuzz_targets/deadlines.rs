@@ -1,0 +1,12 @@
+//! Fuzzes what the module `deadlines` checks. Where no fuzzer builds it, it plays the files it is given.
+#![cfg_attr(fuzzing, no_main)]
+
+use tower_task_tracker_fuzz::deadlines::{Plan, play};
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|plan: Plan| play(&plan));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    tower_task_tracker_fuzz::replay_arguments::<Plan>(play);
+}

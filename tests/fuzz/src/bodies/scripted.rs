@@ -1,0 +1,115 @@
+//! A body that does what its script says.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::item::{Item, planned_trailers};
+use super::script::{Ending, Length, Script, Step};
+use super::world::World;
+use crate::clock::ms;
+
+pub(super) struct Scripted {
+    world: World,
+    steps: VecDeque<Step>,
+    /// `None` once it was given. Nobody may ask for more then.
+    ending: Option<Ending>,
+    length: Length,
+    left: u64,
+    knows_its_end: bool,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Scripted {
+    pub(super) fn new(script: &Script, world: World) -> Self {
+        Self {
+            world,
+            steps: script.steps.clone().into(),
+            ending: Some(script.ending),
+            length: script.length,
+            left: script.total(),
+            knows_its_end: script.knows_its_end,
+            wait: None,
+        }
+    }
+
+    fn give(&self, item: Item) {
+        self.world.facts().given.push((Instant::now(), item));
+    }
+
+    fn give_end(&mut self) -> Option<Result<Frame<Bytes>, &'static str>> {
+        let ending = self.ending.take();
+        match ending.expect("a body is not polled after its end") {
+            Ending::Trailers => {
+                self.give(Item::Trailers);
+                Some(Ok(Frame::trailers(planned_trailers())))
+            }
+            Ending::Error => {
+                self.give(Item::Error);
+                Some(Err("planned"))
+            }
+            Ending::EndMark => {
+                self.give(Item::End);
+                None
+            }
+        }
+    }
+}
+
+impl Body for Scripted {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        loop {
+            if let Some(wait) = &mut self.wait {
+                ready!(wait.as_mut().poll(cx));
+                self.wait = None;
+            }
+            match self.steps.pop_front() {
+                Some(Step::Wait(millis)) => {
+                    self.wait = Some(Box::pin(sleep(ms(millis))));
+                }
+                Some(Step::Yield) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Step::Spawn(task)) => self.world.start(&task),
+                Some(Step::Data(len)) => {
+                    self.left -= len as u64;
+                    // Each frame says where it stands.
+                    let data = Bytes::from(vec![self.steps.len() as u8; len]);
+                    self.give(Item::Data(data.clone()));
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                None => return Poll::Ready(self.give_end()),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let at_end = matches!(self.ending, None | Some(Ending::EndMark));
+        self.knows_its_end && self.steps.is_empty() && self.wait.is_none() && at_end
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::default();
+        match self.length {
+            Length::Unknown | Length::Header(_) | Length::TwoHeaders => {}
+            Length::Hint | Length::HintAndHeader => hint.set_exact(self.left),
+            Length::WrongHint(by) => hint.set_exact(self.left.saturating_add_signed(by.into())),
+            Length::Range => {
+                hint.set_lower(self.left / 2);
+                hint.set_upper(self.left + 1);
+            }
+        }
+        hint
+    }
+}
