@@ -36,6 +36,9 @@ pin_project! {
     /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
     /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, it says so again.
     ///
+    /// In an upgraded exchange the body is passed on as it is, outside of the request: a server does not ask
+    /// for it.
+    ///
     /// Its default is an empty body, which middleware such as tower-http's `Timeout` asks for.
     ///
     /// It is `Send` where the inner body, its data and its errors are: one of them may be kept back.
