@@ -21,13 +21,13 @@ use tower_task_tracker::{
 };
 
 use crate::support::{
-    Frames, Log, Slot, after, current, full, held, ms, put, request, take, tracked,
+    Frames, Log, Slot, after, current, full, held, ms, put, request, take, timeless_runtime, told,
+    tracked,
 };
 
 #[tokio::test(start_paused = true)]
 async fn the_report_of_a_head_counts_no_running_task_as_completed() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(400));
         named("order").required().spawn(async {
@@ -50,8 +50,7 @@ async fn the_report_of_a_head_counts_no_running_task_as_completed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_complete_body_leaves_behind_holds_nothing() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         spawn(after(20));
         let body = Frames::new(["a", "b"]).always_hints(2).spawns_at_drop(50);
@@ -151,8 +150,7 @@ impl Body for SpawnsAtTheLook {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_without_a_body_waits_for_what_the_body_spawns_when_it_is_asked() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("first").spawn(after(10));
         let body = SpawnsAtTheLook(AtomicBool::new(false), current());
@@ -199,8 +197,7 @@ async fn a_closure_that_is_spawned_while_the_response_waits_has_an_age() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_task_has_an_age_at_its_end() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let slot = Slot::default();
     let kept = slot.clone();
     held(&layer, move || put(&kept, current())).await;
@@ -246,8 +243,7 @@ fn a_tracker_is_waited_for_again_after_its_runtime_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_from_outside_does_not_make_a_report() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let handle = layer.handle();
     let service = layer.layer(service_fn(move |_: Request<()>| {
         let handle = handle.clone();
@@ -274,7 +270,7 @@ async fn a_closure_that_is_never_run_takes_a_handler_with_it() {
         let mut handler = RunToCompletionLayer::new()
             .layer(service_fn(|(): ()| pending::<Result<(), Infallible>>()));
         let future = handler.call(());
-        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let runtime = timeless_runtime();
         let on = runtime.handle().clone();
         runtime.shutdown_background();
         let closure = current().spawn_blocking_on(move || drop(future), &on);

@@ -59,7 +59,7 @@ async fn without_the_layer_the_optional_tasks_are_none() {
     for (app, expected) in [(bare, "false"), (layered, "true")] {
         let response = app.oneshot(to("/")).await.expect("infallible");
         let body = response.into_body().collect().await.expect("a whole body");
-        assert_eq!(body.to_bytes(), expected);
+        assert_eq!(body.to_bytes(), expected, "inside of the layer: {expected}");
     }
 }
 

@@ -1,42 +1,18 @@
 //! The response body, frame by frame, where the property tests are too blunt.
 
 use std::convert::Infallible;
-use std::future::pending;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use tokio::sync::mpsc;
+use http_body_util::{BodyExt, Empty, Full};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{
-    Hold, Outcome, ResponseBody, TaskState, TaskTrackerLayer, Tasks, scope, spawn,
-};
+use tower_task_tracker::{Hold, Outcome, ResponseBody, TaskState, TaskTrackerLayer, scope, spawn};
 
-use crate::support::{Frames, Log, after, ms, request};
-
-/// The response of a handler that runs `start` and then makes a body.
-async fn respond<B, S>(
-    layer: &TaskTrackerLayer,
-    method: Method,
-    body: S,
-) -> Response<ResponseBody<B>>
-where
-    B: Body,
-    S: Fn() -> B,
-{
-    let mut request = request();
-    *request.method_mut() = method;
-    let service = service_fn(|_: Request<()>| {
-        let response = Response::new(body());
-        async { Ok::<_, Infallible>(response) }
-    });
-    let answered = layer.layer(service).oneshot(request).await;
-    answered.expect("infallible")
-}
+use crate::support::{Frames, Log, after, current, ms, request, respond, told};
 
 #[tokio::test(start_paused = true)]
 async fn a_body_polled_after_its_end_goes_on_to_say_so() {
@@ -99,6 +75,19 @@ async fn while_the_end_is_held_the_body_says_that_more_is_to_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_whose_hint_never_changes_is_told_of_as_it_told() {
+    let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
+        spawn(after(5));
+        let body = Frames::new(["abc"]).always_hints(3);
+        Ok::<_, Infallible>(Response::new(body))
+    }));
+    let response = service.oneshot(request()).await.expect("infallible");
+    assert_eq!(response.body().size_hint().exact(), Some(3));
+    let body = response.into_body().collect().await.expect("no error");
+    assert_eq!(body.to_bytes(), "abc");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_data_frame_of_a_stream_passes_and_its_end_is_held() {
     // Its inner body knows with its only frame that it is at its end; the frame passes all the same.
     let response = respond(&TaskTrackerLayer::new(), Method::GET, || {
@@ -137,8 +126,7 @@ async fn trailers_behind_a_length_of_zero_are_held_and_not_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_destructor_of_a_finished_body_spawns_is_held_for() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let response = respond(&layer, Method::GET, || {
         Frames::new(["a", "b"]).spawns_at_drop(40)
     })
@@ -149,72 +137,6 @@ async fn what_the_destructor_of_a_finished_body_spawns_is_held_for() {
     assert_eq!(start.elapsed(), ms(40));
     assert_eq!((log.report().spawned, log.report().completed), (1, 1));
     assert!(log.late_spawns().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_answer_to_head_does_not_wait_for_a_producer_that_nobody_reads() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
-    let start = Instant::now();
-    let response = respond(&layer, Method::HEAD, || {
-        let (send, receive) = mpsc::channel::<Bytes>(1);
-        spawn(async move {
-            // Blocks on a full channel until the receiver is gone.
-            while send.send(Bytes::from_static(b"tick")).await.is_ok() {}
-            after(20).await;
-        });
-        let frames = futures_util::stream::unfold(receive, |mut receive| async {
-            let data = receive.recv().await?;
-            Some((Ok::<_, Infallible>(Frame::data(data)), receive))
-        });
-        StreamBody::new(Box::pin(frames))
-    })
-    .await;
-    assert_eq!(
-        start.elapsed(),
-        ms(20),
-        "it was held for the task, and not for the reader"
-    );
-    assert_eq!(
-        response.body().size_hint().exact(),
-        None,
-        "the length is as it was"
-    );
-    assert!(!response.body().is_end_stream());
-    drop(response);
-    assert_eq!(
-        log.report().outcome,
-        Outcome::Drained,
-        "its drop is no disconnect"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_unsent_body_of_an_answer_to_head_spawns_is_held_for() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
-    let start = Instant::now();
-    let response = respond(&layer, Method::HEAD, || {
-        spawn(after(10));
-        Frames::new(["a", "b"]).spawns_at_drop(40)
-    })
-    .await;
-    assert_eq!(start.elapsed(), ms(40));
-    drop(response);
-    assert_eq!(log.report().completed, 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_whole_body_of_an_answer_to_head_stays() {
-    let layer = TaskTrackerLayer::new();
-    let response = respond(&layer, Method::HEAD, || {
-        spawn(after(10));
-        Full::new(Bytes::from_static(b"whole"))
-    })
-    .await;
-    assert_eq!(response.body().size_hint().exact(), Some(5));
-    let body = response.into_body().collect().await.expect("no error");
-    assert_eq!(body.to_bytes(), "whole", "HTTP/2 may still look at it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,8 +196,7 @@ async fn a_window_that_closed_at_the_head_stays_closed_at_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_dropped_before_its_end_is_reported_as_dropped() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let response = respond(&layer, Method::GET, || {
         spawn(async {});
         Frames::new(["a", "b"]).spawns_at_drop(10)
@@ -293,90 +214,6 @@ async fn a_body_dropped_before_its_end_is_reported_as_dropped() {
         Some("last will"),
         "its destructor was heard"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_hold_never_the_report_comes_when_the_tasks_are_done() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new()
-        .hold(Hold::Never)
-        .on_drain(log.clone());
-    let start = Instant::now();
-    let response = respond(&layer, Method::GET, || {
-        spawn(after(80));
-        Full::new(Bytes::from_static(b"x"))
-    })
-    .await;
-    drop(response.into_body().collect().await);
-    assert_eq!(start.elapsed(), ms(0));
-    assert!(log.reports().is_empty());
-    layer.handle().wait_idle().await;
-    assert_eq!(start.elapsed(), ms(80));
-    let report = log.report();
-    assert_eq!((report.held, report.drain), (ms(0), ms(80)));
-    assert_eq!(report.outcome, Outcome::Drained);
-}
-
-#[test]
-fn with_hold_never_a_runtime_that_shuts_down_ends_the_wait() {
-    // The answer to `GET` ends with its head, and the one to `HEAD` when it is dropped.
-    for method in [Method::GET, Method::HEAD] {
-        let log = Log::default();
-        let layer = TaskTrackerLayer::new()
-            .hold(Hold::Never)
-            .on_drain(log.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .expect("a runtime");
-        // The task outlives the runtime that the wait is on.
-        let elsewhere = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            let response = respond(&layer, method.clone(), || {
-                let tasks = Tasks::current().expect("in a request");
-                tasks.spawn_on(pending::<()>(), elsewhere.handle());
-                let frames: [_; 0] = [];
-                Frames::new(frames)
-            })
-            .await;
-            if method == Method::GET {
-                drop(response.into_body().collect().await);
-            }
-            tokio::task::yield_now().await;
-            assert!(
-                log.reports().is_empty(),
-                "it is waited for in the background"
-            );
-        });
-        drop(runtime);
-        assert_eq!(log.report().stragglers.len(), 1);
-        drop(elsewhere);
-        assert_eq!(log.detached_ends().len(), 1);
-        assert_eq!(layer.handle().live_requests(), 0);
-    }
-}
-
-#[test]
-fn with_hold_never_and_no_runtime_the_body_is_reported_as_it_stands() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new()
-        .hold(Hold::Never)
-        .on_drain(log.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    let response = runtime.block_on(respond(&layer, Method::GET, || {
-        spawn(pending::<()>());
-        Full::new(Bytes::from_static(b"x"))
-    }));
-    let mut body = tokio_test::task::spawn(response.into_body());
-    // Outside of the runtime.
-    let read = body.enter(|cx, body| body.poll_frame(cx).is_ready());
-    assert!(read, "it is not held");
-    assert_eq!(log.report().stragglers.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -408,10 +245,9 @@ async fn a_blocking_closure_that_outlives_the_window_is_a_straggler_with_an_age(
 
 #[tokio::test(start_paused = true)]
 async fn what_is_spawned_after_an_upgrade_is_not_late() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let mut service = layer.layer(service_fn(|_: Request<()>| async {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tasks.spawn(async {
             after(30).await;
             spawn(after(30));
@@ -430,20 +266,6 @@ async fn what_is_spawned_after_an_upgrade_is_not_late() {
     assert_eq!(start.elapsed(), ms(60));
     assert!(log.late_spawns().is_empty());
     assert_eq!(log.detached_ends().len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_sets_the_hold_of_its_own_response() {
-    let layer = TaskTrackerLayer::new();
-    let response = respond(&layer, Method::GET, || {
-        let tasks = Tasks::current().expect("in a request");
-        tasks.set_hold(Hold::Never);
-        tasks.spawn(after(50));
-        Full::new(Bytes::from_static(b"x"))
-    });
-    let start = Instant::now();
-    drop(response.await);
-    assert_eq!(start.elapsed(), ms(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -474,21 +296,4 @@ async fn the_inner_body_can_be_reached_also_where_it_was_looked_at_for_its_head(
     assert_eq!(body.get_mut().map(|body| body.left()), Some(1));
     let pinned = Pin::new(&mut body).get_pin_mut();
     assert_eq!(pinned.map(|body| body.left()), Some(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_no_client_is_to_get_is_gone_when_its_head_was_held() {
-    let layer = TaskTrackerLayer::new();
-    let start = Instant::now();
-    let response = respond(&layer, Method::HEAD, || {
-        spawn(after(20));
-        Frames::new(["a", "b"]).always_hints(2)
-    })
-    .await;
-    assert_eq!(start.elapsed(), ms(20), "its head was held");
-    let mut body = response.into_body();
-    assert!(body.get_ref().is_none());
-    assert!(body.get_mut().is_none());
-    assert!(Pin::new(&mut body).get_pin_mut().is_none());
-    assert_eq!(body.size_hint().exact(), Some(2), "its length is told");
 }

@@ -1,7 +1,6 @@
 //! Handlers that run to completion, in the corners of other rules.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -119,13 +118,13 @@ async fn a_shutdown_ends_a_handler_in_three_such_layers() {
 async fn what_others_spawn_late_in_a_request_that_was_left_is_late_all_the_same() {
     let log = Log::default();
     let layer = TaskScopeLayer::new().on_drain(log.clone());
-    let kept = Arc::new(Mutex::new(None));
+    let kept = Slot::default();
     let out = kept.clone();
     let service = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(RunToCompletionLayer::new())
         .service(service_fn(move |(): ()| {
-            *out.lock().expect("unpoisoned") = Some(current());
+            put(&out, current());
             async {
                 after(10).await;
                 Ok::<_, Infallible>(())
@@ -133,8 +132,7 @@ async fn what_others_spawn_late_in_a_request_that_was_left_is_late_all_the_same(
         }));
     poll_and_leave(service.oneshot(()));
     layer.handle().wait_idle().await;
-    let tasks = kept.lock().expect("unpoisoned").take().expect("called");
-    tasks.named("late").spawn(after(1));
+    take(&kept).named("late").spawn(after(1));
     assert_eq!(log.late_spawns().len(), 1, "the handler has ended long ago");
 }
 
@@ -150,7 +148,7 @@ async fn a_service_that_it_calls_when_its_client_has_left_holds_for_itself() {
                 });
                 Ok::<_, String>(())
             }));
-        let answer = Arc::new(Mutex::new(None));
+        let answer = Slot::default();
         let out = answer.clone();
         let layer = TaskScopeLayer::new().at_disconnect(unfinished);
         let service = ServiceBuilder::new()
@@ -161,14 +159,13 @@ async fn a_service_that_it_calls_when_its_client_has_left_holds_for_itself() {
                 async move {
                     after(100).await;
                     let answer = inner.oneshot(()).await;
-                    *out.lock().expect("unpoisoned") = Some(answer);
+                    put(&out, answer);
                     Ok::<_, Infallible>(())
                 }
             }));
         poll_and_leave(service.oneshot(()));
         layer.handle().wait_idle().await;
-        let answer = answer.lock().expect("unpoisoned").take();
-        assert_eq!(answer, Some(Err("failed".to_owned())), "{unfinished:?}");
+        assert_eq!(take(&answer), Err("failed".to_owned()), "{unfinished:?}");
     }
 }
 

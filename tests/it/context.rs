@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, Tasks, spawn};
 
-use crate::support::{Log, after, full, request, tracked};
+use crate::support::{after, current, full, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn the_request_is_current_in_call_in_poll_in_tasks_and_nowhere_else() {
@@ -50,7 +50,7 @@ async fn requests_that_are_polled_in_turns_on_one_thread_keep_apart() {
             spawn(after(1));
             tokio::task::yield_now().await;
         }
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         assert_eq!(
             tasks.len(),
             count,
@@ -66,10 +66,9 @@ async fn requests_that_are_polled_in_turns_on_one_thread_keep_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_scope_brings_the_context_to_code_that_lost_it() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         let token = tasks.token();
         tokio::spawn(tasks.scope(async move {
             spawn(after(20));
@@ -90,8 +89,7 @@ async fn what_the_destructors_of_handler_task_and_closure_spawn_is_tracked() {
             tower_task_tracker::named(self.0).spawn(after(1));
         }
     }
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| {
         let of_handler = SpawnsWhenDropped("handler");
         async move {

@@ -2,26 +2,19 @@
 
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{
-    Outcome, SpawnError, TaskState, TaskTrackerLayer, Tasks, Unfinished, named,
-};
+use tower_task_tracker::{Outcome, SpawnError, TaskState, TaskTrackerLayer, Unfinished, named};
 
-use crate::support::{Log, after, ms, request, tracked};
-
-fn tasks() -> Tasks {
-    Tasks::current().expect("in a request")
-}
+use crate::support::{Log, after, current, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let arrived = Instant::now();
     let service = tracked(&layer, || {
         named("warm the cache").detached().spawn(after(100));
-        drop(tasks().named("thread").detached().token());
+        drop(current().named("thread").detached().token());
         named("audit").spawn(after(20));
-        assert_eq!(tasks().len(), 2);
+        assert_eq!(current().len(), 2);
     });
     drop(service.oneshot(request()).await);
     assert_eq!(arrived.elapsed(), ms(20), "the other one is waited for");
@@ -40,8 +33,7 @@ async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_with_detached_tasks_alone_is_reported_too() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || drop(named("slow").detached().spawn(after(100))));
     drop(service.oneshot(request()).await);
     assert_eq!(log.report().spawned, 0);
@@ -70,8 +62,7 @@ async fn neither_a_deadline_nor_a_disconnect_stops_a_detached_task() {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
         let fails = async { Err::<(), _>("no cache") };
         named("cache").fallible().detached().spawn(fails);
@@ -86,8 +77,7 @@ async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_detached_task_spawns_belongs_to_its_request() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
         named("detached").detached().spawn(async {
             named("in time").spawn(after(20));
@@ -109,9 +99,9 @@ async fn try_spawn_refuses_what_would_be_late_and_gives_the_future_back() {
     let layer = TaskTrackerLayer::new();
     let (give, mut taken) = tokio::sync::mpsc::unbounded_channel();
     let service = tracked(&layer, move || {
-        let in_time = tasks().try_spawn(after(20));
+        let in_time = current().try_spawn(after(20));
         assert!(in_time.is_ok());
-        let _ = give.send(tasks());
+        let _ = give.send(current());
     });
     let arrived = Instant::now();
     drop(service.oneshot(request()).await);

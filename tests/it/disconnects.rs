@@ -11,7 +11,9 @@ use tower_task_tracker::{
     DrainReport, Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, spawn_blocking,
 };
 
-use crate::support::{DropTime, Frames, LastWords, Log, after, ms, request, tracked};
+use crate::support::{
+    DropTime, Frames, LastWords, Log, after, ms, request, runtime, told, tracked,
+};
 
 fn layer(log: &Log, unfinished: Unfinished) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
@@ -51,8 +53,7 @@ fn dropped(log: &Log) -> DrainReport {
 
 #[tokio::test(start_paused = true)]
 async fn detached_by_default_a_task_runs_on_and_the_report_comes_at_once() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let watched = DropTime::new();
     left_after(&layer, 20, slow(&watched)).await;
     let report = dropped(&log);
@@ -268,10 +269,7 @@ async fn a_body_that_gave_its_last_frame_is_complete() {
 #[test]
 fn without_a_runtime_tasks_are_aborted_and_reported_at_once() {
     for unfinished in [Unfinished::Abort, Unfinished::Cancel { grace: ms(500) }] {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .expect("a runtime");
+        let runtime = runtime();
         let log = Log::default();
         let layer = layer(&log, unfinished);
         let service = tracked(&layer, slow(&DropTime::new()));
@@ -290,10 +288,7 @@ fn without_a_runtime_tasks_are_aborted_and_reported_at_once() {
 
 #[test]
 fn a_runtime_that_shuts_down_before_the_grace_is_over_reports_too() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let log = Log::default();
     let grace = Duration::from_secs(3600);
     let layer = layer(&log, Unfinished::Cancel { grace });

@@ -4,19 +4,18 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Hold, TaskTrackerLayer, named};
 
 use crate::support::{after, full};
-
-use http::header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn failing(
     layer: &TaskTrackerLayer,
@@ -159,9 +158,10 @@ async fn a_failed_head_ends_its_http2_stream() {
                 let request = request.body(()).expect("a request");
                 let (answer, _) = send.send_request(request, true).expect("sent");
                 let answer = answer.await.expect("a head");
-                assert_eq!(answer.status(), 500);
-                assert!(answer.body().is_end_stream(), "{method} {status}");
-                assert!(!answer.headers().contains_key(CONTENT_LENGTH));
+                let which = format!("{hold:?} {method} {status}");
+                assert_eq!(answer.status(), 500, "{which}");
+                assert!(answer.body().is_end_stream(), "{which}");
+                assert!(!answer.headers().contains_key(CONTENT_LENGTH), "{which}");
             }
         }
     }

@@ -4,16 +4,15 @@ use std::convert::Infallible;
 use std::fmt;
 
 use tower::ServiceExt;
-use tower_task_tracker::{TaskState, TaskTrackerLayer, Tasks, named, spawn};
+use tower_task_tracker::{TaskState, TaskTrackerLayer, named, spawn};
 
-use crate::support::{Log, after, ms, request, tracked};
+use crate::support::{Log, after, current, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_message() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         let failing = tasks.named("mail").fallible().spawn(async {
             after(10).await;
             Err::<(), _>("no server")
@@ -57,7 +56,7 @@ async fn a_fallible_straggler_that_fails_is_told_of() {
         .drain_timeout(ms(10))
         .on_drain(log.clone());
     let service = tracked(&layer, || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tokio::spawn(tasks.named("late").fallible().track_future(async {
             after(20).await;
             Err::<(), _>("too late")
@@ -78,8 +77,7 @@ async fn an_error_whose_message_panics_is_counted_as_a_panic() {
             panic!("unspeakable")
         }
     }
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
         named("mute")
             .fallible()

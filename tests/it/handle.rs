@@ -1,14 +1,21 @@
 //! What is seen of a process from outside of its requests, and what keeps it from being overrun.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body::Body;
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{TaskTrackerLayer, Tasks, TrackerHandle, named};
+use tower_task_tracker::{Hold, TaskTrackerLayer, Tasks, TrackerHandle, named, spawn};
 
-use crate::support::{after, full, ms, request, tracked};
+use crate::support::{
+    Frames, Log, Slot, after, current, full, ms, put, request, runtime, take, timeless_runtime,
+    tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_names_every_live_task_and_its_request() {
@@ -187,4 +194,80 @@ async fn from_the_first_snapshot_on_a_request_s_tasks_have_an_age() {
         }
     }));
     let _ = service.oneshot(request()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_handle_is_idle_only_after_everybody_was_told() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Head)
+        .drain_timeout(ms(10))
+        .on_drain(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        spawn(after(50));
+        Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"])))
+    }));
+    let response = service.oneshot(request()).await.expect("infallible");
+    after(100).await;
+    assert_eq!(layer.handle().live_tasks(), 0);
+    assert_eq!(
+        layer.handle().live_requests(),
+        1,
+        "the response has not ended"
+    );
+    assert!(log.reports().is_empty());
+    drop(response.into_body().collect().await);
+    assert_eq!(log.report().stragglers.len(), 1);
+    assert_eq!(layer.handle().live_requests(), 0);
+}
+
+/// What a waker does that polls at once.
+struct Polls(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Wake for Polls {
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::noop();
+        let mut response = self.0.lock().expect("unpoisoned");
+        if let Some(polled) = response.as_mut() {
+            if polled
+                .as_mut()
+                .poll(&mut Context::from_waker(waker))
+                .is_ready()
+            {
+                *response = None;
+            }
+        }
+    }
+}
+
+/// Its report is made, and it wants to leave, while its last spawner is still about to tell of an end.
+#[test]
+fn a_request_that_ends_with_the_listing_of_its_last_task_leaves_the_handle() {
+    let dead = timeless_runtime().handle().clone();
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (log, slot) = (Log::default(), Slot::default());
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let out = slot.clone();
+    let service = tracked(&layer, move || put(&out, (current(), current().token())));
+    let response = service.oneshot(request());
+    let polls = Arc::new(Polls(Mutex::new(Some(Box::pin(async {
+        drop(response.await);
+    })))));
+    let waker = Waker::from(polls.clone());
+    for _ in 0..2 {
+        let mut response = polls.0.lock().expect("unpoisoned").take().expect("pending");
+        assert!(
+            response
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        *polls.0.lock().expect("unpoisoned") = Some(response);
+    }
+    let (tasks, token) = take(&slot);
+    // Dropped inside of the spawn, so that the spawner alone is left when the task is listed.
+    drop(tasks.spawn_on(async move { drop(token) }, &dead));
+    assert_eq!(log.report().aborted, 1);
+    assert_eq!(layer.handle().live_requests(), 0);
 }

@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskState, TaskTrackerLayer, Unfinished, spawn};
 
-use crate::support::{Frames, Log, Slot, after, current, held, ms, put, request, take};
+use crate::support::{
+    Frames, Log, Slot, after, current, held, ms, paused_runtime, put, request, take,
+};
 
 /// "A body handed its last frame is complete": its client has not left.
 #[tokio::test(start_paused = true)]
@@ -40,11 +42,7 @@ async fn what_a_complete_body_spawns_at_its_drop_is_no_disconnect() {
 /// "Dropped from now on ... where there is no runtime, it is reported as it stands."
 #[test]
 fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
+    let runtime = paused_runtime();
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Never)
@@ -89,11 +87,7 @@ async fn the_handle_is_idle_after_the_last_task_of_a_kept_tracker() {
 /// The same where the response ends on a thread without a runtime.
 #[test]
 fn the_handle_is_idle_after_the_last_task_of_a_tracker_also_without_a_runtime() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
+    let runtime = paused_runtime();
     let layer = TaskTrackerLayer::new();
     let kept = Slot::default();
     let keep = kept.clone();

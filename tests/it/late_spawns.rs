@@ -9,22 +9,20 @@ use tower::{Service, ServiceExt};
 use tower_task_tracker::{TaskState, TaskTrackerLayer, Tasks, spawn, untracked};
 
 use crate::lines::Lines;
-use crate::support::{Log, after, request, tracked};
+use crate::support::{Slot, after, current, put, request, take, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
-    let kept = Arc::new(Mutex::new(None));
+    let (log, layer) = told();
+    let kept = Slot::default();
     let keep = kept.clone();
     let service = tracked(&layer, move || {
-        *keep.lock().expect("unpoisoned") = Tasks::current();
+        put(&keep, current());
         spawn(async {});
     });
 
     let response = service.oneshot(request()).await.expect("infallible");
-    let tasks = kept.lock().expect("unpoisoned").take();
-    let tasks = tasks.expect("in a request");
+    let tasks = take(&kept);
     drop(response.into_body().collect().await);
     assert!(tasks.is_released());
     assert_eq!(log.report().spawned, 1);
@@ -53,19 +51,14 @@ async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_task_that_is_aborted_or_panics_is_told_of() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
-    let kept = Arc::new(Mutex::new(None));
+    let (log, layer) = told();
+    let kept = Slot::default();
     let keep = kept.clone();
     let service = tracked(&layer, move || {
-        *keep.lock().expect("unpoisoned") = Tasks::current();
+        put(&keep, current());
     });
     drop(service.oneshot(request()).await);
-    let tasks = kept
-        .lock()
-        .expect("unpoisoned")
-        .take()
-        .expect("in a request");
+    let tasks = take(&kept);
 
     tasks.spawn(after(1000)).abort();
     tasks.spawn(async { panic!("late and broken") });
@@ -84,8 +77,7 @@ async fn a_late_task_that_is_aborted_or_panics_is_told_of() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let ended = Arc::new(AtomicUsize::new(0));
     let rounds = 500;
     for _ in 0..rounds {
@@ -108,7 +100,7 @@ async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late(
         });
         let send = Arc::new(Mutex::new(send));
         let service = tracked(&layer, move || {
-            let tasks = Tasks::current().expect("in a request");
+            let tasks = current();
             tasks.spawn(async {});
             let send = send.lock().expect("unpoisoned");
             send.send(tasks.clone()).expect("the racer waits");
@@ -134,27 +126,6 @@ async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late(
 }
 
 #[tokio::test]
-async fn a_spawn_outside_a_request_runs_with_one_warning_for_each_place() {
-    let lines = Lines::default();
-    let _guard = lines.listen();
-    for index in 0..3 {
-        let value = spawn(async move { index }).await.expect("it runs");
-        assert_eq!(value, index);
-    }
-    let value = tower_task_tracker::named("alone")
-        .spawn_blocking(|| 7)
-        .await;
-    assert_eq!(value.expect("it runs"), 7);
-    let text = lines.text();
-    assert_eq!(
-        text.matches("spawned outside a request").count(),
-        2,
-        "{text}"
-    );
-    assert!(text.contains("late_spawns.rs"), "it says where: {text}");
-}
-
-#[tokio::test]
 async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
     let lines = Lines::default();
     let _guard = lines.listen();
@@ -170,37 +141,4 @@ async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
     let mut future = tokio_test::task::spawn(service.call(request()));
     assert!(future.poll().is_ready(), "nothing is waited for");
     assert_eq!(lines.text(), "");
-}
-
-#[tokio::test(start_paused = true)]
-async fn late_spawns_deadlines_and_panics_are_logged() {
-    let lines = Lines::default();
-    let _guard = lines.listen();
-    let layer = TaskTrackerLayer::new().drain_timeout(Duration::from_millis(10));
-    let kept = Arc::new(Mutex::new(None));
-    let keep = kept.clone();
-    let service = tracked(&layer, move || {
-        *keep.lock().expect("unpoisoned") = Tasks::current();
-        tower_task_tracker::named("stuck").spawn(after(20));
-        tower_task_tracker::named("broken").spawn(async { panic!("ouch") });
-    });
-    drop(service.oneshot(request()).await);
-    let tasks = kept
-        .lock()
-        .expect("unpoisoned")
-        .take()
-        .expect("in a request");
-    tasks.named("too late").spawn(async {});
-    layer.handle().wait_idle().await;
-    let text = lines.text();
-    for (level, what, name) in [
-        ("WARN", "the drain window closed", "stuck"),
-        ("WARN", "spawned after its request was released", "too late"),
-        ("ERROR", "a tracked task panicked", "broken"),
-    ] {
-        let found = text
-            .lines()
-            .any(|line| line.contains(level) && line.contains(what) && line.contains(name));
-        assert!(found, "{level} {what} {name} in: {text}");
-    }
 }

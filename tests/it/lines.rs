@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Everything that was logged on this thread.
@@ -73,23 +73,31 @@ impl MakeWriter<'_> for Lines {
 }
 
 /// Listens to what is logged on this thread, until it is dropped.
-///
-/// As long as there is one subscriber only, tracing asks a thread's own whether anybody cares for an
-/// event that comes up first on it, and keeps the answer: of a thread without one that is "nobody",
-/// for all. Hence the second.
-fn listen(lines: Lines, level: Level) -> (DefaultGuard, tracing::Dispatch) {
-    let first = tracing_subscriber::fmt()
+fn listen(lines: Lines, level: Level) -> (DefaultGuard, Dispatch) {
+    let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(lines)
         .with_ansi(false)
         .without_time()
         .finish();
+    subscribe(subscriber, level)
+}
+
+/// Has this thread's events and spans go there, until what is given back is dropped.
+///
+/// As long as there is one subscriber only, tracing asks a thread's own whether anybody cares for an
+/// event that comes up first on it, and keeps the answer: of a thread without one that is "nobody",
+/// for all. Hence a second one.
+pub(crate) fn subscribe(
+    subscriber: impl Subscriber + Send + Sync + 'static,
+    level: Level,
+) -> (DefaultGuard, Dispatch) {
     let second = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::sink)
         .finish();
     (
-        tracing::subscriber::set_default(first),
-        tracing::Dispatch::new(second),
+        tracing::subscriber::set_default(subscriber),
+        Dispatch::new(second),
     )
 }

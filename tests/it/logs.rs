@@ -1,22 +1,22 @@
-//! What is logged, where, and in which span.
+//! What is logged: each event, with its level and its fields, in the span of its request.
 
-use std::convert::Infallible;
-
+use http::Request;
 use http::request::Parts;
-use http::{HeaderValue, Request};
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Service, ServiceExt};
 use tower_task_tracker::deadline::{self, Source};
 use tower_task_tracker::{
-    DrainReport, OnDrain, Scope, TaskInfo, TaskScopeLayer, TaskTrackerLayer, TrackerHandle, named,
-    spawn,
+    DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TrackerHandle, named, spawn,
 };
 
 use crate::lines::Lines;
-use crate::support::{after, ms, request, tracked};
+use crate::support::{after, ms, request, tracked, with_field};
 
 /// What is logged while a request is served that runs `start`, in a span `request`.
-async fn logged(layer: TaskTrackerLayer, start: impl Fn() + Clone + Send + 'static) -> Lines {
+pub(crate) async fn logged(
+    layer: TaskTrackerLayer,
+    start: impl Fn() + Clone + Send + 'static,
+) -> Lines {
     logged_of(request(), layer, start).await
 }
 
@@ -33,90 +33,6 @@ async fn logged_of(
     drop(tracing::Instrument::instrument(held, request_span).await);
     handle.wait_idle().await;
     lines
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_task_runs_in_a_span_of_its_own_under_the_requests() {
-    let lines = logged(TaskTrackerLayer::new(), || {
-        named("audit").spawn(async {
-            after(1).await;
-            tracing::info!("from audit");
-        });
-        spawn(async { tracing::info!("from nobody") });
-    })
-    .await;
-    let line = lines.with("from audit");
-    let span = "request{id=7}:task{name=\"audit\" location=tests/it/logs.rs:";
-    assert!(line.contains(span), "{line}");
-    let line = lines.with("from nobody");
-    assert!(line.contains("request{id=7}:task{location="), "{line}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_without_a_span_is_not_in_that_of_the_one_before() {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let service = tracked(&TaskTrackerLayer::new(), || {
-        drop(
-            named("fails")
-                .fallible()
-                .spawn(async { Err::<(), _>("no stock") }),
-        );
-    });
-    let idle = tracked(&TaskTrackerLayer::new(), || {});
-    let span = tracing::info_span!("request", id = 7);
-    drop(tracing::Instrument::instrument(idle.oneshot(request()), span).await);
-    drop(service.oneshot(request()).await);
-    let line = lines.with("a tracked task failed");
-    assert!(!line.contains("request{id=7}"), "{line}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn switched_off_it_runs_in_the_span_it_was_spawned_in() {
-    let layer = TaskTrackerLayer::new().task_spans(false);
-    let lines = logged(layer, || {
-        named("audit").spawn(async {
-            after(1).await;
-            tracing::info!("from audit");
-        });
-    })
-    .await;
-    let line = lines.with("from audit");
-    assert!(line.contains("request{id=7}: it::logs"), "{line}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_route_may_switch_it_off() {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let route = tracked(&TaskTrackerLayer::new().task_spans(false), || {
-        spawn(async { tracing::info!("from a task") });
-    });
-    let service = tower::Layer::layer(&TaskTrackerLayer::new(), route);
-    drop(service.oneshot(request()).await);
-    assert!(!lines.with("from a task").contains("task{"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_scope_may_switch_it_off_too() {
-    for own in [true, false] {
-        let lines = Lines::default();
-        let _listening = lines.listen();
-        let layer = TaskScopeLayer::new().task_spans(own);
-        let service = layer.layer(service_fn(|(): ()| async {
-            spawn(async { tracing::info!("from a service") });
-            Ok::<_, Infallible>(())
-        }));
-        let _ = service.oneshot(()).await;
-        let function = Scope::new().task_spans(own).run(|_| async {
-            spawn(async { tracing::info!("from a function") });
-        });
-        function.await;
-        for part in ["from a service", "from a function"] {
-            let line = lines.with(part);
-            assert_eq!(line.contains("task{"), own, "{line}");
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,12 +55,9 @@ async fn a_request_that_is_shed_is_logged_with_how_many_tasks_are_alive() {
 async fn a_deadline_that_is_ignored_is_logged_with_its_source_and_the_reason() {
     let past = Instant::now();
     after(1).await;
-    let mut malformed = request();
-    let value = HeaderValue::from_static("x");
-    malformed.headers_mut().insert("grpc-timeout", value);
     for (request, layer, fields) in [
         (
-            malformed,
+            with_field("grpc-timeout", "x"),
             TaskTrackerLayer::new().deadline_from(deadline::grpc_timeout()),
             r#" source="grpc-timeout" reason="it is no gRPC timeout""#,
         ),
@@ -265,6 +178,9 @@ async fn each_event_has_its_level_and_is_in_the_requests_span() {
         panicked.contains("no server"),
         "with its message: {panicked}"
     );
+    assert!(panicked.contains("task=panics ("), "{panicked}");
+    let late = lines.with("spawned after its request was released");
+    assert!(late.contains("task=late (running"), "{late}");
     let report = lines.with("has failed report=");
     assert!(report.contains("stragglers: slow"), "{report}");
 }
@@ -291,8 +207,9 @@ async fn a_deadline_is_warned_of_with_its_stragglers_and_a_drain_is_no_news() {
 async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
     let lines = Lines::default();
     let _listening = lines.listen();
-    for _ in 0..3 {
-        drop(spawn(async {}).await);
+    for index in 0..3 {
+        let value = spawn(async move { index }).await;
+        assert_eq!(value.expect("it runs"), index);
     }
     let line = lines.with("spawned outside a request");
     assert!(
@@ -301,18 +218,7 @@ async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
     );
     drop(TrackerHandle::new().spawn(async {}).await);
     lines.with("spawned outside a request");
-}
-
-#[tokio::test(start_paused = true)]
-async fn where_nobody_listens_to_the_tasks_span_the_requests_is_kept() {
-    let lines = Lines::default();
-    let _listening = lines.listen_from(tracing::Level::WARN);
-    let service = tracked(&TaskTrackerLayer::new(), || {
-        spawn(async { tracing::warn!("from a task") });
-    });
-    let request_span = tracing::error_span!("request", id = 7);
-    let held = service.oneshot(request());
-    drop(tracing::Instrument::instrument(held, request_span).await);
-    let line = lines.with("from a task");
-    assert!(line.contains("request{id=7}: it::logs"), "{line}");
+    let value = named("alone").spawn_blocking(|| 7).await;
+    assert_eq!(value.expect("it runs"), 7);
+    assert_eq!(lines.count("spawned outside a request"), 2, "another place");
 }

@@ -3,17 +3,19 @@
 //!
 //! | rule | modules |
 //! |---|---|
-//! | what is held | `hold_table`, `hold_ends`, `bodies`, `wire` |
-//! | deadline | `deadlines`, `moving_limits`, `hold_ends` |
+//! | what is held | `hold_table`, `tasks_hold`, `trackers`, `bodies`, `answers_to_head`, `hold_never`, `wire` |
+//! | when a hold ends | `hold_ends`, `wire` |
+//! | deadline | `deadlines`, `moving_limits` |
 //! | unfinished tasks | `unfinished` |
 //! | nested layers | `nested_layers` |
 //! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*` |
 //! | required tasks | `required`, `required_ends`, `required_corners`, `failed_heads` |
 //! | late spawns | `late_spawns`, `detached` |
 //! | overload | `handle` |
-//! | panics, context | `corners`, `foreign_panics`, `context`, `logs` |
-//! | counts, ages | `accounting`, `reports` |
-//! | shutdown | `shutdown`, `graceful_shutdown` |
+//! | panics | `panics`, `foreign_panics` |
+//! | context, logs | `context`, `spares`, `logs`, `spans` |
+//! | counts, ages | `accounting`, `reports`, `observers` |
+//! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`, `graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
@@ -22,12 +24,12 @@
 //! | all of them at once | `properties` |
 
 mod accounting;
+mod answers_to_head;
 mod axum_extractor;
 mod before_release;
 mod bodies;
 mod completion_corners;
 mod context;
-mod corners;
 mod deadlines;
 mod deadlines_example;
 mod detached;
@@ -40,6 +42,7 @@ mod foreign_panics;
 mod graceful_shutdown;
 mod handle;
 mod hold_ends;
+mod hold_never;
 mod hold_table;
 mod hook_corners;
 mod last_ends;
@@ -54,9 +57,9 @@ mod metrics_example;
 mod models;
 mod moving_limits;
 mod nested_layers;
+mod observers;
 mod panics;
 mod properties;
-mod quick_trackers;
 mod races;
 mod readme;
 mod reports;
@@ -70,9 +73,15 @@ mod scope_failures;
 mod scope_layer;
 mod server_timing;
 mod shutdown;
+mod shutdown_process;
+mod shutdown_stragglers;
+mod spans;
+mod spares;
 mod spawning;
 mod stacks;
 mod static_traits;
 mod support;
+mod tasks_hold;
+mod trackers;
 mod unfinished;
 mod wire;

@@ -12,6 +12,7 @@ use tower_task_tracker::{
 
 use crate::support::{
     DropTime, Log, Slot, after, current, held, ms, put, request, slow_with, take, tracked,
+    with_field,
 };
 
 /// Every source bounds the window; `Tasks::deadline` says so, the drain does not know.
@@ -47,11 +48,8 @@ async fn at_least_more_than_the_clock_can_tell_is_no_limit() {
     let source = deadline::grpc_timeout().at_least(Duration::MAX);
     let layer = TaskTrackerLayer::new().deadline_from(source);
     let service = tracked(&layer, || drop(named("slow").spawn(after(500))));
-    let mut call = request();
-    let value = http::HeaderValue::from_static("10m");
-    call.headers_mut().insert("grpc-timeout", value);
     let arrived = Instant::now();
-    drop(service.oneshot(call).await);
+    drop(service.oneshot(with_field("grpc-timeout", "10m")).await);
     assert_eq!(arrived.elapsed(), ms(500));
 }
 
@@ -102,11 +100,8 @@ async fn at_the_deadline_of_a_client_nothing_is_aborted_also_after_an_abort() {
             });
         });
     });
-    let mut call = request();
-    let value = http::HeaderValue::from_static("30S");
-    call.headers_mut().insert("grpc-timeout", value);
     let arrived = Instant::now();
-    drop(service.oneshot(call).await);
+    drop(service.oneshot(with_field("grpc-timeout", "30S")).await);
     assert_eq!(arrived.elapsed(), ms(30_000), "the client ends the hold");
     assert_eq!(log.report().closed_by, Some(Bound::Source("grpc-timeout")));
     layer.handle().wait_idle().await;

@@ -9,7 +9,7 @@ use tower_task_tracker::{
     Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, scope, spawn,
 };
 
-use crate::support::{Log, after, full, ms, request, tracked};
+use crate::support::{Log, Slot, after, current, full, ms, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn an_inner_layer_makes_no_second_tracker_and_adds_its_callbacks() {
@@ -50,35 +50,10 @@ async fn a_route_tunes_its_own_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inner_layer_that_says_nothing_leaves_the_outer_settings() {
-    let outer = TaskTrackerLayer::new().drain_timeout(ms(50));
-    let service = outer.layer(tracked(&TaskTrackerLayer::new(), || {
-        spawn(after(500));
-    }));
-    let start = Instant::now();
-    drop(service.oneshot(request()).await);
-    assert_eq!(start.elapsed(), ms(50));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_inner_layer_may_lift_the_outer_timeout() {
-    let outer = TaskTrackerLayer::new().drain_timeout(ms(50));
-    let service = outer.layer(tracked(
-        &TaskTrackerLayer::new().drain_timeout(None),
-        || {
-            spawn(after(500));
-        },
-    ));
-    let start = Instant::now();
-    drop(service.oneshot(request()).await);
-    assert_eq!(start.elapsed(), ms(500));
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_the_handler_says_wins_over_every_layer() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
     let service = layer.layer(tracked(&layer, || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tasks.set_drain_timeout(ms(70));
         tasks.spawn(after(500));
     }));
@@ -234,4 +209,28 @@ async fn a_scope_around_a_route_with_a_layer_has_its_tasks() {
         }
     }));
     drop(service.oneshot(request()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_the_context_of_a_released_one_is_held_by_itself() {
+    let kept = Slot::default();
+    let keep = kept.clone();
+    let outer = TaskTrackerLayer::new();
+    let service = tracked(&outer, move || {
+        put(&keep, current());
+        spawn(async {});
+    });
+    drop(service.oneshot(request()).await);
+    let tasks = take(&kept);
+    assert!(tasks.is_released());
+
+    // As over an upgraded connection.
+    let inner = tracked(&TaskTrackerLayer::new(), || {
+        spawn(after(30));
+    });
+    let start = Instant::now();
+    let mut with_extension = request();
+    with_extension.extensions_mut().insert(tasks.clone());
+    drop(tasks.scope(inner.oneshot(with_extension)).await);
+    assert_eq!(start.elapsed(), ms(30));
 }

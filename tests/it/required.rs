@@ -18,7 +18,7 @@ use tower_task_tracker::{
     DrainReport, Hold, Outcome as Drained, ResponseBody, TaskTrackerLayer, named,
 };
 
-use crate::support::{Frames, Log, after, full, ms, request, tracked};
+use crate::support::{Frames, Log, after, full, ms, request, told, tracked};
 
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
@@ -78,8 +78,7 @@ async fn err_panic_abort_and_lateness_of_a_required_task_fail_the_response() {
         ("lateness", || drop(required(60_000, Ok(())))),
     ];
     for (way, start) in ways {
-        let log = Log::default();
-        let layer = TaskTrackerLayer::new().on_drain(log.clone());
+        let (log, layer) = told();
         let (answer, _) = answer(&layer, start).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{way}");
         assert!(answer.body().is_end_stream(), "{way}: nothing is to come");
@@ -183,8 +182,7 @@ async fn a_failed_head_keeps_no_header_of_the_body_that_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_service_is_passed_on_as_it_is() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         required(20, FAILURE);
         Err::<Response<Full<Bytes>>, _>("broken")
@@ -196,8 +194,7 @@ async fn an_error_of_the_service_is_passed_on_as_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn the_body_of_a_failed_head_is_dropped_in_its_request_and_what_that_spawns_is_waited_for() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let arrived = Instant::now();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         required(20, FAILURE);
@@ -250,8 +247,7 @@ async fn a_required_token_fails_the_response_if_it_is_late() {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_task_fails_nothing() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let (answer, took) = answer(&layer, || {
         let failing = async {
             after(20).await;

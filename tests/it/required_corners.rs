@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, Outcome, TaskTrackerLayer, Tasks, Unfinished, named};
 
-use crate::support::{Log, after, current, ms, request, slow_with, tracked};
+use crate::support::{Log, after, current, ms, request, slow_with, told, tracked};
 
 /// A body that meddles with its request when it is asked the n-th time whether it is at its end:
 /// it stands in for another thread, between the look at the failures and the release.
@@ -57,8 +57,7 @@ thread_local! {
 async fn a_required_task_that_fails_between_the_look_and_the_release_is_no_success() {
     let mut meddled = 0;
     for when in 1..5 {
-        let log = Log::default();
-        let layer = TaskTrackerLayer::new().on_drain(log.clone());
+        let (log, layer) = told();
         let service = layer.layer(service_fn(move |_: Request<()>| async move {
             // Something was spawned: the answer is looked at closely.
             drop(current().token());
@@ -165,8 +164,7 @@ fn a_required_task_that_was_done_before_the_release_does_not_fail_the_response()
 /// "A producer task that feeds its own response must never deadlock under `Auto`."
 #[tokio::test(start_paused = true)]
 async fn a_producer_beside_a_required_task_does_not_stall() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         // Done long before anything else.
         named("order").required().spawn(async {

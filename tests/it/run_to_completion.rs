@@ -17,7 +17,9 @@ use tower_task_tracker::{
 };
 
 use crate::lines::Lines;
-use crate::support::{Body, LastWords, Log, Slot, after, current, full, ms, put, request, take};
+use crate::support::{
+    Body, LastWords, Log, Slot, after, current, full, ms, put, request, take, told,
+};
 
 const HANDLER: &str = "run_to_completion";
 
@@ -165,8 +167,7 @@ async fn the_request_s_token_is_cancelled_for_it_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_it_spawns_after_the_report_is_tracked_and_not_late() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(RunToCompletionLayer::new())
@@ -189,8 +190,7 @@ async fn what_it_spawns_after_the_report_is_tracked_and_not_late() {
 
 #[tokio::test(start_paused = true)]
 async fn what_others_spawn_late_is_late_all_the_same() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let kept = Slot::<Tasks>::default();
     let out = kept.clone();
     let service = ServiceBuilder::new()
@@ -207,50 +207,44 @@ async fn what_others_spawn_late_is_late_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_between_the_layers_has_its_answer_held_for_the_handler() {
-    for (unfinished, steps_taken, held) in [
-        (Unfinished::Detach, 2, 1000),
-        // It is a deadline now, and no disconnect.
-        (Unfinished::Abort, 1, 600),
+    let base = TaskTrackerLayer::new();
+    // It is a deadline now, and no disconnect: of the window, from 100 ms on, the last tenth is for
+    // destructors.
+    let aborts = base.clone().at_deadline(Unfinished::Abort);
+    for (layer, steps_taken, held, outcome) in [
+        (base.drain_timeout(None), 2, 1000, Outcome::Drained),
+        (
+            aborts.drain_timeout(ms(500)),
+            1,
+            100 + 450,
+            Outcome::DeadlineExceeded,
+        ),
     ] {
         let (log, steps) = (Log::default(), Steps::default());
-        let layer = TaskTrackerLayer::new()
-            .drain_timeout(ms(500))
-            .at_deadline(unfinished)
-            .on_drain(log.clone());
-        if unfinished == Unfinished::Detach {
-            let layer = layer.clone().drain_timeout(None);
-            check_timeout(&layer, &steps, steps_taken, held).await;
-        } else {
-            check_timeout(&layer, &steps, steps_taken, held - 50).await;
-        }
-        let outcome = log.report().outcome;
-        assert_eq!(outcome == Outcome::Drained, steps_taken == 2, "{outcome:?}");
+        let counted = steps.clone();
+        let service = ServiceBuilder::new()
+            .layer(layer.clone().on_drain(log.clone()))
+            .layer(TimeoutLayer::with_status_code(
+                StatusCode::REQUEST_TIMEOUT,
+                ms(100),
+            ))
+            .layer(RunToCompletionLayer::new())
+            .service(service_fn(move |_: Request<()>| {
+                let steps = counted.clone();
+                async move {
+                    steps.step();
+                    after(1000).await;
+                    steps.step();
+                    Ok::<_, Infallible>(full("written"))
+                }
+            }));
+        let start = Instant::now();
+        let Ok(response) = service.oneshot(request()).await;
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT, "{layer:?}");
+        assert_eq!(start.elapsed(), ms(held), "{layer:?}");
+        assert_eq!(steps.taken(), steps_taken, "{layer:?}");
+        assert_eq!(log.report().outcome, outcome, "{layer:?}");
     }
-}
-
-async fn check_timeout(layer: &TaskTrackerLayer, steps: &Steps, taken: usize, held: u64) {
-    let counted = steps.clone();
-    let service = ServiceBuilder::new()
-        .layer(layer.clone())
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            ms(100),
-        ))
-        .layer(RunToCompletionLayer::new())
-        .service(service_fn(move |_: Request<()>| {
-            let steps = counted.clone();
-            async move {
-                steps.step();
-                after(1000).await;
-                steps.step();
-                Ok::<_, Infallible>(full("written"))
-            }
-        }));
-    let start = Instant::now();
-    let response = service.oneshot(request()).await.expect("infallible");
-    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
-    assert_eq!(start.elapsed(), ms(held));
-    assert_eq!(steps.taken(), taken);
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,8 +358,7 @@ async fn outside_of_a_request_it_runs_on_with_a_warning_and_untracked_without() 
 async fn outside_of_the_tracker_s_layer_the_handler_and_its_hold_run_on_in_a_plain_spawn() {
     let lines = Lines::default();
     let _listening = lines.listen();
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = ServiceBuilder::new()
         .layer(RunToCompletionLayer::new())
         .layer(layer.clone())

@@ -1,17 +1,20 @@
 //! The drain of a function.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
+use http::Request;
 use tokio::time::Instant;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
     Bound, DrainReport, Outcome, Scope, TaskTrackerLayer, Tasks, TrackerHandle, Unfinished, named,
     scope, spawn,
 };
 
 use crate::support::{
-    DropTime, LastWords, Log, after, assert_adds_up, current, ms, request, slow_with,
+    DropTime, LastWords, Log, after, assert_adds_up, current, full, ms, request, slow_with,
 };
 
 #[tokio::test(start_paused = true)]
@@ -108,11 +111,11 @@ async fn a_scope_that_is_dropped_does_to_its_tasks_what_was_said() {
         }));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(run.as_mut().poll(&mut cx).is_pending());
-        assert_eq!(handle.live_tasks(), 1);
+        assert_eq!(handle.live_tasks(), 1, "{unfinished:?}");
         drop(run);
         after(1).await;
-        assert_eq!(handle.live_tasks(), left);
-        assert_eq!(log.report().outcome, Outcome::Dropped);
+        assert_eq!(handle.live_tasks(), left, "{unfinished:?}");
+        assert_eq!(log.report().outcome, Outcome::Dropped, "{unfinished:?}");
     }
 }
 
@@ -199,6 +202,24 @@ async fn a_scope_inside_of_a_request_is_seen_by_its_handle() {
         }),
     );
     drop(service.oneshot(request()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_that_outlive_a_scope_inside_of_a_request_are_seen_by_its_handle() {
+    let layer = TaskTrackerLayer::new();
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        let library = scope(|tasks| async move {
+            tasks.spawn(after(50));
+        });
+        let cut_short = tokio::time::timeout(ms(10), library).await;
+        assert!(cut_short.is_err());
+        Ok::<_, Infallible>(full("x"))
+    }));
+    drop(service.oneshot(request()).await);
+    assert_eq!(layer.handle().live_tasks(), 1);
+    let start = Instant::now();
+    layer.handle().wait_idle().await;
+    assert_eq!(start.elapsed(), ms(40));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,6 @@
-//! The process is told to stop.
+//! The process is told to stop: what that does to requests that come, and to responses that are held.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -12,14 +8,13 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, Outcome, ShutdownReport, SpawnError, TaskState, TaskTrackerLayer, Tasks, TrackerHandle,
-    Unfinished, named,
+    Bound, Outcome, ShutdownReport, SpawnError, TaskTrackerLayer, TrackerHandle, Unfinished, named,
 };
 
-use crate::support::{DropTime, Frames, Log, Wakes, after, ms, request, tracked};
+use crate::support::{DropTime, Frames, Log, after, current, ms, request, told, tracked};
 
 /// A task that takes so long, and is watched.
-fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
+pub(crate) fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
     let watched = watched.clone();
     move || {
         let watch = watched.watch();
@@ -30,22 +25,9 @@ fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
     }
 }
 
-/// A handle with a task that no response waits for.
-async fn straggling(layer: TaskTrackerLayer, watched: &DropTime, millis: u64) -> TrackerHandle {
-    let layer = layer.drain_timeout(ms(0));
-    drop(
-        tracked(&layer, slow(watched, millis))
-            .oneshot(request())
-            .await,
-    );
-    assert_eq!(layer.handle().live_tasks(), 1);
-    layer.handle()
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let handle = layer.handle();
     let began = Instant::now();
     let held = tracked(&layer, slow(&DropTime::new(), 5000)).oneshot(request());
@@ -72,8 +54,7 @@ async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
 
 #[tokio::test(start_paused = true)]
 async fn windows_that_open_later_are_capped_too() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     layer.handle().begin_shutdown(ms(1000));
     after(900).await;
     let asked = Instant::now();
@@ -88,8 +69,7 @@ async fn windows_that_open_later_are_capped_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_end_is_capped_too() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(60_000));
         Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
@@ -158,7 +138,7 @@ async fn the_policy_is_about_this_deadline_as_about_any_other() {
                 let (deaf, polite) = (slow(&deaf, 60_000), polite.clone());
                 move || {
                     deaf();
-                    let tasks = Tasks::current().expect("in a request");
+                    let tasks = current();
                     let (watch, token) = (polite.watch(), tasks.cancellation_token());
                     named("polite").spawn(async move {
                         let _watch = watch;
@@ -178,130 +158,17 @@ async fn the_policy_is_about_this_deadline_as_about_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_response_waits_for_is_waited_for() {
-    let watched = DropTime::new();
-    let handle = straggling(TaskTrackerLayer::new(), &watched, 300).await;
-    let report = handle.shutdown(ms(1000)).await;
-    assert_eq!(report.waited, ms(300));
-    assert!(report.is_clean(), "{report}");
-    assert_eq!(report.completed, 1);
-    assert_eq!(
-        report.to_string(),
-        "shut down after 300.0ms: 1 tasks completed"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn stragglers_are_treated_as_their_policy_says_and_aborted_at_the_end() {
-    for (policy, at) in [
-        (Unfinished::Detach, 1000),
-        (Unfinished::Abort, 900),
-        (Unfinished::Cancel { grace: ms(400) }, 900),
-    ] {
-        let watched = DropTime::new();
-        // Their own window has closed by a client's deadline, which detaches.
-        let layer = TaskTrackerLayer::new()
-            .at_deadline(policy)
-            .deadline_from(tower_task_tracker::deadline::grpc_timeout());
-        let mut asked = request();
-        let timeout = http::HeaderValue::from_static("1n");
-        asked.headers_mut().insert("grpc-timeout", timeout);
-        let service = tracked(&layer, slow(&watched, 60_000));
-        drop(service.oneshot(asked).await);
-        after(1).await;
-        let start = Instant::now();
-        let report = layer.handle().shutdown(ms(1000)).await;
-        assert_eq!(start.elapsed(), ms(at), "{policy:?}");
-        assert_eq!(report.aborted, 1, "{policy:?}: {report}");
-        assert!(report.to_string().contains("1 aborted"), "{report}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn destructors_have_a_moment_after_the_end() {
-    let layer = TaskTrackerLayer::new().drain_timeout(ms(0));
-    let service = tracked(&layer, || {
-        named("slow").spawn(async {
-            let _last_words = crate::support::LastWords::new(|| {
-                named("last words").detached().spawn(after(50));
-            });
-            after(60_000).await;
-        });
-    });
-    drop(service.oneshot(request()).await);
-    let report = layer.handle().shutdown(ms(1000)).await;
-    assert_eq!(report.waited, ms(1050));
-    assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_stopped_is_named() {
-    let handle = TrackerHandle::new();
-    let (let_go, until) = std::sync::mpsc::channel::<()>();
-    let (began, begun) = tokio::sync::oneshot::channel();
-    handle.tasks().named("stuck").spawn_blocking(move || {
-        let _ = began.send(());
-        let _ = until.recv();
-    });
-    assert!(begun.await.is_ok());
-    let (report, ()) = tokio::join!(handle.shutdown(ms(20)), async {
-        for _ in 0..100 {
-            // Paused time does not pass by itself while a blocking closure runs.
-            tokio::time::advance(ms(10)).await;
-        }
-    });
-    assert!(report.waited >= ms(20), "{report}");
-    assert_eq!(report.still_running.len(), 1);
-    assert_eq!(report.still_running[0].name, Some("stuck"));
-    assert!(!report.is_clean());
-    assert!(
-        report.to_string().contains("; still running: stuck ("),
-        "{report}"
-    );
-    drop(let_go);
-    handle.wait_idle().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn twice_or_at_once_it_is_one_shutdown_and_the_earliest_end_counts() {
-    let handle = straggling(TaskTrackerLayer::new(), &DropTime::new(), 60_000).await;
-    let start = Instant::now();
-    let (first, second) = tokio::join!(handle.shutdown(ms(5000)), async {
-        after(100).await;
-        handle.shutdown(ms(400)).await
-    });
-    assert_eq!(start.elapsed(), ms(500));
-    assert_eq!((first.waited, second.waited), (ms(500), ms(500)));
-    assert_eq!(first.troubled[0].name, Some("slow"));
-    assert_eq!((first.aborted, second.aborted), (1, 1));
-    let again = handle.shutdown(Duration::MAX).await;
-    assert_eq!(again.waited, ms(500), "it is over");
-    assert_eq!(again.aborted, 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn with_nothing_alive_it_is_over_at_once() {
     let report = TrackerHandle::new().shutdown(Duration::MAX).await;
     assert_eq!(report, ShutdownReport::default());
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_it_aborts_nothing() {
-    let watched = DropTime::new();
-    let handle = straggling(TaskTrackerLayer::new(), &watched, 3000).await;
-    let waited = tokio::time::timeout(ms(50), handle.shutdown(ms(1000))).await;
-    assert!(waited.is_err());
-    handle.wait_idle().await;
-    assert_eq!(watched.get(), Some(ms(3000)));
-}
-
-#[tokio::test(start_paused = true)]
 async fn new_work_is_refused_by_try_spawn_and_waited_for_by_spawn() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let handle = layer.handle();
     let service = tracked(&layer, || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         named("before").spawn(async move {
             after(100).await;
             let refused = tasks.try_spawn(after(50));
@@ -336,62 +203,6 @@ async fn the_grace_of_a_client_that_left_ends_with_the_shutdown() {
     assert_eq!(log.report().outcome, Outcome::Dropped);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_work_of_the_process_is_of_no_request_and_is_waited_for() {
-    let handle = TrackerHandle::new();
-    let (asked, stopped) = (DropTime::new(), DropTime::new());
-    let tasks = handle.tasks();
-    let token = tasks.cancellation_token();
-    let (watch, asked_watch) = (stopped.watch(), asked.watch());
-    handle.spawn(async move {
-        let _watch = watch;
-        named("nested").spawn(after(20));
-        token.cancelled().await;
-        drop(asked_watch);
-        after(300).await;
-    });
-    after(100).await;
-    assert_eq!((handle.live_requests(), handle.live_tasks()), (1, 1));
-    assert!(!tasks.is_released(), "it never is");
-    let report = handle.shutdown(ms(1000)).await;
-    assert_eq!(asked.get(), Some(ms(100)), "it is asked to stop at once");
-    assert_eq!(stopped.get(), Some(ms(400)));
-    assert!(report.is_clean(), "{report}");
-    assert_eq!(report.completed, 1);
-    assert!(handle.tasks().cancellation_token().is_cancelled());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_layer_that_the_process_itself_calls_is_the_outermost() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
-    let handle = layer.handle();
-    let service = tracked(&layer, slow(&DropTime::new(), 30));
-    let asked = Instant::now();
-    let called = handle.spawn(async move { service.oneshot(request()).await });
-    let answer = called.await.expect("no panic");
-    assert_eq!(asked.elapsed(), ms(30), "it is held");
-    drop(answer);
-    assert_eq!(
-        log.report().last.map(|task| task.state),
-        Some(TaskState::Completed)
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_of_the_process_is_cancelled_whatever_became_of_the_rest() {
-    let handle = TrackerHandle::new();
-    let token = handle.tasks().cancellation_token();
-    handle.spawn({
-        let token = token.clone();
-        async move { token.cancelled().await }
-    });
-    let report = handle.shutdown(ms(1000)).await;
-    assert!(report.is_clean(), "{report}");
-    assert_eq!(report.waited, ms(0));
-    assert!(token.is_cancelled());
-}
-
 #[test]
 fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
     for _ in 0..20 {
@@ -400,8 +211,7 @@ fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
             .enable_all()
             .build()
             .expect("a runtime");
-        let log = Log::default();
-        let layer = TaskTrackerLayer::new().on_drain(log.clone());
+        let (log, layer) = told();
         let handle = layer.handle();
         let service = tracked(&layer, slow(&DropTime::new(), 60_000));
         let report = runtime.block_on(async {
@@ -419,30 +229,8 @@ fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_destructor_spawns_at_the_end_is_aborted_too() {
-    let layer = TaskTrackerLayer::new().drain_timeout(ms(0));
-    let service = tracked(&layer, || {
-        crate::support::slow_with(|| {
-            named("rollback").detached().spawn(after(60_000));
-        });
-    });
-    drop(service.oneshot(request()).await);
-    let report = layer.handle().shutdown(ms(1000)).await;
-    assert!(report.still_running.is_empty(), "{report}");
-    let names: Vec<_> = report.troubled.iter().map(|task| task.name).collect();
-    assert_eq!(names, [Some("slow"), Some("rollback")]);
-    assert!(
-        report
-            .to_string()
-            .contains("2 aborted; troubled: slow (aborted"),
-        "{report}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn begun_is_enough_for_held_responses() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let handle = layer.handle();
     let began = Instant::now();
     let service = tracked(&layer, slow(&DropTime::new(), 5000));
@@ -457,48 +245,6 @@ async fn begun_is_enough_for_held_responses() {
     assert_eq!(log.report().outcome, Outcome::Shutdown);
     handle.wait_idle().await;
     assert_eq!(began.elapsed(), ms(5000), "what was detached runs on");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_of_the_process_is_cancelled_though_it_has_no_task() {
-    let handle = TrackerHandle::new();
-    let (before, kept) = (handle.tasks().cancellation_token(), handle.tasks());
-    handle.begin_shutdown(ms(1000));
-    assert!(before.is_cancelled());
-    assert!(kept.cancellation_token().is_cancelled());
-    assert!(handle.tasks().cancellation_token().is_cancelled());
-}
-
-#[tokio::test(start_paused = true)]
-async fn stragglers_that_come_up_during_a_shutdown_have_their_grace_too() {
-    let asked = DropTime::new();
-    let layer = TaskTrackerLayer::new()
-        .drain_timeout(ms(0))
-        .at_deadline(Unfinished::Cancel { grace: ms(800) });
-    let handle = layer.handle();
-    handle.spawn(after(60_000));
-    let service = tracked(&layer, {
-        let asked = asked.clone();
-        move || {
-            // The time of its own window is up; this one is spawned after it.
-            let tasks = Tasks::current().expect("in a request");
-            let (watch, token) = (asked.watch(), tasks.cancellation_token());
-            tokio::spawn(async move {
-                after(100).await;
-                tasks.named("late").spawn(async move {
-                    let _watch = watch;
-                    token.cancelled().await;
-                });
-            });
-        }
-    });
-    let served = async {
-        after(50).await;
-        drop(service.oneshot(request()).await);
-    };
-    let ((), report) = tokio::join!(served, handle.shutdown(ms(1000)));
-    assert_eq!(asked.get(), Some(ms(200)), "at the end less its grace");
-    assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -527,40 +273,4 @@ async fn a_request_that_comes_at_the_last_moment_has_what_is_left() {
         );
         assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn work_that_failed_or_panicked_is_not_clean() {
-    let handle = TrackerHandle::new();
-    handle.begin_shutdown(ms(1000));
-    let fails = async { Err::<(), _>("no disk") };
-    handle.tasks().named("fails").fallible().spawn(fails);
-    let panics = async { std::panic::resume_unwind(Box::new("no memory")) };
-    handle.tasks().named("panics").spawn(panics);
-    let report = handle.shutdown(ms(1000)).await;
-    assert_eq!((report.failed, report.panicked, report.aborted), (1, 1, 0));
-    assert!(!report.is_clean());
-    let line = report.to_string();
-    assert!(
-        line.contains("0 tasks completed, 1 failed, 1 panicked; troubled: "),
-        "{line}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_spawn_of_somebody_who_is_known_does_not_wake_it() {
-    let handle = TrackerHandle::new();
-    let tasks = handle.tasks();
-    let _alive = tasks.token();
-    let mut shutdown = pin!(handle.shutdown(ms(10_000)));
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(wakes.clone());
-    let mut cx = Context::from_waker(&waker);
-    assert!(shutdown.as_mut().poll(&mut cx).is_pending());
-    wakes.take();
-    for _ in 0..10 {
-        drop(tasks.token());
-        assert!(shutdown.as_mut().poll(&mut cx).is_pending());
-    }
-    assert_eq!(wakes.take(), 0, "it walks over all requests each time");
 }

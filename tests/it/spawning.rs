@@ -11,19 +11,20 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskBuilder, TaskState, TaskTrackerLayer, Tasks, named, spawn};
 
 use crate::lines::Lines;
-use crate::support::{Log, after, full, request, tracked};
+use crate::support::{
+    Log, after, current, full, request, runtime, timeless_runtime, told, tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_spawn_is_tracked_and_knows_its_place() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let line = Arc::new(Mutex::new(0));
     let first_line = line.clone();
     let local = LocalSet::new();
     let service = layer.layer(service_fn(move |_: Request<()>| {
         let first_line = first_line.clone();
         async move {
-            let tasks = Tasks::current().expect("in a request");
+            let tasks = current();
             let runtime = tokio::runtime::Handle::current();
             let set = LocalSet::new();
             *first_line.lock().expect("unpoisoned") = Location::caller().line() + 1;
@@ -59,7 +60,7 @@ async fn every_kind_of_spawn_is_tracked_and_knows_its_place() {
 #[tokio::test(start_paused = true)]
 async fn what_a_task_returns_comes_through_its_join_handle() {
     let service = tracked(&TaskTrackerLayer::new(), || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         spawn(async move {
             let name = |builder: TaskBuilder| builder;
             let doubled = name(tasks.named("double")).spawn(async { 21 * 2 }).await;
@@ -90,17 +91,15 @@ async fn what_a_task_returns_comes_through_its_join_handle() {
 
 /// The handle of a runtime that is gone: it drops what it is to spawn.
 fn dead() -> Handle {
-    let dead = tokio::runtime::Builder::new_current_thread().build();
-    dead.expect("a runtime").handle().clone()
+    timeless_runtime().handle().clone()
 }
 
 #[test]
 fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
     let handle = dead();
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, move || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         struct AsksItsTasks;
         impl Drop for AsksItsTasks {
             fn drop(&mut self) {
@@ -144,15 +143,11 @@ fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
 
 #[test]
 fn tasks_that_die_with_their_runtime_are_told_of() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
         tower_task_tracker::named("cut off").spawn(std::future::pending::<()>());
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     runtime.block_on(async {
         let held = tokio::time::timeout(std::time::Duration::ZERO, service.oneshot(request()));
         assert!(held.await.is_err());
@@ -171,8 +166,7 @@ fn tasks_that_die_with_their_runtime_are_told_of() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_many_threads_every_task_is_counted_once() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     for _ in 0..50 {
         let service = tracked(&layer, || {
             for index in 0..20 {
@@ -196,10 +190,9 @@ async fn on_many_threads_every_task_is_counted_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_dropped_by_a_panicking_thread_counts_as_a_panic() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let (log, layer) = told();
     let service = tracked(&layer, || {
-        let token = Tasks::current().expect("in a request").token();
+        let token = current().token();
         let actor = std::thread::spawn(move || {
             let _token = token;
             panic!("the actor fails");

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use http::Request;
 use http::request::Parts;
@@ -13,7 +13,7 @@ use tower_task_tracker::{Bound, spawn};
 
 use super::arrival_plus;
 use super::nested::{base, named, through};
-use crate::support::{full, ms, request};
+use crate::support::{Slot, full, ms, put, request, take};
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_a_routes_layer_has_from_the_base_counts_from_the_first_arrival() {
@@ -37,19 +37,19 @@ async fn a_source_that_a_routes_layer_has_from_the_base_counts_from_the_first_ar
 #[tokio::test(start_paused = true)]
 async fn sources_are_asked_again_where_a_request_carries_the_extensions_of_one_that_is_over() {
     // As one made by a straggler does, or one that is read from an upgraded connection.
-    let kept = Arc::new(Mutex::new(None));
+    let kept = Slot::default();
     let keep = kept.clone();
     let layer = base().deadline_from(arrival_plus(50));
     let service = layer.layer(service_fn(move |request: Request<()>| {
-        keep.lock().expect("unpoisoned").replace(request);
+        put(&keep, request);
         spawn(pending::<()>());
         async { Ok::<_, Infallible>(full("done")) }
     }));
     let mut next = request();
-    for _ in 0..3 {
+    for time in 0..3 {
         let start = Instant::now();
         drop(service.clone().oneshot(next).await);
-        assert_eq!(start.elapsed(), ms(50));
-        next = kept.lock().expect("unpoisoned").take().expect("called");
+        assert_eq!(start.elapsed(), ms(50), "time {time}");
+        next = take(&kept);
     }
 }

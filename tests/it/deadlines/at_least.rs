@@ -8,8 +8,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
 use tower_task_tracker::{Bound, Hold, TaskTrackerLayer, spawn};
 
-use super::{OWN, hold, hold_after, layer_with, slow, with_field};
-use crate::support::{Slot, after, current, ms, put, request, take};
+use super::{OWN, hold, hold_after, layer_with, slow};
+use crate::support::{Slot, after, current, ms, put, request, take, with_field};
 
 const BOUND: Bound = Bound::Source("grpc-timeout");
 

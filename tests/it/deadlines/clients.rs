@@ -5,11 +5,11 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, Hold, TaskState, Tasks, Unfinished, spawn};
+use tower_task_tracker::{Bound, Hold, TaskState, Unfinished, spawn};
 
 use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
-use super::{arrival_plus, slow, unix_now, with_field};
-use crate::support::{Log, after, ms, request};
+use super::{arrival_plus, slow, unix_now};
+use crate::support::{Log, after, current, ms, request, with_field};
 
 #[tokio::test(start_paused = true)]
 async fn at_the_clients_deadline_nothing_is_aborted_and_nothing_cancelled() {
@@ -99,7 +99,7 @@ async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
         .deadline_from(deadline::grpc_timeout())
         .on_drain(log.clone());
     let service = slow(&layer, ms(0), || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tasks.set_at_deadline(Unfinished::Abort);
         tasks.spawn(after(300));
     });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tower_task_tracker::{Bound, Unfinished, deadline};
 
 use super::{OWN, hold, hold_after, layer_with};
-use crate::support::request;
+use crate::support::{paused_runtime, request};
 
 /// The variable, what it says, and the seconds that it makes.
 const VARIABLES: [(&str, &str, Option<u64>); 15] = [
@@ -29,7 +29,9 @@ const VARIABLES: [(&str, &str, Option<u64>); 15] = [
 ];
 
 const LONG: &str = "TTT_LONG";
+
 const UNSET: &str = "TTT_UNSET";
+
 const IS_CHILD: &str = "TTT_IS_CHILD";
 
 /// A process cannot set its own variables while others may read them: this test runs itself once
@@ -37,11 +39,7 @@ const IS_CHILD: &str = "TTT_IS_CHILD";
 #[test]
 fn a_variable_says_whole_seconds_from_the_arrival_or_nothing() {
     if env::var_os(IS_CHILD).is_some() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime");
+        let runtime = paused_runtime();
         return runtime.block_on(read_them());
     }
     let this = "deadlines::environment::a_variable_says_whole_seconds_from_the_arrival_or_nothing";

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::Service;
-use tower_task_tracker::{Bound, TaskTrackerLayer, Tasks, deadline, spawn};
+use tower_task_tracker::{Bound, TaskTrackerLayer, deadline, spawn};
 
-use super::{OWN, hold, hold_after, layer_with, slow, with_field, with_fields};
-use crate::support::{after, ms, request, tracked};
+use super::{OWN, hold, hold_after, layer_with, slow};
+use crate::support::{after, current, ms, request, tracked, with_field, with_fields};
 
 const HEADER: &str = "grpc-timeout";
+
 const BOUND: Bound = Bound::Source(HEADER);
 
 fn layer() -> TaskTrackerLayer {
@@ -156,7 +157,7 @@ async fn of_several_fields_the_first_counts() {
 async fn a_nanosecond_is_not_past_when_it_arrives() {
     for value in ["1n", "1u"] {
         let mut service = tracked(&layer(), || {
-            let tasks = Tasks::current().expect("in a request");
+            let tasks = current();
             assert!(tasks.deadline().is_some(), "it is a deadline");
         });
         drop(service.call(with_field(HEADER, value)).await);

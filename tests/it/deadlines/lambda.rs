@@ -5,14 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
 
-use super::{
-    Held, NOW, OWN, hold, hold_after, is_turned_into_tokios_clock, layer_with, unix_now,
-    with_field, with_fields,
-};
-use crate::support::ms;
+use super::{Held, NOW, OWN, hold, hold_after, is_turned_into_tokios_clock, layer_with, unix_now};
+use crate::support::{ms, with_field, with_fields};
 
 const HEADER: &str = "x-amzn-lambda-context";
+
 const BOUND: Bound = Bound::Source(HEADER);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn layer() -> TaskTrackerLayer {

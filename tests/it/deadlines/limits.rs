@@ -8,7 +8,7 @@ use tower::ServiceExt;
 use tower_task_tracker::{Bound, Outcome, TaskTrackerLayer, Tasks, spawn};
 
 use super::{NOW, OWN, hold, hold_after, slow};
-use crate::support::{Log, after, ms, request, tracked};
+use crate::support::{Log, after, current, ms, request, tracked};
 
 fn layer() -> TaskTrackerLayer {
     TaskTrackerLayer::new().drain_timeout(OWN)
@@ -19,9 +19,9 @@ async fn the_total_timeout_counts_from_the_arrival() {
     for handling in [0, 1, 30, 49] {
         let layer = layer().total_timeout(ms(50));
         let held = hold_after(ms(handling), &layer, request()).await;
-        assert_eq!(held.known, Some(ms(50)));
+        assert_eq!(held.known, Some(ms(50)), "{handling} ms");
         held.is_closed_by(Bound::TotalTimeout, ms(50), handling);
-        assert_eq!(held.report.held, ms(50 - handling));
+        assert_eq!(held.report.held, ms(50 - handling), "{handling} ms");
     }
 }
 
@@ -30,9 +30,9 @@ async fn the_drain_timeout_counts_from_the_answer() {
     for handling in [0, 1, 30, 200] {
         let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
         let held = hold_after(ms(handling), &layer, request()).await;
-        assert_eq!(held.known, None, "no window is open before the answer");
+        assert_eq!(held.known, None, "no window is open yet: {handling} ms");
         held.is_closed_by(Bound::DrainTimeout, ms(handling + 50), handling);
-        assert_eq!(held.report.held, ms(50));
+        assert_eq!(held.report.held, ms(50), "{handling} ms");
     }
 }
 
@@ -47,7 +47,7 @@ async fn the_total_timeout_interrupts_no_handler_and_ready_tasks_get_one_turn() 
         });
         let start = Instant::now();
         let response = service.oneshot(request()).await.expect("infallible");
-        assert_eq!(response.status(), http::StatusCode::OK);
+        assert_eq!(response.status(), http::StatusCode::OK, "{total:?}");
         drop(response);
         assert_eq!(start.elapsed(), ms(200), "{total:?}");
         let report = log.report();
@@ -63,13 +63,13 @@ async fn what_one_turn_is_enough_for_is_drained_and_not_late() {
     let zero = layer().drain_timeout(NOW).total_timeout(NOW);
     for layer in [zero, layer().total_timeout(ms(10))] {
         let log = Log::default();
-        let service = slow(&layer.on_drain(log.clone()), ms(20), || {
+        let service = slow(&layer.clone().on_drain(log.clone()), ms(20), || {
             spawn(async {});
         });
         drop(service.oneshot(request()).await);
         let report = log.report();
-        assert_eq!(report.outcome, Outcome::Drained);
-        assert_eq!((report.closed_by, report.completed), (None, 1));
+        assert_eq!(report.outcome, Outcome::Drained, "{layer:?}");
+        assert_eq!((report.closed_by, report.completed), (None, 1), "{layer:?}");
     }
 }
 
@@ -153,7 +153,7 @@ async fn the_deadline_that_tasks_see_is_the_earliest_known_by_then() {
         .total_timeout(ms(100));
     let arrival = Instant::now();
     let service = slow(&layer, ms(20), move || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         let known = move |tasks: &Tasks| tasks.deadline().map(|at| at - arrival);
         assert_eq!(known(&tasks), Some(ms(100)), "the window is not open");
         spawn(async move {

@@ -7,8 +7,8 @@ use tower::ServiceExt;
 use tower_task_tracker::deadline::{self, Source};
 use tower_task_tracker::{Bound, spawn};
 
-use super::{NOW, hold, hold_after, layer_with, slow, with_field};
-use crate::support::{Log, after, ms, request};
+use super::{NOW, hold, hold_after, layer_with, slow};
+use crate::support::{Log, after, ms, request, with_field};
 
 const BOUND: Bound = Bound::Source("platform");
 

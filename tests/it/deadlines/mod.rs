@@ -22,17 +22,17 @@ mod windows;
 
 use std::fmt::Debug;
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, HeaderValue, Request};
+use http::Request;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::DeadlineSource;
-use tower_task_tracker::{Bound, DrainReport, Outcome, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{Bound, DrainReport, Outcome, TaskTrackerLayer, spawn};
 
-use crate::support::{Log, ms, request, slow};
+use crate::support::{Log, Slot, current, ms, put, slow, take};
 
 /// What the layer waits for by itself: longer than most of what sources say.
 const OWN: Duration = Duration::from_secs(100 * 60 * 60);
@@ -60,22 +60,6 @@ fn counted_plus(millis: u64) -> (Arc<AtomicUsize>, impl DeadlineSource) {
         Some(Instant::now() + ms(millis))
     };
     (asked, source)
-}
-
-/// A request with these fields, in their order.
-fn with_fields(name: &'static str, values: &[&[u8]]) -> Request<()> {
-    let mut request = request();
-    for value in values {
-        let value = HeaderValue::from_bytes(value).expect("a header's value");
-        request
-            .headers_mut()
-            .append(HeaderName::from_static(name), value);
-    }
-    request
-}
-
-fn with_field(name: &'static str, value: impl AsRef<[u8]>) -> Request<()> {
-    with_fields(name, &[value.as_ref()])
 }
 
 /// How one response was held.
@@ -117,18 +101,17 @@ async fn hold(layer: &TaskTrackerLayer, request: Request<()>) -> Held {
 /// The same, with a handler that takes so long.
 async fn hold_after(handling: Duration, layer: &TaskTrackerLayer, request: Request<()>) -> Held {
     let log = Log::default();
-    let known = Arc::new(Mutex::new(None));
+    let known = Slot::default();
     let seen = known.clone();
     let service = slow(&layer.clone().on_drain(log.clone()), handling, move || {
-        let tasks = Tasks::current().expect("in a request");
-        *seen.lock().expect("unpoisoned") = tasks.deadline();
+        put(&seen, current().deadline());
         spawn(pending::<()>());
     });
     let arrival = Instant::now();
     let response = service.oneshot(request).await.expect("infallible");
     let took = arrival.elapsed();
     drop(response);
-    let known = known.lock().expect("unpoisoned").take();
+    let known: Option<Instant> = take(&known);
     Held {
         took,
         known: known.map(|at| at - arrival),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
-use tower_task_tracker::{Bound, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
 
 use super::{NOW, OWN, arrival_plus, slow};
-use crate::support::{Log, after, ms, request};
+use crate::support::{Log, Slot, after, current, ms, put, request, take};
 
 /// Serves a request that is answered after 10 ms and says `timeout` 20 ms later; how long that took
 /// from its arrival, and what closed the window. It is not one of its tasks that says so, so that
@@ -20,7 +20,7 @@ async fn moved(
     let log = Log::default();
     let timeout = timeout.into();
     let service = slow(&layer.clone().on_drain(log.clone()), ms(10), move || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tokio::spawn(async move {
             after(20).await;
             tasks.set_drain_timeout(timeout);
@@ -45,6 +45,28 @@ async fn a_wait_that_goes_on_is_made_longer_or_shorter_from_its_opening() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tasks_see_the_deadline_that_they_have_moved() {
+    let seen = Slot::default();
+    let sees = seen.clone();
+    let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
+    let service = slow(&layer, ms(10), move || {
+        let (tasks, sees) = (current(), sees.clone());
+        spawn(async move {
+            after(40).await;
+            let before = tasks.deadline();
+            tasks.set_drain_timeout(ms(200));
+            put(&sees, (before, tasks.deadline()));
+            pending::<()>().await;
+        });
+    });
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    let opened = start + ms(10);
+    let known = (Some(opened + ms(50)), Some(opened + ms(200)));
+    assert_eq!(take(&seen), known);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_without_a_limit_can_be_given_one() {
     let layer = TaskTrackerLayer::new().drain_timeout(None);
     let by = Some(Bound::DrainTimeout);
@@ -61,7 +83,8 @@ async fn the_other_limits_stay_where_they_are() {
     for timeout in [None, Some(ms(1000)), Some(Duration::MAX)] {
         let by_total = (ms(80), Some(Bound::TotalTimeout));
         assert_eq!(moved(&total, timeout).await, by_total, "{timeout:?}");
-        assert_eq!(moved(&source, timeout).await, (ms(90), by_source));
+        let moved = moved(&source, timeout).await;
+        assert_eq!(moved, (ms(90), by_source), "{timeout:?}");
     }
     let by_drain = (ms(70), Some(Bound::DrainTimeout));
     assert_eq!(moved(&total, ms(60)).await, by_drain);
@@ -71,7 +94,7 @@ async fn the_other_limits_stay_where_they_are() {
 async fn a_limit_can_be_taken_away_while_the_response_waits() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
     let service = slow(&layer, NOW, || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         spawn(async move {
             after(30).await;
             tasks.set_drain_timeout(None);
@@ -92,7 +115,7 @@ async fn what_is_said_before_the_answer_counts_from_the_answer_too() {
             .total_timeout(ms(200))
             .on_drain(log.clone());
         let service = slow(&layer, ms(10), move || {
-            let tasks = Tasks::current().expect("in a request");
+            let tasks = current();
             tasks.set_drain_timeout(timeout);
             spawn(pending::<()>());
         });
@@ -107,18 +130,16 @@ async fn what_is_said_before_the_answer_counts_from_the_answer_too() {
 async fn a_wait_that_has_ended_at_its_deadline_stays_ended() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
     let log = Log::default();
-    let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let kept = Slot::default();
     let keep = kept.clone();
     let mut service = slow(&layer.on_drain(log.clone()), NOW, move || {
-        *keep.lock().expect("unpoisoned") = Tasks::current();
+        put(&keep, current());
         spawn(after(300));
     });
     let start = Instant::now();
     let response = service.call(request()).await;
     assert_eq!(start.elapsed(), ms(50));
-    let tasks = kept.lock().expect("unpoisoned").take();
-    let tasks = tasks.expect("in a request");
-    tasks.set_drain_timeout(ms(5000));
+    take(&kept).set_drain_timeout(ms(5000));
     drop(http_body_util::BodyExt::collect(response.expect("infallible").into_body()).await);
     assert_eq!(start.elapsed(), ms(50), "the end is not held either");
     assert_eq!(log.report().held, ms(50));

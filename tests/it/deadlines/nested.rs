@@ -9,8 +9,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
 use tower_task_tracker::{Bound, TaskTrackerLayer, scope, spawn};
 
-use super::{OWN, arrival_plus, with_field};
-use crate::support::{Log, after, ms, request, tracked};
+use super::{OWN, arrival_plus};
+use crate::support::{Log, after, ms, request, tracked, with_field};
 
 const TOTAL: Bound = Bound::TotalTimeout;
 
@@ -55,18 +55,23 @@ async fn a_routes_own_timeouts_win_whether_they_are_shorter_or_longer() {
     for (outer, inner, millis) in [(50, 20, 20), (20, 50, 50)] {
         let drain = |millis| base().drain_timeout(ms(millis));
         let closed = through(&drain(outer), 0, &drain(inner), request()).await;
-        assert_eq!(closed, (ms(millis), Some(Bound::DrainTimeout)));
+        let which = (outer, inner);
+        assert_eq!(closed, (ms(millis), Some(Bound::DrainTimeout)), "{which:?}");
         let total = |millis| base().total_timeout(ms(millis));
         let closed = through(&total(outer), 0, &total(inner), request()).await;
-        assert_eq!(closed, (ms(millis), Some(TOTAL)));
+        assert_eq!(closed, (ms(millis), Some(TOTAL)), "{which:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_may_lift_the_total_timeout() {
+async fn a_route_may_lift_either_timeout() {
     let (outer, inner) = (base().total_timeout(ms(50)), base().total_timeout(None));
     let closed = through(&outer, 0, &inner, request()).await;
-    assert_eq!(closed, (OWN, Some(Bound::DrainTimeout)));
+    assert_eq!(closed, (OWN, Some(Bound::DrainTimeout)), "the total one");
+    let outer = base().drain_timeout(ms(50)).total_timeout(ms(60));
+    let inner = TaskTrackerLayer::new().drain_timeout(None);
+    let closed = through(&outer, 0, &inner, request()).await;
+    assert_eq!(closed, (ms(60), Some(TOTAL)), "the drain timeout");
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,10 +112,9 @@ async fn of_three_layers_the_innermost_that_says_something_wins() {
         let start = Instant::now();
         drop(service.oneshot(request()).await);
         let (took, bound) = closed;
-        assert_eq!(
-            (start.elapsed(), log.report().closed_by),
-            (took, Some(bound))
-        );
+        let closed_by = log.report().closed_by;
+        let which = format!("{middle:?} {inner:?}");
+        assert_eq!((start.elapsed(), closed_by), (took, Some(bound)), "{which}");
     }
 }
 
@@ -129,10 +133,11 @@ async fn the_total_timeout_of_an_outer_layer_counts_from_the_arrival_there() {
 #[tokio::test(start_paused = true)]
 async fn sources_of_both_layers_count_and_the_earliest_closes_the_window() {
     for (outer, inner, millis, name) in [(20, 50, 20, "outer"), (50, 20, 20, "inner")] {
-        let outer = base().deadline_from(named("outer", outer));
-        let inner = TaskTrackerLayer::new().deadline_from(named("inner", inner));
-        let closed = through(&outer, 0, &inner, request()).await;
-        assert_eq!(closed, (ms(millis), Some(Bound::Source(name))));
+        let outermost = base().deadline_from(named("outer", outer));
+        let innermost = TaskTrackerLayer::new().deadline_from(named("inner", inner));
+        let closed = through(&outermost, 0, &innermost, request()).await;
+        let earliest = (ms(millis), Some(Bound::Source(name)));
+        assert_eq!(closed, earliest, "{outer} and {inner} ms");
     }
 }
 

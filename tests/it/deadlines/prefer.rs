@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
 
-use super::{OWN, hold, hold_after, layer_with, with_field, with_fields};
+use super::{OWN, hold, hold_after, layer_with};
+use crate::support::{with_field, with_fields};
 
 const HEADER: &str = "prefer";
+
 const BOUND: Bound = Bound::Source("prefer-wait");
 
 fn layer() -> TaskTrackerLayer {

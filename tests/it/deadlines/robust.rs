@@ -12,7 +12,7 @@ use tower_task_tracker::deadline::{DeadlineSource, Source};
 use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
 
 use super::{arrival_plus, counted_plus, hold, layer_with};
-use crate::support::{after, full, ms, request, tracked};
+use crate::support::{after, full, ms, request, timeless_runtime, tracked};
 
 struct PanicsWhenDropped;
 
@@ -120,9 +120,7 @@ async fn the_handler_gets_the_request_as_it_came() {
 
 #[test]
 fn a_source_is_asked_on_a_runtime_without_time_too() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime without time");
+    let runtime = timeless_runtime();
     let (asked, source) = counted_plus(1000);
     let layer = TaskTrackerLayer::new().deadline_from(source);
     let service = tracked(&layer, || {

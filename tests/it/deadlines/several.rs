@@ -2,16 +2,12 @@
 
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::deadline::{self, Source};
+use tower_task_tracker::deadline;
 use tower_task_tracker::{Bound, Unfinished, spawn};
 
-use super::{NOW, arrival_plus, hold, hold_after, layer_with, with_field};
-use crate::support::{after, ms, request, tracked};
-
-/// So long after the arrival.
-fn named(name: &'static str, millis: u64) -> Source {
-    Source::new(name, move |_| Some(Instant::now() + ms(millis)))
-}
+use super::nested::named;
+use super::{NOW, arrival_plus, hold, hold_after, layer_with};
+use crate::support::{after, ms, request, tracked, with_field};
 
 #[tokio::test(start_paused = true)]
 async fn of_several_the_earliest_closes_the_window_and_is_named() {

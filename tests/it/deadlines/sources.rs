@@ -10,8 +10,8 @@ use tower::ServiceExt;
 use tower_task_tracker::deadline::{DeadlineSource, Source};
 use tower_task_tracker::{Bound, spawn};
 
-use super::{NOW, arrival_plus, counted_plus, hold, hold_after, layer_with, with_field};
-use crate::support::{after, ms, request, tracked};
+use super::{NOW, arrival_plus, counted_plus, hold, hold_after, layer_with};
+use crate::support::{after, ms, request, tracked, with_field};
 
 const CLOSURE: Bound = Bound::Source("deadline source");
 

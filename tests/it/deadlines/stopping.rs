@@ -7,10 +7,10 @@ use http::Request;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{Bound, DrainReport, TaskState, TaskTrackerLayer, Tasks, Unfinished};
+use tower_task_tracker::{Bound, DrainReport, TaskState, TaskTrackerLayer, Unfinished};
 
-use super::{slow, with_field};
-use crate::support::{Log, after, ms};
+use super::slow;
+use crate::support::{Log, after, current, ms, with_field};
 
 /// What aborts, or asks to stop, at the deadline.
 pub(super) const POLICIES: [Unfinished; 4] = [
@@ -27,6 +27,7 @@ pub(super) const POLICIES: [Unfinished; 4] = [
 ];
 
 pub(super) const GRPC: Bound = Bound::Source("grpc-timeout");
+
 pub(super) const PLATFORM: Bound = Bound::Source("deadline source");
 
 /// What became of a request whose task takes 300 ms.
@@ -50,7 +51,7 @@ pub(super) async fn serve(
     let tell = Arc::new(Mutex::new(Some(tell)));
     let layer = layer.on_drain(log.clone());
     let service = slow(&layer, handling, move || {
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tasks.spawn(after(300));
         let token = tasks.cancellation_token();
         let tell = tell.lock().expect("unpoisoned").take();

@@ -5,12 +5,11 @@ use std::time::Duration;
 use http::request::Parts;
 use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
 
-use super::{
-    NOW, OWN, hold, hold_after, is_turned_into_tokios_clock, layer_with, unix_now, with_field,
-};
-use crate::support::{ms, request};
+use super::{NOW, OWN, hold, hold_after, is_turned_into_tokios_clock, layer_with, unix_now};
+use crate::support::{ms, request, with_field};
 
 const BOUND: Bound = Bound::Source("unix-millis");
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn layer(millis: Option<u64>) -> TaskTrackerLayer {

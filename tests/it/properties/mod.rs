@@ -6,26 +6,13 @@ mod plan;
 mod run;
 mod world;
 
-use proptest::test_runner::{Config, TestRunner};
+use crate::support::for_all;
 
-/// 20,000 requests, or as many as `PROPTEST_CASES` says. Virtual time: it takes seconds.
+/// It takes seconds.
 #[test]
 fn whatever_a_request_does_the_guarantees_hold() {
-    let mut config = Config::default();
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 20_000;
-    }
-    config.failure_persistence = None;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    let result = TestRunner::new(config).run(&plan::plan(), |plan| {
-        let run = runtime.block_on(run::run(&plan))?;
+    for_all(20_000, &plan::plan(), async |plan| {
+        let run = run::run(&plan).await?;
         check::check(&plan, &run)
     });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
 }

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
-use tower_task_tracker::{BodyError, Tasks};
+use tower_task_tracker::BodyError;
 
 use super::plan::{Ending, Kind, Length, Script, Step, Task, TaskEnd};
-use crate::support::ms;
+use crate::support::{current, ms};
 
 /// What goes over the border of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl World {
             }
             sleep(ms(plan.takes - half)).await;
         };
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         if plan.end == TaskEnd::Heeds {
             tasks.cancellation_token().run_until_cancelled(work).await;
         } else {
@@ -123,7 +123,7 @@ impl World {
         let mut alive = Alive::new(self, Kind::Plain);
         alive.failed = false;
         self.facts().spawned -= 1;
-        let tasks = Tasks::current().expect("in a request");
+        let tasks = current();
         tasks.tracker().spawn(async move {
             let _alive = alive;
             sleep(ms(takes)).await;

@@ -97,10 +97,10 @@ async fn a_required_task_fails_the_response_in_both_orders() {
     let stack = ServiceBuilder::new().layer(told(&log));
     let stack = stack.layer(CompressionLayer::new());
     let inside = exchange(stack.service(handler())).await;
-    for got in [outside, inside] {
-        assert_eq!(got.head.status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!((got.head_after, got.is_whole), (LIMIT, true));
-        assert!(!is_compressed(&got), "it is empty");
+    for (ours, got) in [("inside", outside), ("outside", inside)] {
+        assert_eq!(got.head.status, StatusCode::INTERNAL_SERVER_ERROR, "{ours}");
+        assert_eq!((got.head_after, got.is_whole), (LIMIT, true), "{ours}");
+        assert!(!is_compressed(&got), "it is empty: {ours}");
     }
     let failed = log.reports().into_iter().filter(|r| r.required_failed);
     assert_eq!(failed.count(), 2);
@@ -114,11 +114,11 @@ async fn the_end_of_a_compressed_stream_is_held_in_both_orders() {
     let stack = ServiceBuilder::new().layer(told(&log));
     let stack = stack.layer(CompressionLayer::new());
     let inside = exchange(stack.service(stream())).await;
-    for got in [outside, inside] {
-        assert!(is_compressed(&got), "{got:?}");
-        assert_eq!(got.head_after, AT_ONCE);
-        assert_eq!(got.data_after, Some(AT_ONCE), "its data streams");
-        assert_eq!((got.ended_after, got.is_whole), (WORK, true));
+    for (ours, got) in [("inside", outside), ("outside", inside)] {
+        assert!(is_compressed(&got), "{ours}: {got:?}");
+        assert_eq!(got.head_after, AT_ONCE, "{ours}");
+        assert_eq!(got.data_after, Some(AT_ONCE), "its data streams: {ours}");
+        assert_eq!((got.ended_after, got.is_whole), (WORK, true), "{ours}");
     }
     let held = log.reports().into_iter().map(|report| report.held);
     assert_eq!(held.collect::<Vec<_>>(), [WORK, WORK]);
@@ -138,8 +138,12 @@ async fn what_is_not_compressed_has_its_head_held_in_both_orders() {
     let stack = ServiceBuilder::new().layer(told(&Log::default()));
     let stack = stack.layer(CompressionLayer::new());
     let inside = exchange(stack.service(handler())).await;
-    for got in [outside, inside] {
-        assert_eq!((got.head_after, got.body), (WORK, b"too short".to_vec()));
-        assert_eq!(got.head.headers[CONTENT_LENGTH], "9");
+    for (ours, got) in [("inside", outside), ("outside", inside)] {
+        assert_eq!(
+            (got.head_after, &*got.body),
+            (WORK, &b"too short"[..]),
+            "{ours}"
+        );
+        assert_eq!(got.head.headers[CONTENT_LENGTH], "9", "{ours}");
     }
 }

@@ -5,14 +5,12 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
+use crate::support::paused_runtime;
+
 /// Runs in paused time: a timer fires when, and only when, every task of the runtime is idle. For
 /// connections in memory.
 pub(super) fn paused<F: Future>(test: F) -> F::Output {
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    runtime.expect("a runtime").block_on(test)
+    paused_runtime().block_on(test)
 }
 
 /// Runs in real time, with an overall limit. For sockets.

@@ -9,13 +9,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tower::{Layer, service_fn};
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, Unfinished};
+use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Unfinished};
 
 use super::gate::Gate;
 use super::script::Script;
 use super::script::Step::{Data, Stall, Turn};
 use super::serve::HttpService;
-use crate::support::Log;
+use crate::support::{Log, current};
 
 /// How far a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Scene {
                     stage
                 };
                 if listens {
-                    let tasks = Tasks::current().expect("a request");
+                    let tasks = current();
                     let token = tasks.cancellation_token();
                     tasks.spawn(async move { token.cancelled().await });
                 }

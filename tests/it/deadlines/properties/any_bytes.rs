@@ -7,8 +7,8 @@ use tower::ServiceExt;
 use tower_task_tracker::{TaskTrackerLayer, Unfinished, deadline, spawn};
 
 use super::super::layer_with;
-use super::{HEADERS, check};
-use crate::support::{Log, after, ms, request, tracked};
+use super::HEADERS;
+use crate::support::{Log, after, for_all, ms, request, tracked};
 
 /// Pieces of what is well formed, so that some of it comes out nearly right.
 const PIECES: &str = "0|1|7|99999999|18446744073709551616|H|M|S|m|u|n|wait|WAIT|=|\"|\\|,|;| |\t|-|+|.|e|\
@@ -48,9 +48,9 @@ fn no_header_makes_a_hold_longer_or_kills_a_task() {
         Just(Unfinished::Abort),
         Just(Unfinished::Cancel { grace: ms(200) }),
     ];
-    check(
+    for_all(
         3_000,
-        ([value(), value(), value()], policy),
+        &([value(), value(), value()], policy),
         async |(values, policy)| {
             let serve = |layer: &TaskTrackerLayer, millis| {
                 let mut request = request();

@@ -6,9 +6,9 @@ use http::Request;
 use proptest::prelude::*;
 use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
 
-use super::super::{Held, hold_after, is_turned_into_tokios_clock, layer_with, with_field};
-use super::{HEADERS, check};
-use crate::support::ms;
+use super::super::{Held, hold_after, is_turned_into_tokios_clock, layer_with};
+use super::HEADERS;
+use crate::support::{for_all, ms, with_field};
 
 /// The window closes exactly there, but not before the answer or after the layer's own timeout.
 async fn closes_at(
@@ -55,9 +55,9 @@ fn every_grpc_timeout_is_understood_exactly() {
         proptest::sample::select(units.to_vec()),
         times(),
     );
-    check(
+    for_all(
         3_000,
-        strategy,
+        &strategy,
         async |(amount, width, (letter, unit), times)| {
             let request = with_field(HEADERS[0], format!("{amount:0width$}{letter}"));
             let layer = layer_with(deadline::grpc_timeout());
@@ -74,9 +74,9 @@ fn every_wait_is_understood_exactly() {
     let after = r#"( ?; ?[a-z](="[a-z,;]*")?)?(, ?[a-z=0-9]{1,8}){0,3}"#;
     let seconds = prop_oneof![1..100_u64, 1..1_000_000_000_u64];
     let strategy = (before, name, equals, seconds, any::<bool>(), after, times());
-    check(
+    for_all(
         3_000,
-        strategy,
+        &strategy,
         async |(before, name, equals, seconds, quoted, after, times)| {
             let quote = if quoted { "\"" } else { "" };
             let field = format!("{before}{name}{equals}{quote}{seconds}{quote}{after}");
@@ -92,7 +92,7 @@ fn every_wait_is_understood_exactly() {
 fn every_deadline_of_lambda_is_understood_exactly() {
     let key = proptest::sample::select(vec!["deadline", "deadline_ms"]);
     let strategy = (key, 5_000..900_000_u64, 0..2_000_u64);
-    check(300, strategy, async |(key, away, handling)| {
+    for_all(300, &strategy, async |(key, away, handling)| {
         let bound = Bound::Source(HEADERS[2]);
         let serve = async |deadline: u64| -> Held {
             let context = format!("{{\"request_id\":\"x\",\"{key}\":{deadline}}}");

@@ -1,7 +1,8 @@
 //! What is recorded through the `metrics` facade. The recorder is that of the test's own thread, and
 //! everything runs on it.
 
-use std::collections::BTreeMap;
+mod meter;
+
 use std::future::pending;
 use std::panic::resume_unwind;
 
@@ -9,92 +10,16 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use metrics::Unit;
 use metrics_util::MetricKind;
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use tokio::runtime::Builder;
+use metrics_util::debugging::DebuggingRecorder;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Hold, TaskTrackerLayer, Tasks, Unfinished, describe_metrics, named, scope, spawn,
+    Hold, TaskTrackerLayer, Unfinished, describe_metrics, named, scope, spawn,
 };
 
-use crate::support::{after, full, ms, request, tracked};
-
-const PREFIX: &str = "tower_task_tracker_";
-
-/// Reads what was recorded. A look takes the values away, so that they are added up here.
-struct Meter {
-    snapshotter: Snapshotter,
-    numbers: BTreeMap<String, f64>,
-    histograms: BTreeMap<String, Vec<f64>>,
-}
-
-impl Meter {
-    fn new(recorder: &DebuggingRecorder) -> Self {
-        Self {
-            snapshotter: recorder.snapshotter(),
-            numbers: BTreeMap::new(),
-            histograms: BTreeMap::new(),
-        }
-    }
-
-    fn look(&mut self) {
-        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
-            let key = key.key();
-            let labels: Vec<_> = key
-                .labels()
-                .map(|label| format!("{}={}", label.key(), label.value()))
-                .collect();
-            let name = key.name().strip_prefix(PREFIX).expect("ours");
-            let key = format!("{name}{{{}}}", labels.join(","));
-            match value {
-                DebugValue::Counter(more) => {
-                    *self.numbers.entry(key).or_default() += more as f64;
-                }
-                DebugValue::Gauge(change) => {
-                    *self.numbers.entry(key).or_default() += change.into_inner();
-                }
-                DebugValue::Histogram(more) => {
-                    let more = more.into_iter().map(f64::from);
-                    self.histograms.entry(key).or_default().extend(more);
-                }
-            }
-        }
-    }
-
-    /// A counter or a gauge without labels; zero if nothing was recorded.
-    fn number(&mut self, name: &str) -> f64 {
-        self.look();
-        let number = self.numbers.get(&format!("{name}{{}}"));
-        number.copied().unwrap_or_default()
-    }
-
-    /// How many tasks have ended, by their labels.
-    fn tasks(&mut self) -> Vec<(String, f64)> {
-        self.look();
-        let tasks = self.numbers.iter().filter_map(|(key, number)| {
-            let labels = key.strip_prefix("tasks_total{")?.strip_suffix('}')?;
-            Some((labels.to_owned(), *number))
-        });
-        let mut tasks: Vec<_> = tasks.collect();
-        tasks.sort_by(|one, other| one.0.cmp(&other.0));
-        tasks
-    }
-
-    /// The values of the histogram, by its label.
-    fn drains(&mut self) -> Vec<(String, Vec<f64>)> {
-        self.look();
-        let drains = self.histograms.iter().filter_map(|(key, values)| {
-            let labels = key.strip_prefix("drain_duration_seconds{")?;
-            Some((labels.strip_suffix('}')?.to_owned(), values.clone()))
-        });
-        drains.collect()
-    }
-}
-
-fn tasks() -> Tasks {
-    Tasks::current().expect("in a request")
-}
+use self::meter::{Meter, PREFIX};
+use crate::support::{after, current, full, ms, request, runtime, tracked};
 
 fn owned<T: Clone>(list: &[(&str, T)]) -> Vec<(String, T)> {
     let own = |(key, value): &(&str, T)| ((*key).to_owned(), value.clone());
@@ -119,12 +44,12 @@ async fn each_task_is_counted_once_by_its_end_and_its_name() {
         spawn(async {
             named("nested").spawn(async {});
         });
-        drop(tasks().token());
-        drop(tasks().named("token").token());
-        drop(tasks().named("tracked").track_future(pending::<()>()));
+        drop(current().token());
+        drop(current().named("token").token());
+        drop(current().named("tracked").track_future(pending::<()>()));
         named("fallible").fallible().spawn(fails());
         named("required").required().spawn(fails());
-        tasks().task().fallible().spawn(fails());
+        current().task().fallible().spawn(fails());
         named("panics").spawn(panics());
         spawn(panics());
         named("aborted").spawn(pending::<()>()).abort();
@@ -349,8 +274,8 @@ async fn a_spawn_that_is_refused_counts_for_nothing() {
     let layer = TaskTrackerLayer::new();
     layer.handle().begin_shutdown(ms(1000));
     let service = tracked(&layer, || {
-        assert!(tasks().try_spawn(async {}).is_err());
-        assert!(tasks().task().detached().try_spawn(async {}).is_err());
+        assert!(current().try_spawn(async {}).is_err());
+        assert!(current().task().detached().try_spawn(async {}).is_err());
     });
     drop(service.oneshot(request()).await);
     assert_eq!(meter.tasks(), []);
@@ -390,8 +315,7 @@ fn a_runtime_that_shuts_down_leaves_nothing_counted_as_alive_or_held() {
     let recorder = DebuggingRecorder::new();
     let _recorded = metrics::set_default_local_recorder(&recorder);
     let mut meter = Meter::new(&recorder);
-    let runtime = Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = runtime();
     let service = tracked(&TaskTrackerLayer::new(), || {
         named("endless").spawn(pending::<()>());
     });

@@ -1,0 +1,95 @@
+//! The body of an answer to `HEAD`, which no client is to get.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::Method;
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tower_task_tracker::{Outcome, TaskTrackerLayer, spawn};
+
+use crate::support::{Frames, after, ms, respond, told};
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_head_does_not_wait_for_a_producer_that_nobody_reads() {
+    let (log, layer) = told();
+    let start = Instant::now();
+    let response = respond(&layer, Method::HEAD, || {
+        let (send, receive) = mpsc::channel::<Bytes>(1);
+        spawn(async move {
+            // Blocks on a full channel until the receiver is gone.
+            while send.send(Bytes::from_static(b"tick")).await.is_ok() {}
+            after(20).await;
+        });
+        let frames = futures_util::stream::unfold(receive, |mut receive| async {
+            let data = receive.recv().await?;
+            Some((Ok::<_, Infallible>(Frame::data(data)), receive))
+        });
+        StreamBody::new(Box::pin(frames))
+    })
+    .await;
+    assert_eq!(
+        start.elapsed(),
+        ms(20),
+        "it was held for the task, and not for the reader"
+    );
+    assert_eq!(
+        response.body().size_hint().exact(),
+        None,
+        "the length is as it was"
+    );
+    assert!(!response.body().is_end_stream());
+    drop(response);
+    assert_eq!(
+        log.report().outcome,
+        Outcome::Drained,
+        "its drop is no disconnect"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_unsent_body_of_an_answer_to_head_spawns_is_held_for() {
+    let (log, layer) = told();
+    let start = Instant::now();
+    let response = respond(&layer, Method::HEAD, || {
+        spawn(after(10));
+        Frames::new(["a", "b"]).spawns_at_drop(40)
+    })
+    .await;
+    assert_eq!(start.elapsed(), ms(40));
+    drop(response);
+    assert_eq!(log.report().completed, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_body_of_an_answer_to_head_stays() {
+    let layer = TaskTrackerLayer::new();
+    let response = respond(&layer, Method::HEAD, || {
+        spawn(after(10));
+        Full::new(Bytes::from_static(b"whole"))
+    })
+    .await;
+    assert_eq!(response.body().size_hint().exact(), Some(5));
+    let body = response.into_body().collect().await.expect("no error");
+    assert_eq!(body.to_bytes(), "whole", "HTTP/2 may still look at it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_no_client_is_to_get_is_gone_when_its_head_was_held() {
+    let layer = TaskTrackerLayer::new();
+    let start = Instant::now();
+    let response = respond(&layer, Method::HEAD, || {
+        spawn(after(20));
+        Frames::new(["a", "b"]).always_hints(2)
+    })
+    .await;
+    assert_eq!(start.elapsed(), ms(20), "its head was held");
+    let mut body = response.into_body();
+    assert!(body.get_ref().is_none());
+    assert!(body.get_mut().is_none());
+    assert!(Pin::new(&mut body).get_pin_mut().is_none());
+    assert_eq!(body.size_hint().exact(), Some(2), "its length is told");
+}

@@ -1,0 +1,102 @@
+//! Responses that are not held: their tasks are tracked and reported all the same.
+
+use std::future::pending;
+
+use bytes::Bytes;
+use http::Method;
+use http_body::Body as _;
+use http_body_util::{BodyExt, Full};
+use tokio::time::Instant;
+use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, spawn};
+
+use crate::support::{Frames, Log, after, current, ms, respond, runtime, timeless_runtime};
+
+#[tokio::test(start_paused = true)]
+async fn with_hold_never_the_report_comes_when_the_tasks_are_done() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .on_drain(log.clone());
+    let start = Instant::now();
+    let response = respond(&layer, Method::GET, || {
+        spawn(after(80));
+        Full::new(Bytes::from_static(b"x"))
+    })
+    .await;
+    drop(response.into_body().collect().await);
+    assert_eq!(start.elapsed(), ms(0));
+    assert!(log.reports().is_empty());
+    layer.handle().wait_idle().await;
+    assert_eq!(start.elapsed(), ms(80));
+    let report = log.report();
+    assert_eq!((report.held, report.drain), (ms(0), ms(80)));
+    assert_eq!(report.outcome, Outcome::Drained);
+}
+
+#[test]
+fn with_hold_never_a_runtime_that_shuts_down_ends_the_wait() {
+    // The answer to `GET` ends with its head, and the one to `HEAD` when it is dropped.
+    for method in [Method::GET, Method::HEAD] {
+        let log = Log::default();
+        let layer = TaskTrackerLayer::new()
+            .hold(Hold::Never)
+            .on_drain(log.clone());
+        let runtime = runtime();
+        // The task outlives the runtime that the wait is on.
+        let elsewhere = timeless_runtime();
+        runtime.block_on(async {
+            let response = respond(&layer, method.clone(), || {
+                let tasks = current();
+                tasks.spawn_on(pending::<()>(), elsewhere.handle());
+                let frames: [_; 0] = [];
+                Frames::new(frames)
+            })
+            .await;
+            if method == Method::GET {
+                drop(response.into_body().collect().await);
+            }
+            tokio::task::yield_now().await;
+            assert!(
+                log.reports().is_empty(),
+                "it is waited for in the background"
+            );
+        });
+        drop(runtime);
+        assert_eq!(log.report().stragglers.len(), 1);
+        drop(elsewhere);
+        assert_eq!(log.detached_ends().len(), 1);
+        assert_eq!(layer.handle().live_requests(), 0);
+    }
+}
+
+#[test]
+fn with_hold_never_and_no_runtime_the_body_is_reported_as_it_stands() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .on_drain(log.clone());
+    let runtime = runtime();
+    let response = runtime.block_on(respond(&layer, Method::GET, || {
+        spawn(pending::<()>());
+        Full::new(Bytes::from_static(b"x"))
+    }));
+    let mut body = tokio_test::task::spawn(response.into_body());
+    // Outside of the runtime.
+    let read = body.enter(|cx, body| body.poll_frame(cx).is_ready());
+    assert!(read, "it is not held");
+    assert_eq!(log.report().stragglers.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_sets_the_hold_of_its_own_response() {
+    let layer = TaskTrackerLayer::new();
+    let response = respond(&layer, Method::GET, || {
+        let tasks = current();
+        tasks.set_hold(Hold::Never);
+        tasks.spawn(after(50));
+        Full::new(Bytes::from_static(b"x"))
+    });
+    let start = Instant::now();
+    drop(response.await);
+    assert_eq!(start.elapsed(), ms(0));
+}

@@ -1,0 +1,144 @@
+//! Who is told of a request, and what that does to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, spawn};
+
+use crate::support::{Log, Slot, after, current, ms, put, request, tracked};
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_panics_spoils_nothing() {
+    struct Broken;
+    impl OnDrain for Broken {
+        fn on_drain(&self, _: &DrainReport) {
+            panic!("in on_drain");
+        }
+        fn on_late_spawn(&self, _: &TaskInfo) {
+            panic!("in on_late_spawn");
+        }
+        fn on_detached_end(&self, _: &TaskInfo) {
+            panic!("in on_detached_end");
+        }
+    }
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(10))
+        .on_drain(Broken)
+        .on_drain(log.clone());
+    let service = tracked(&layer, || {
+        spawn(async {
+            after(20).await;
+            spawn(async {});
+        });
+    });
+    let response = service.oneshot(request()).await.expect("infallible");
+    let body = response.into_body().collect().await.expect("a whole body");
+    assert_eq!(body.to_bytes(), "done");
+    layer.handle().wait_idle().await;
+    assert_eq!(log.reports().len(), 1, "the next one is called");
+    assert_eq!(log.late_spawns().len(), 1);
+    assert_eq!(log.detached_ends().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_may_use_the_request_it_is_told_of() {
+    struct Looks(Arc<AtomicUsize>, Slot<Tasks>);
+    impl Looks {
+        fn look(&self) {
+            // No lock is held while it runs: this would hang.
+            let tasks = self.1.lock().expect("unpoisoned").clone();
+            let tasks = tasks.expect("the handler has run");
+            self.0.fetch_add(1 + tasks.len(), Ordering::SeqCst);
+            tasks.set_drain_timeout(ms(1));
+        }
+    }
+    impl OnDrain for Looks {
+        fn on_drain(&self, _: &DrainReport) {
+            self.look();
+        }
+        fn on_late_spawn(&self, _: &TaskInfo) {
+            self.look();
+        }
+        fn on_detached_end(&self, _: &TaskInfo) {
+            self.look();
+        }
+    }
+    let seen = Arc::new(AtomicUsize::new(0));
+    let tasks = Slot::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(10))
+        .on_drain(Looks(seen.clone(), tasks.clone()));
+    let service = tracked(&layer, move || {
+        put(&tasks, current());
+        spawn(async {
+            after(20).await;
+            spawn(async {});
+        });
+    });
+    drop(service.oneshot(request()).await);
+    layer.handle().wait_idle().await;
+    // One report with a straggler, a late spawn beside it, and two ends, the second one alone.
+    assert_eq!(seen.load(Ordering::SeqCst), 2 + 3 + 2 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_and_the_unit_are_observers() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = told.clone();
+    let layer = TaskTrackerLayer::new()
+        .on_drain(())
+        .on_drain(move |report: &DrainReport| {
+            counter.fetch_add(report.spawned, Ordering::SeqCst);
+        });
+    let service = tracked(&layer, || {
+        spawn(after(1));
+        spawn(after(2));
+    });
+    let Ok(response) = service.oneshot(request()).await;
+    drop(response.into_body().collect().await);
+    assert_eq!(told.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_callback_spawns_belongs_to_no_request() {
+    #[derive(Clone, Default)]
+    struct SendsMetrics(Arc<AtomicUsize>);
+    impl SendsMetrics {
+        fn send(&self) {
+            let sent = self.0.fetch_add(1, Ordering::SeqCst);
+            assert!(sent < 100, "each callback makes the next one");
+            spawn(async {});
+        }
+    }
+    impl OnDrain for SendsMetrics {
+        fn on_drain(&self, _: &DrainReport) {
+            self.send();
+        }
+        fn on_late_spawn(&self, _: &TaskInfo) {
+            self.send();
+        }
+        fn on_detached_end(&self, _: &TaskInfo) {
+            self.send();
+        }
+    }
+    let metrics = SendsMetrics::default();
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(10))
+        .on_drain(metrics.clone());
+    let service = tracked(&layer, || {
+        spawn(async {
+            after(50).await;
+            spawn(async {});
+        });
+    });
+    drop(service.oneshot(request()).await);
+    layer.handle().wait_idle().await;
+    assert_eq!(
+        metrics.0.load(Ordering::SeqCst),
+        4,
+        "a report, a late spawn, two ends"
+    );
+}

@@ -1,0 +1,108 @@
+//! The spans that tasks run in.
+
+use std::convert::Infallible;
+
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{Scope, TaskScopeLayer, TaskTrackerLayer, named, spawn};
+
+use crate::lines::Lines;
+use crate::logs::logged;
+use crate::support::{after, request, tracked};
+
+#[tokio::test(start_paused = true)]
+async fn each_task_runs_in_a_span_of_its_own_under_the_requests() {
+    let lines = logged(TaskTrackerLayer::new(), || {
+        named("audit").spawn(async {
+            after(1).await;
+            tracing::info!("from audit");
+        });
+        spawn(async { tracing::info!("from nobody") });
+    })
+    .await;
+    let line = lines.with("from audit");
+    let span = "request{id=7}:task{name=\"audit\" location=tests/it/spans.rs:";
+    assert!(line.contains(span), "{line}");
+    let line = lines.with("from nobody");
+    assert!(line.contains("request{id=7}:task{location="), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_span_is_not_in_that_of_the_one_before() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        drop(
+            named("fails")
+                .fallible()
+                .spawn(async { Err::<(), _>("no stock") }),
+        );
+    });
+    let idle = tracked(&TaskTrackerLayer::new(), || {});
+    let span = tracing::info_span!("request", id = 7);
+    drop(tracing::Instrument::instrument(idle.oneshot(request()), span).await);
+    drop(service.oneshot(request()).await);
+    let line = lines.with("a tracked task failed");
+    assert!(!line.contains("request{id=7}"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_span_of_its_own_a_task_runs_in_the_one_it_was_spawned_in() {
+    let layer = TaskTrackerLayer::new().task_spans(false);
+    let lines = logged(layer, || {
+        named("audit").spawn(async {
+            after(1).await;
+            tracing::info!("from audit");
+        });
+    })
+    .await;
+    let line = lines.with("from audit");
+    assert!(line.contains("request{id=7}: it::spans"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_may_switch_the_spans_of_tasks_off() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let route = tracked(&TaskTrackerLayer::new().task_spans(false), || {
+        spawn(async { tracing::info!("from a task") });
+    });
+    let service = tower::Layer::layer(&TaskTrackerLayer::new(), route);
+    drop(service.oneshot(request()).await);
+    assert!(!lines.with("from a task").contains("task{"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_may_switch_the_spans_of_tasks_off() {
+    for own in [true, false] {
+        let lines = Lines::default();
+        let _listening = lines.listen();
+        let layer = TaskScopeLayer::new().task_spans(own);
+        let service = layer.layer(service_fn(|(): ()| async {
+            spawn(async { tracing::info!("from a service") });
+            Ok::<_, Infallible>(())
+        }));
+        let _ = service.oneshot(()).await;
+        let function = Scope::new().task_spans(own).run(|_| async {
+            spawn(async { tracing::info!("from a function") });
+        });
+        function.await;
+        for part in ["from a service", "from a function"] {
+            let line = lines.with(part);
+            assert_eq!(line.contains("task{"), own, "{line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_listens_to_the_tasks_span_the_requests_is_kept() {
+    let lines = Lines::default();
+    let _listening = lines.listen_from(tracing::Level::WARN);
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        spawn(async { tracing::warn!("from a task") });
+    });
+    let request_span = tracing::error_span!("request", id = 7);
+    let held = service.oneshot(request());
+    drop(tracing::Instrument::instrument(held, request_span).await);
+    let line = lines.with("from a task");
+    assert!(line.contains("request{id=7}: it::spans"), "{line}");
+}

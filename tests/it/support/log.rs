@@ -1,0 +1,98 @@
+//! What observers are told, kept to be looked at.
+
+use std::sync::{Arc, Mutex};
+
+use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer};
+
+/// What an observer was told.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    Drained(DrainReport),
+    LateSpawn(TaskInfo),
+    DetachedEnd(TaskInfo),
+}
+
+/// An observer that remembers everything, in its order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<Told>>>);
+
+impl Log {
+    pub(crate) fn all(&self) -> Vec<Told> {
+        self.0.lock().expect("no panic holds this lock").clone()
+    }
+
+    pub(crate) fn reports(&self) -> Vec<DrainReport> {
+        let pick = |told| match told {
+            Told::Drained(report) => Some(report),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(pick).collect()
+    }
+
+    pub(crate) fn late_spawns(&self) -> Vec<TaskInfo> {
+        let pick = |told| match told {
+            Told::LateSpawn(task) => Some(task),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(pick).collect()
+    }
+
+    pub(crate) fn detached_ends(&self) -> Vec<TaskInfo> {
+        let pick = |told| match told {
+            Told::DetachedEnd(task) => Some(task),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(pick).collect()
+    }
+
+    /// The one report there is.
+    #[track_caller]
+    pub(crate) fn report(&self) -> DrainReport {
+        let mut reports = self.reports();
+        assert_eq!(reports.len(), 1, "exactly one report: {reports:?}");
+        let report = reports.remove(0);
+        assert_adds_up(&report);
+        report
+    }
+
+    fn push(&self, told: Told) {
+        self.0.lock().expect("no panic holds this lock").push(told);
+    }
+}
+
+impl OnDrain for Log {
+    fn on_drain(&self, report: &DrainReport) {
+        self.push(Told::Drained(report.clone()));
+    }
+
+    fn on_late_spawn(&self, task: &TaskInfo) {
+        self.push(Told::LateSpawn(task.clone()));
+    }
+
+    fn on_detached_end(&self, task: &TaskInfo) {
+        self.push(Told::DetachedEnd(task.clone()));
+    }
+}
+
+/// Every task is counted once.
+#[track_caller]
+pub(crate) fn assert_adds_up(report: &DrainReport) {
+    let counted = report.completed
+        + report.failed
+        + report.panicked
+        + report.aborted
+        + report.stragglers.len();
+    assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
+    assert_eq!(
+        report.troubled.len(),
+        report.failed + report.panicked + report.aborted,
+        "each troubled task is told of: {report:?}"
+    );
+}
+
+/// A layer, and all that it tells.
+pub(crate) fn told() -> (Log, TaskTrackerLayer) {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    (log, layer)
+}
