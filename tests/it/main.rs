@@ -21,6 +21,7 @@
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
 //! | run to completion | `run_to_completion`, `completion_corners`, `wire::completion` |
 //! | no race at the release | `models`, `races` |
+//! | what the front page says beside | `front_page`, `readme` |
 //! | all of them at once | `properties` |
 
 mod accounting;
@@ -39,6 +40,7 @@ mod example;
 mod failed_heads;
 mod fallible;
 mod foreign_panics;
+mod front_page;
 mod graceful_shutdown;
 mod handle;
 mod hold_ends;
