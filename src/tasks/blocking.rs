@@ -3,8 +3,9 @@
 use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle};
 
-use super::builder::{TaskBuilder, listed};
+use super::builder::TaskBuilder;
 use super::judge::Judge;
+use super::spawning::listed;
 use super::tracked_closure::TrackedClosure;
 
 impl<J> TaskBuilder<J> {

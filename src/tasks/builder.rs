@@ -10,6 +10,7 @@ use tokio::task::{self, JoinHandle, LocalSet};
 
 use super::judge::{Fallible, Judge, Plain};
 use super::spawn_error::SpawnError;
+use super::spawning::{admit_in, listed, spawn_in};
 use super::token::TaskToken;
 use super::tracked_future::TrackedFuture;
 use crate::registry::Registry;
@@ -240,39 +241,4 @@ impl<J> TaskBuilder<J> {
         }
         self.context.registry()
     }
-}
-
-/// Spawns a task on the current runtime.
-///
-/// # Panics
-///
-/// Outside of a tokio runtime.
-#[track_caller]
-pub(super) fn spawn_in<F, J>(
-    registry: Option<&Arc<Registry>>,
-    brief: Brief,
-    future: F,
-) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-    J: Judge<F::Output> + 'static,
-{
-    let (listing, guard) = admit_in(registry, brief);
-    let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
-    listed(listing, handle)
-}
-
-fn admit_in(
-    registry: Option<&Arc<Registry>>,
-    brief: Brief,
-) -> (Option<Listing<'_>>, Option<TaskGuard>) {
-    registry.map(|registry| registry.admit(brief)).unzip()
-}
-
-pub(super) fn listed<T>(listing: Option<Listing<'_>>, handle: JoinHandle<T>) -> JoinHandle<T> {
-    if let Some(listing) = listing {
-        listing.spawned(handle.abort_handle());
-    }
-    handle
 }

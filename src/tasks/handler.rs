@@ -6,8 +6,8 @@ use std::panic::Location;
 
 use tokio::runtime::Handle;
 
-use super::builder::spawn_in;
 use super::judge::Plain;
+use super::spawning::spawn_in;
 use crate::registry::context::Context;
 use crate::registry::entry::Brief;
 use crate::trace;

@@ -6,6 +6,7 @@ pub(crate) mod handler;
 mod judge;
 mod spawn;
 mod spawn_error;
+mod spawning;
 mod token;
 mod tracked_closure;
 mod tracked_future;
@@ -28,7 +29,7 @@ use crate::registry::entry::Brief;
 use crate::settings::{AnswerSettings, Hold};
 use crate::settings::{Settings, Unfinished, WindowSettings};
 
-use self::builder::spawn_in;
+use self::spawning::spawn_in;
 
 pub use self::builder::TaskBuilder;
 pub use self::judge::{Fallible, Plain};
