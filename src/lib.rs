@@ -105,9 +105,9 @@
 //! [`named`] anywhere in the handler, in its tasks, in theirs, and in its body. A plain
 //! `tokio::spawn` is not, and inside of one there is no current request (unless the handler itself
 //! drives it, as with a `LocalSet`). The same goes for a `JoinSet`: with
-//! `set.spawn(tasks.track_future(work))` it still has the results, and what `work` spawns is tracked too. [`Tasks::token`] and
-//! [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request to
-//! code that lost it, and [`untracked`] is for work that the response need not wait for.
+//! `set.spawn(tasks.track_future(work))` it still has the results, and what `work` spawns is tracked too.
+//! [`Tasks::token`] and [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request
+//! to code that lost it, and [`untracked`] is for work that the response need not wait for.
 //!
 //! With these lines in the `clippy.toml` of a crate with handlers, clippy finds the usual ways to spawn past the
 //! tracker (`disallowed_methods`, which warns by default; a `JoinSet`, which a handler may await, is not among
