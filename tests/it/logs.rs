@@ -222,3 +222,15 @@ async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
     assert_eq!(value.expect("it runs"), 7);
     assert_eq!(lines.count("spawned outside a request"), 2, "another place");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_task_that_fails_is_a_warning_also_where_it_was_to_be_required() {
+    let lines = logged(TaskTrackerLayer::new(), || {
+        let task = named("cache").required().detached();
+        task.spawn(async { Err::<(), _>("cold") });
+    })
+    .await;
+    let line = lines.with("a tracked task failed");
+    assert!(line.starts_with("WARN"), "{line}");
+    assert_eq!(lines.count("a required task failed"), 0);
+}
