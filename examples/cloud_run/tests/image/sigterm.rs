@@ -117,8 +117,11 @@ fn work_that_takes_too_long_is_not_acknowledged_and_the_process_is_gone_in_time(
     let address = container.address;
     let order = thread::spawn(move || ask(address, "POST", "/orders?takes=60000"));
     wait_for_first_order(&container);
+    let signal = Instant::now();
     container.signal(Signal::TERM);
     let (status, said) = container.ended();
+    let took = signal.elapsed();
+    assert!(took < GRACE, "{took:?}");
     assert_eq!(status.code(), Some(1), "{said:?}");
     let answer = order.join().expect("no panic").expect("an answer");
     assert_eq!(answer.status, 503);
@@ -127,7 +130,7 @@ fn work_that_takes_too_long_is_not_acknowledged_and_the_process_is_gone_in_time(
         first.starts_with("shut down (shutdown): 0 of 1 "),
         "{said:?}"
     );
-    // By its own clock: what the test takes to see its end is not counted.
+    // By its own clock too.
     let last = said.last().expect("a report");
     assert!(last.starts_with("shut down after 9."), "{last}");
 }

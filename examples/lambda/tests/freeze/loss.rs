@@ -58,6 +58,8 @@ async fn live_once(form: Form, id: u32) -> Life {
         Form::Queue => Event::batch(id, &[json!({ "id": id, "takes": millis(WORK) })]),
         // Nothing waits for it, and then it is killed: the freeze may come as late as it likes.
         Form::Untracked => Event::order(id, 50 * WORK),
+        // An answer has to be read before it is done, however busy the machine is.
+        Form::Posted | Form::PostedStream => Event::order(id, 3 * WORK),
         _ => Event::order(id, WORK),
     };
     let answer = instance.serve(event).await;
@@ -117,15 +119,15 @@ async fn held_streams_end_when_their_work_is_done_and_none_is_lost() {
 async fn posted_answers_come_before_their_work_and_none_is_lost() {
     let tally = tally(Form::Posted).await;
     assert_eq!(tally.lost, 0, "{tally}");
-    // An answer may come late, when the machine is busy. Most do not, where of the held ones all do.
-    assert!(tally.answered_before > INSTANCES / 2, "{tally}");
+    // An answer may come late, when the machine is busy. Most do not.
+    assert!(tally.answered_before > INSTANCES / 10 * 9, "{tally}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn posted_streams_end_before_their_work_and_none_is_lost() {
     let tally = tally(Form::PostedStream).await;
     assert_eq!(tally.lost, 0, "{tally}");
-    assert!(tally.answered_before > INSTANCES / 2, "{tally}");
+    assert!(tally.answered_before > INSTANCES / 10 * 9, "{tally}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
