@@ -193,12 +193,7 @@ fn a_task_that_comes_while_its_client_leaves_does_not_delay_the_report() {
         .build()
         .expect("a runtime");
     let grace = Duration::from_secs(600);
-    // A sample: on a slow machine a smaller one.
-    let limit = Instant::now() + Duration::from_secs(3);
     for round in 0..12_000 {
-        if Instant::now() > limit {
-            return;
-        }
         let log = Log::default();
         let layer = TaskScopeLayer::new()
             .at_disconnect(Unfinished::Cancel { grace })

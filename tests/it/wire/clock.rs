@@ -17,7 +17,7 @@ pub(super) fn paused<F: Future>(test: F) -> F::Output {
 pub(super) fn real<F: Future>(test: F) -> F::Output {
     let runtime = Builder::new_current_thread().enable_all().build();
     let limited = runtime.expect("a runtime").block_on(async {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(10);
         timeout(limit, test).await
     });
     limited.expect("something that has to arrive did not")
