@@ -31,7 +31,7 @@ use crate::tasks::Tasks;
 /// response is held past the time there is, let the server stop accepting, await its graceful end for
 /// no longer than there is time (a client may be slow, and a handler that has not spawned yet is not
 /// seen here), and wait with [`shutdown`](Self::shutdown) for what nobody holds a response for. The
-/// example `graceful_shutdown` does so. A runtime that is dropped waits for blocking closures that
+/// example [`graceful_shutdown`](crate#examples) does so. A runtime that is dropped waits for blocking closures that
 /// are still running: `std::process::exit` does not.
 ///
 /// [container contract]: https://cloud.google.com/run/docs/container-contract#instance-shutdown

@@ -63,7 +63,7 @@
 //! [client has left](TaskTrackerLayer::at_disconnect): they run on, unless you would rather have them
 //! asked to stop, or aborted. What must not be late, or fail, without the client knowing is
 //! [`required`](TaskBuilder::required): the response fails with it. What nobody has to wait for is
-//! [`detached`](TaskBuilder::detached). The example `deadlines` has a route for each policy, and one for a
+//! [`detached`](TaskBuilder::detached). The example [`deadlines`](#examples) has a route for each policy, and one for a
 //! required task.
 //!
 //! # When the wait is too long
@@ -173,6 +173,8 @@
 #![doc = include_str!("docs/limits.md")]
 //!
 #![doc = include_str!("docs/layers.md")]
+//!
+#![doc = include_str!("docs/examples.md")]
 //!
 //! # Compared with
 //!

@@ -31,7 +31,7 @@ impl Load {
     }
 
     pub(crate) fn put_on(&self, url: &str) -> Result<Figures, BoxError> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load/wrk.lua");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/load/wrk.lua");
         let output = Command::new("wrk")
             .arg(format!("--threads={}", self.threads))
             .arg(format!("--connections={}", self.connections))

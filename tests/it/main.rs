@@ -15,14 +15,14 @@
 //! | panics | `panics`, `foreign_panics` |
 //! | context, logs | `context`, `spares`, `logs`, `spans` |
 //! | counts, ages | `accounting`, `reports`, `observers` |
-//! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`, `graceful_shutdown` |
+//! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`; `examples/graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
 //! | run to completion | `run_to_completion`, `completion_corners`, `wire::completion` |
-//! | no race at the release | `models`, `races` |
+//! | no race at the release | `races`; `tests/models` |
 //! | what the front page says beside | `front_page`, `readme` |
-//! | all of them at once | `properties` |
+//! | all of them at once | `tests/properties` |
 
 mod accounting;
 mod answers_to_head;
@@ -32,16 +32,13 @@ mod bodies;
 mod completion_corners;
 mod context;
 mod deadlines;
-mod deadlines_example;
 mod detached;
 mod disconnects;
 mod ergonomics;
-mod example;
 mod failed_heads;
 mod fallible;
 mod foreign_panics;
 mod front_page;
-mod graceful_shutdown;
 mod handle;
 mod hold_ends;
 mod hold_never;
@@ -54,14 +51,10 @@ mod lines;
 mod logs;
 #[cfg(feature = "metrics")]
 mod metrics;
-#[cfg(feature = "metrics")]
-mod metrics_example;
-mod models;
 mod moving_limits;
 mod nested_layers;
 mod observers;
 mod panics;
-mod properties;
 mod races;
 mod readme;
 mod reports;
@@ -82,6 +75,7 @@ mod spares;
 mod spawning;
 mod stacks;
 mod static_traits;
+#[path = "../support/mod.rs"]
 mod support;
 mod tasks_hold;
 mod trackers;

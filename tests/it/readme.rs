@@ -1,5 +1,9 @@
 //! What the README and the front page say of the crate's own files.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
 #[test]
 fn the_readme_names_the_current_version_and_rust_version() {
     let readme = include_str!("../../README.md");
@@ -10,6 +14,31 @@ fn the_readme_names_the_current_version_and_rust_version() {
     assert!(readme.contains(&dependency), "{dependency}");
     let msrv = concat!("Rust version is ", env!("CARGO_PKG_RUST_VERSION"));
     assert!(readme.contains(msrv), "{msrv}");
+}
+
+#[test]
+fn the_readme_and_the_front_page_have_a_command_for_each_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = include_str!("../../README.md");
+    let front_page = include_str!("../../src/docs/examples.md");
+    let folders = fs::read_dir(root.join("examples")).expect("it is there");
+    let mut count = 0;
+    for folder in folders.map(|entry| entry.expect("it can be read").path()) {
+        let name = folder.file_name().and_then(OsStr::to_str).expect("a name");
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a package");
+        let package = manifest.split('"').nth(1).expect("its name");
+        assert!(
+            readme.contains(&format!("](examples/{name})")),
+            "{name}: a link"
+        );
+        assert!(front_page.contains(&format!("`examples/{name}`")), "{name}");
+        for page in [readme, front_page] {
+            let is_command = |verb| page.contains(&format!("cargo {verb} -p {package}"));
+            assert!(is_command("run") || is_command("test"), "{name}: a command");
+        }
+        count += 1;
+    }
+    assert!(count > 10, "the examples were found: {count}");
 }
 
 #[test]

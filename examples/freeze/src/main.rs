@@ -1,0 +1,59 @@
+//! A platform that freezes an instance when its response ends, and what is lost then: with the
+//! layer and without it.
+//!
+//! ```sh
+//! cargo run -p freeze
+//! ```
+//!
+//! It exits with 0 if the layer lost nothing where the control, without it, lost most.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+mod proof;
+
+use proof::{Proof, Protocol, Tally};
+
+/// Of 50 orders each; each tally needs 500.
+const ROUNDS: u32 = 12;
+
+fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    // This executable is also the instance that is frozen.
+    if let Some(served) = proof::serve_if_asked() {
+        return Ok(served);
+    }
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} instances frozen")?;
+    let bar = ProgressBar::new(4 * u64::from(ROUNDS)).with_style(style);
+    let mut proofs = Vec::new();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        bar.set_message(protocol.name());
+        proofs.push(Proof::run(protocol, ROUNDS, &|| bar.inc(1))?);
+    }
+    bar.finish_and_clear();
+
+    println!("                        acknowledged   lost   median latency");
+    for tally in proofs
+        .iter()
+        .flat_map(|proof| [&proof.layer, &proof.control])
+    {
+        println!("{}", row(tally));
+    }
+    let mut code = ExitCode::SUCCESS;
+    for refuted in proofs.iter().filter_map(|proof| proof.verdict().err()) {
+        eprintln!("{refuted}");
+        code = ExitCode::FAILURE;
+    }
+    Ok(code)
+}
+
+fn row(tally: &Tally) -> String {
+    format!(
+        "{:<21}   {:>12}   {:>4}   {:>11.1} ms",
+        tally.name(),
+        tally.acknowledged(),
+        tally.lost,
+        tally.median_latency().as_secs_f64() * 1000.0,
+    )
+}

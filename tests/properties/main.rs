@@ -1,0 +1,10 @@
+//! Property tests, in virtual time. `PROPTEST_CASES` sets how many cases each has.
+
+mod deadlines;
+mod for_all;
+mod requests;
+
+// The library's other tests use all of it.
+#[allow(dead_code, unused_imports)]
+#[path = "../support/mod.rs"]
+mod support;
