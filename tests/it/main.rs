@@ -10,6 +10,7 @@
 //! | nested layers | `nested_layers` |
 //! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*` |
 //! | required tasks | `required`, `required_ends`, `required_corners`, `failed_heads` |
+//! | errors of a body | `body_errors` |
 //! | late spawns | `late_spawns`, `detached` |
 //! | overload | `handle` |
 //! | panics | `panics`, `foreign_panics` |
@@ -29,6 +30,7 @@ mod answers_to_head;
 mod axum_extractor;
 mod before_release;
 mod bodies;
+mod body_errors;
 mod completion_corners;
 mod context;
 mod deadlines;

@@ -29,7 +29,7 @@ pub(super) fn in_place_of<D, E>(
 }
 
 /// What tells of the failure by itself.
-pub(super) fn end<D, E>(is_grpc: bool) -> Result<Frame<D>, BodyError<E>> {
+pub(super) fn end<D>(is_grpc: bool) -> Result<Frame<D>, BodyError> {
     if is_grpc {
         Ok(failed_trailers(HeaderMap::new()))
     } else {

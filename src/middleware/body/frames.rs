@@ -1,5 +1,6 @@
 //! Frame by frame: what passes, and what is withheld.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,9 +12,13 @@ use super::part::{Kept, Part, Polled, data_len};
 use super::{ResponseBody, drop_inner, has_ended};
 use crate::drain::Drain;
 
-impl<B: Body> Body for ResponseBody<B> {
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     type Data = B::Data;
-    type Error = BodyError<B::Error>;
+    type Error = BodyError;
 
     #[inline]
     fn poll_frame(
@@ -46,7 +51,7 @@ impl<B: Body> Body for ResponseBody<B> {
         drop(entered);
         let Some(drain) = this.drain else {
             *this.done = item.is_none();
-            return polled.map_err(BodyError::Inner);
+            return polled.map_err(BodyError::inner);
         };
         if ended && drain.finish_unused() {
             *this.drain = None;
@@ -57,7 +62,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 Poll::Pending => Poll::Pending,
             };
         }
-        polled.map_err(BodyError::Inner)
+        polled.map_err(BodyError::inner)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -68,6 +73,13 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
+        self.rest_hint()
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    /// What is still to come: what is kept, and the rest of the inner body.
+    pub(super) fn rest_hint(&self) -> SizeHint {
         let mut hint = match &self.inner {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
@@ -88,7 +100,11 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 }
 
-impl<B: Body> ResponseBody<B> {
+impl<B> ResponseBody<B>
+where
+    B: Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     /// Passes on what may end the response, and what was kept. `taken`: just now, from the inner body.
     #[inline(never)]
     fn poll_kept(
@@ -169,11 +185,14 @@ impl<B: Body> ResponseBody<B> {
 }
 
 /// What is passed on.
-type Passed<B> = Polled<<B as Body>::Data, BodyError<<B as Body>::Error>>;
+type Passed<B> = Polled<<B as Body>::Data, BodyError>;
 
 /// What came from the inner body, and what part of the response it is.
 type Taken<B> = (Polled<<B as Body>::Data, <B as Body>::Error>, Part);
 
-fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError<E>> {
-    item.map_err(BodyError::Inner)
+fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    item.map_err(BodyError::inner)
 }

@@ -31,7 +31,10 @@ pin_project! {
     ///
     /// If a [`required`](crate::TaskBuilder::required) task has failed, the body ends with
     /// [`BodyError::RequiredFailed`], and where the length is known what would complete it is left out. An
-    /// error of the inner body is passed on as it is, and gRPC gets trailers with `grpc-status: 13`.
+    /// error of the inner body is passed on in its place, as [`BodyError::Inner`], and gRPC gets trailers with
+    /// `grpc-status: 13`.
+    ///
+    /// It is a [`Body`] where the inner body's error turns into a boxed error, as every error and string does.
     ///
     /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
     /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, it says so again.
@@ -140,7 +143,7 @@ impl<B: Body> ResponseBody<B> {
     /// Drops the inner body, where the server will never ask for it: whoever feeds it can end. Its
     /// length is still told.
     pub(crate) fn drop_unsent(&mut self, drain: &mut Drain) {
-        let size_hint = self.size_hint();
+        let size_hint = self.rest_hint();
         let _entered = drain.enter();
         self.kept = None;
         self.inner = Some(InnerBody::Gone { size_hint });

@@ -280,11 +280,11 @@ impl Body for Scripted {
 }
 
 /// What a frame is, as an item.
-pub(super) fn item<E>(polled: Option<Result<Frame<Bytes>, BodyError<E>>>) -> Item {
+pub(super) fn item(polled: Option<Result<Frame<Bytes>, BodyError>>) -> Item {
     match polled.transpose() {
         Ok(None) => Item::End,
-        Err(BodyError::Inner(_)) => Item::Error,
-        Err(BodyError::RequiredFailed) => Item::Failed,
+        Err(error) if error.is_required_failed() => Item::Failed,
+        Err(_) => Item::Error,
         Ok(Some(frame)) => match frame.into_data() {
             Ok(data) => Item::Data(data),
             Err(_) => Item::Trailers,

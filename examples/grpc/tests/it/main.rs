@@ -1,5 +1,6 @@
 //! The layer in tonic, over real connections on loopback.
 
+mod body_errors;
 mod compression;
 mod deadline_status;
 mod deadlines;

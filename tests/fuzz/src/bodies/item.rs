@@ -39,11 +39,12 @@ impl Told for &'static str {
     }
 }
 
-impl<E> Told for BodyError<E> {
+impl Told for BodyError {
     fn item(&self) -> Item {
-        match self {
-            BodyError::Inner(_) => Item::Error,
-            BodyError::RequiredFailed => Item::Failed,
+        if self.is_required_failed() {
+            Item::Failed
+        } else {
+            Item::Error
         }
     }
 }
