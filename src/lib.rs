@@ -56,7 +56,7 @@
 //! [`drain_timeout`](TaskTrackerLayer::drain_timeout), from when what is held could have gone out: the head when
 //! the handler has answered, the end when the body has come to its end;
 //! [`total_timeout`](TaskTrackerLayer::total_timeout), from the arrival of the request; what the
-//! [sources](deadline) know that [`deadline_from`](TaskTrackerLayer::deadline_from) adds, which is the
+//! [sources](deadline) know that [`deadline_source`](TaskTrackerLayer::deadline_source) adds, which is the
 //! platform's limit, or the client's; and the end of a [shutdown](TrackerHandle::begin_shutdown).
 //!
 //! [`Unfinished`] says what becomes of tasks that are alive then, and of those whose
@@ -84,11 +84,11 @@
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! use std::time::Duration;
-//! use tower_task_tracker::{DrainReport, TaskTrackerLayer};
+//! use tower_task_tracker::TaskTrackerLayer;
 //!
 //! let layer = TaskTrackerLayer::new()
 //!     .drain_timeout(Duration::from_secs(10))
-//!     .on_drain(|report: &DrainReport| {
+//!     .on_drain(|report| {
 //!         if !report.is_clean() {
 //!             // deadline exceeded (drain timeout): 1 of 2 tasks completed, held ..
 //!             eprintln!("{report}");
@@ -227,7 +227,7 @@ pub use middleware::{
     BodyError, ResponseBody, ResponseFuture, TaskTrackerLayer, TaskTrackerService,
 };
 pub use report::{
-    Bound, DrainReport, LiveTask, OnDrain, Outcome, ShutdownReport, TaskInfo, TaskState,
+    Bound, DrainObserver, DrainReport, LiveTask, Outcome, ShutdownReport, TaskInfo, TaskState,
 };
 pub use run_to_completion::{RunToCompletionFuture, RunToCompletionLayer, RunToCompletionService};
 pub use scope::{FailWith, Scope, TaskScopeFuture, TaskScopeLayer, TaskScopeService, scope};

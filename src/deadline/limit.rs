@@ -10,7 +10,7 @@ use super::source::DeadlineSource;
 use crate::{panics, trace};
 
 /// The deadline sources of one layer, that look at an `R`: in the type of a
-/// [`TaskScopeLayer`](crate::TaskScopeLayer) whose `deadline_from` was called.
+/// [`TaskScopeLayer`](crate::TaskScopeLayer) whose `deadline_from` or `deadline_source` was called.
 pub struct Sources<R>(Arc<Vec<Arc<dyn DeadlineSource<R>>>>);
 
 /// An instant that a deadline source knows of.

@@ -1,4 +1,5 @@
-//! Where deadlines come from: what [`TaskTrackerLayer::deadline_from`](crate::TaskTrackerLayer::deadline_from) takes.
+//! Where deadlines come from: what
+//! [`TaskTrackerLayer::deadline_source`](crate::TaskTrackerLayer::deadline_source) takes.
 //!
 //! A source looks at a request when it arrives, and may know of an instant at which its response has
 //! to be on its way. The drain window closes at the earliest of all that are known, so a source can
@@ -23,8 +24,8 @@
 //! use tower_task_tracker::{TaskTrackerLayer, deadline};
 //!
 //! let layer = TaskTrackerLayer::new()
-//!     .deadline_from(deadline::from_env("CLOUD_RUN_TIMEOUT_SECONDS").margin(Duration::from_secs(1)))
-//!     .deadline_from(deadline::grpc_timeout().at_least(Duration::from_millis(50)));
+//!     .deadline_source(deadline::from_env("CLOUD_RUN_TIMEOUT_SECONDS").margin(Duration::from_secs(1)))
+//!     .deadline_source(deadline::grpc_timeout().at_least(Duration::from_millis(50)));
 //! # let _ = layer;
 //! ```
 
@@ -51,3 +52,4 @@ pub use self::unix_millis::unix_millis;
 
 pub(crate) use self::limit::Limit;
 pub use self::limit::Sources;
+pub(crate) use self::source::ReadBy;

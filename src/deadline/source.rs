@@ -20,8 +20,8 @@ type Request = std::convert::Infallible;
 /// ignored: local emulators of platforms send such values. A source that panics knows of none, and
 /// is logged.
 ///
-/// Closures `Fn(&R) -> Option<Instant>` are sources that count as the platform's. To say more of
-/// one, make it a [`Source`].
+/// No closure is one: `deadline_from` of the layers takes a closure as it is, and [`Source::new`] makes a source
+/// of one, which can be tuned.
 pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
     /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
     /// past. Each layer that the request passes asks the sources that it was given.
@@ -40,15 +40,6 @@ pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
     /// Whether the client chooses the instant: then it ends no work.
     fn is_from_client(&self) -> bool {
         false
-    }
-}
-
-impl<R, F> DeadlineSource<R> for F
-where
-    F: Fn(&R) -> Option<Instant> + Send + Sync + 'static,
-{
-    fn deadline(&self, request: &R) -> Option<Instant> {
-        self(request)
     }
 }
 
@@ -142,6 +133,19 @@ impl<R> fmt::Debug for Source<R> {
             .field("at_least", &self.at_least)
             .field("from_client", &self.from_client)
             .finish_non_exhaustive()
+    }
+}
+
+/// Asks a closure, as a platform's source without a name of its own. Unlike in a [`Source`], the instant of the
+/// arrival is not past for it, whenever the closure is called.
+pub(crate) struct ReadBy<F>(pub(crate) F);
+
+impl<R, F> DeadlineSource<R> for ReadBy<F>
+where
+    F: Fn(&R) -> Option<Instant> + Send + Sync + 'static,
+{
+    fn deadline(&self, request: &R) -> Option<Instant> {
+        (self.0)(request)
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
+use tokio::time::Instant;
 use tower_layer::Layer;
 
 use super::service::TaskTrackerService;
-use crate::deadline::{DeadlineSource, Sources};
+use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
-use crate::report::{DrainReport, OnDrain};
+use crate::report::{DrainObserver, DrainReport};
 use crate::settings::{Hold, Settings, Unfinished};
 
 /// Gives every request a task tracker, and holds its response back until the tasks are done.
@@ -24,11 +25,11 @@ use crate::settings::{Hold, Settings, Unfinished};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_task_tracker::{DrainReport, TaskTrackerLayer};
+/// use tower_task_tracker::TaskTrackerLayer;
 ///
 /// let layer = TaskTrackerLayer::new()
 ///     .drain_timeout(Duration::from_secs(5))
-///     .on_drain(|report: &DrainReport| println!("{report}"));
+///     .on_drain(|report| println!("{report}"));
 /// # let _ = layer;
 /// ```
 #[derive(Clone)]
@@ -90,13 +91,34 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Adds a source that may know of a deadline: those in [`deadline`](crate::deadline), or a
-    /// closure `|request: &http::request::Parts| -> Option<tokio::time::Instant>`.
+    /// Adds a closure that may find a deadline in a request, as a platform's: `|parts| ..`, an instant on tokio's
+    /// clock, or `None`, which is no limit. None is there by default.
     ///
-    /// It is asked when a request arrives, on tokio's clock, and the earliest limit counts: a source
-    /// only shortens the wait, it never interrupts the handler. `None` is no limit; an instant that
-    /// has passed when the request arrives is ignored. None is there by default.
-    pub fn deadline_from(mut self, source: impl DeadlineSource) -> Self {
+    /// It is called when a request arrives, and the earliest limit counts: it only shortens the wait, it never
+    /// interrupts the handler. An instant that has passed when the request arrives is ignored. In reports its
+    /// name is `deadline source`. For another name, a margin, or a deadline that the client chooses, there is
+    /// [`deadline_source`](Self::deadline_source).
+    ///
+    /// ```
+    /// use tokio::time::Instant;
+    /// use tower_task_tracker::TaskTrackerLayer;
+    ///
+    /// // Middleware further out has put it there.
+    /// let layer = TaskTrackerLayer::new()
+    ///     .deadline_from(|parts| parts.extensions.get::<Instant>().copied());
+    /// # let _ = layer;
+    /// ```
+    pub fn deadline_from(
+        mut self,
+        read: impl Fn(&Parts) -> Option<Instant> + Send + Sync + 'static,
+    ) -> Self {
+        self.sources.push(Arc::new(ReadBy(read)));
+        self
+    }
+
+    /// Adds a source that may know of a deadline: those in [`deadline`](crate::deadline), or one of yours. It is
+    /// asked as [`deadline_from`](Self::deadline_from)'s closure is.
+    pub fn deadline_source(mut self, source: impl DeadlineSource) -> Self {
         self.sources.push(Arc::new(source));
         self
     }
@@ -182,10 +204,18 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Adds a callback: each of them is told of every request that spawned something, those of the outermost
-    /// layer first. A closure `|report: &DrainReport|` will do; [`OnDrain`] can be told more.
-    pub fn on_drain(mut self, observer: impl OnDrain) -> Self {
-        self.settings.observers.push(Arc::new(observer));
+    /// Adds a callback: each of them is called with the report of every request that spawned something, those of
+    /// the outermost layer first. It runs as [`DrainObserver::on_drain`] does. A closure `|report| ..` will do;
+    /// for late spawns and late ends too there is an [`observer`](Self::observer).
+    pub fn on_drain(mut self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
+        self.settings.push_on_drain(f);
+        self
+    }
+
+    /// Adds an observer: like [`on_drain`](Self::on_drain), with three callbacks. Both count as one list, in the
+    /// order of the calls.
+    pub fn observer(mut self, observer: impl DrainObserver) -> Self {
+        self.settings.push_observer(observer);
         self
     }
 

@@ -103,7 +103,7 @@ impl Registry {
             self.tell(|observer| observer.on_late_spawn(&info));
         }
         if let Some(end) = early.filter(|end| !end.is_counted) {
-            self.tell(|observer| observer.on_detached_end(&end.info));
+            self.tell(|observer| observer.on_late_end(&end.info));
         }
     }
 

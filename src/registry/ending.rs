@@ -34,7 +34,7 @@ impl Registry {
             // Released, but the report may be still to come: then it counts this end.
             let end = noted.unwrap_or_else(|| self.note_end(task, state, None));
             if let Some(end) = end.filter(|end| !end.is_counted) {
-                self.tell(|observer| observer.on_detached_end(&end.info));
+                self.tell(|observer| observer.on_late_end(&end.info));
             }
         } else if is_required {
             // A head may be held for it alone.

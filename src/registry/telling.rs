@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::Registry;
 use super::context::Context;
-use crate::report::{DrainReport, OnDrain};
+use crate::report::{DrainObserver, DrainReport};
 use crate::{metrics, panics, trace};
 
 /// Somebody tells of a task that is not counted any more: the request stays on the roster for that, so that
@@ -33,7 +33,7 @@ impl Drop for Telling<'_> {
 impl Registry {
     /// Calls every observer: in the request's span, and outside of any request, so that what a
     /// callback spawns is not taken for a task of the request that happens to be running.
-    pub(super) fn tell(&self, call: impl Fn(&dyn OnDrain)) {
+    pub(super) fn tell(&self, call: impl Fn(&dyn DrainObserver)) {
         if !self.is_tuned() && self.shared().settings.observers.is_empty() {
             return;
         }

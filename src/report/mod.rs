@@ -7,7 +7,8 @@ mod task;
 use std::fmt;
 use std::time::Duration;
 
-pub use self::observer::OnDrain;
+pub use self::observer::DrainObserver;
+pub(crate) use self::observer::OnDrain;
 pub use self::shutdown::ShutdownReport;
 pub use self::task::{LiveTask, TaskInfo, TaskState};
 
@@ -60,7 +61,7 @@ impl fmt::Display for Bound {
     }
 }
 
-/// What happened to the tasks of one request: handed to [`OnDrain::on_drain`], and found as
+/// What happened to the tasks of one request: handed to [`DrainObserver::on_drain`], and found as
 /// `Arc<DrainReport>` in the extensions of a response whose head was held.
 ///
 /// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of

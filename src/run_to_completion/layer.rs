@@ -22,7 +22,7 @@ use super::service::RunToCompletionService;
 ///   that is what the policy says.
 /// * What is spawned after the report is not late as long as a task of the request is alive, but tracked
 ///   like [detached](crate::TaskBuilder::detached) tasks, whose ends are told to
-///   [`on_detached_end`](crate::OnDrain::on_detached_end). ([`try_spawn`](crate::Tasks::try_spawn)
+///   [`on_late_end`](crate::DrainObserver::on_late_end). ([`try_spawn`](crate::Tasks::try_spawn)
 ///   refuses it.)
 /// * Its answer is dropped.
 /// * Where a timeout stands between the two layers, the request is still open: the timeout's own answer

@@ -9,7 +9,7 @@ use super::role::{Role, tell_limits};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
 use crate::registry::context::Context;
-use crate::report::{DrainReport, OnDrain};
+use crate::report::{DrainObserver, DrainReport};
 use crate::settings::{Settings, Unfinished};
 use crate::tasks::Tasks;
 
@@ -64,14 +64,14 @@ where
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_task_tracker::{DrainReport, Scope, Unfinished};
+/// use tower_task_tracker::{Scope, Unfinished};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let scope = Scope::new()
 ///     .drain_timeout(Duration::from_secs(5))
 ///     .at_deadline(Unfinished::Abort)
-///     .on_drain(|report: &DrainReport| println!("{report}"));
+///     .on_drain(|report| println!("{report}"));
 ///
 /// for message in ["one", "two"] {
 ///     let (length, report) = scope
@@ -140,10 +140,18 @@ impl Scope {
         self
     }
 
-    /// Adds a callback: each of them is told of every run that spawned something, also of one that
-    /// was dropped.
-    pub fn on_drain(mut self, observer: impl OnDrain) -> Self {
-        self.settings.observers.push(Arc::new(observer));
+    /// Adds a callback: each of them is called with the report of every run that spawned something, also of one
+    /// that was dropped. It runs as [`DrainObserver::on_drain`] does. A closure `|report| ..` will do; for late
+    /// spawns and late ends too there is [`observer`](Self::observer).
+    pub fn on_drain(mut self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
+        self.settings.push_on_drain(f);
+        self
+    }
+
+    /// Adds an observer: like [`on_drain`](Self::on_drain), with three callbacks. Both count as one list, in the
+    /// order of the calls.
+    pub fn observer(mut self, observer: impl DrainObserver) -> Self {
+        self.settings.push_observer(observer);
         self
     }
 

@@ -5,15 +5,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tower_layer::Layer;
 
 use super::asks::Asks;
 use super::fails::FailWith;
 use super::service::TaskScopeService;
-use crate::deadline::{DeadlineSource, Sources};
+use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
-use crate::report::{DrainReport, OnDrain};
+use crate::report::{DrainObserver, DrainReport};
 use crate::settings::{Settings, Unfinished};
 
 /// Gives every request of any service a task tracker, and holds its answer back until the tasks are
@@ -30,7 +31,8 @@ use crate::settings::{Settings, Unfinished};
 /// its handle: the error of that is an answer, and is held.
 ///
 /// Clones are cheap, and share one [`TrackerHandle`]. The types `D` and `X` say whether
-/// [`deadline_from`](Self::deadline_from) and [`fail_with`](Self::fail_with) were called: `()` is no.
+/// [`deadline_from`](Self::deadline_from) or [`deadline_source`](Self::deadline_source), and
+/// [`fail_with`](Self::fail_with), were called: `()` is no.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -90,13 +92,41 @@ impl<D, X> TaskScopeLayer<D, X> {
         self
     }
 
-    /// Adds a source that may know of a deadline: a closure `|request: &R| -> Option<Instant>` on
-    /// tokio's clock, or one of those in [`deadline`](crate::deadline) that can look at an `R`.
+    /// Adds a closure that may find a deadline in a request, as a platform's: an instant on tokio's clock, or
+    /// `None`, which is no limit. None is there by default.
     ///
-    /// It is asked when a request arrives, and the earliest limit counts; an instant that has passed by
-    /// then is ignored. None is there by default. `R` is
-    /// a type without lifetimes; a source that may be missing is a closure that says `None`.
-    pub fn deadline_from<R>(self, source: impl DeadlineSource<R>) -> TaskScopeLayer<Sources<R>, X>
+    /// The type of the request has to be written, `|event: &Event| ..`: a layer is made before its service is
+    /// there, and so rustc cannot infer it. It is a type without lifetimes.
+    ///
+    /// It is called when a request arrives, and the earliest limit counts; an instant that has passed by then is
+    /// ignored. In reports its name is `deadline source`. For another name, a margin, or a deadline that a client
+    /// chooses, there is [`deadline_source`](Self::deadline_source).
+    ///
+    /// ```
+    /// use tokio::time::Instant;
+    /// use tower_task_tracker::TaskScopeLayer;
+    ///
+    /// struct Event {
+    ///     due: Option<Instant>,
+    /// }
+    ///
+    /// let layer = TaskScopeLayer::new().deadline_from(|event: &Event| event.due);
+    /// # let _ = layer;
+    /// ```
+    pub fn deadline_from<R>(
+        self,
+        read: impl Fn(&R) -> Option<Instant> + Send + Sync + 'static,
+    ) -> TaskScopeLayer<Sources<R>, X>
+    where
+        D: Asks<R>,
+    {
+        self.deadline_source(ReadBy(read))
+    }
+
+    /// Adds a source that may know of a deadline: one of those in [`deadline`](crate::deadline) that can look at
+    /// an `R`, or one of yours. It is asked as [`deadline_from`](Self::deadline_from)'s closure is. A source that
+    /// may be missing is a closure that returns `None`.
+    pub fn deadline_source<R>(self, source: impl DeadlineSource<R>) -> TaskScopeLayer<Sources<R>, X>
     where
         D: Asks<R>,
     {
@@ -135,10 +165,10 @@ impl<D, X> TaskScopeLayer<D, X> {
     /// request, after the report; called again, the last one counts.
     ///
     /// ```
-    /// use tower_task_tracker::{DrainReport, TaskScopeLayer};
+    /// use tower_task_tracker::TaskScopeLayer;
     ///
     /// let layer = TaskScopeLayer::new()
-    ///     .fail_with(|report: &DrainReport| std::io::Error::other(report.to_string()));
+    ///     .fail_with(|report| std::io::Error::other(report.to_string()));
     /// # let _ = layer;
     /// ```
     ///
@@ -181,9 +211,18 @@ impl<D, X> TaskScopeLayer<D, X> {
         self
     }
 
-    /// Adds a callback: each of them is told of every request that spawned something.
-    pub fn on_drain(mut self, observer: impl OnDrain) -> Self {
-        self.settings.observers.push(Arc::new(observer));
+    /// Adds a callback: each of them is called with the report of every request that spawned something. It runs as
+    /// [`DrainObserver::on_drain`] does. A closure `|report| ..` will do; for late spawns and late ends too
+    /// there is [`observer`](Self::observer).
+    pub fn on_drain(mut self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
+        self.settings.push_on_drain(f);
+        self
+    }
+
+    /// Adds an observer: like [`on_drain`](Self::on_drain), with three callbacks. Both count as one list, in the
+    /// order of the calls.
+    pub fn observer(mut self, observer: impl DrainObserver) -> Self {
+        self.settings.push_observer(observer);
         self
     }
 

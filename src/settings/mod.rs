@@ -13,7 +13,7 @@ use std::time::Duration;
 #[cfg(feature = "http")]
 use http::StatusCode;
 
-use crate::report::{DrainReport, OnDrain};
+use crate::report::{DrainObserver, DrainReport, OnDrain};
 use crate::{panics, trace};
 
 #[cfg(feature = "http")]
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) window: WindowSettings,
     pub(crate) task_spans: Option<bool>,
     pub(crate) hooks: Vec<Arc<Hook>>,
-    pub(crate) observers: Vec<Arc<dyn OnDrain>>,
+    pub(crate) observers: Vec<Arc<dyn DrainObserver>>,
 }
 
 /// What becomes of the response.
@@ -93,6 +93,14 @@ impl Settings {
         self.hooks.push(hook);
     }
 
+    pub(crate) fn push_observer(&mut self, observer: impl DrainObserver) {
+        self.observers.push(Arc::new(observer));
+    }
+
+    pub(crate) fn push_on_drain(&mut self, f: impl Fn(&DrainReport) + Send + Sync + 'static) {
+        self.push_observer(OnDrain(f));
+    }
+
     /// Whether nothing was said.
     pub(crate) fn is_silent(&self) -> bool {
         let Settings {
@@ -114,7 +122,7 @@ impl Settings {
     }
 
     /// Calls every observer. One that panics is logged, and the next one is called.
-    pub(crate) fn notify(&self, call: impl Fn(&dyn OnDrain)) {
+    pub(crate) fn notify(&self, call: impl Fn(&dyn DrainObserver)) {
         for observer in &self.observers {
             if let Err(message) = panics::caught(|| call(&**observer)) {
                 trace::callback_panicked(message.as_deref());

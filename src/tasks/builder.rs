@@ -103,7 +103,7 @@ impl<J> TaskBuilder<J> {
 
     /// Nobody waits for the task, neither the response nor the drain. It is tracked by the handle,
     /// it may outlive the request without being late, neither a deadline nor a disconnect stops it,
-    /// and its end is told to [`OnDrain::on_detached_end`](crate::OnDrain::on_detached_end).
+    /// and its end is told to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     ///
     /// No [`DrainReport`](crate::DrainReport) counts it, though [`Tasks::len`](crate::Tasks::len) does, and
     /// no response can fail with it: with [`required`](Self::required) it is just fallible. Only the end of

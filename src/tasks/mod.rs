@@ -71,7 +71,7 @@ impl Tasks {
     /// [`scope`](fn@crate::scope); and in the tasks of a [`TrackerHandle`](crate::TrackerHandle), which are
     /// those of the process. `None` elsewhere: in a plain `tokio::spawn` (unless the handler itself drives
     /// it, as with a `LocalSet`), inside of [`untracked`], and in the callbacks of an
-    /// [`OnDrain`](crate::OnDrain).
+    /// [`DrainObserver`](crate::DrainObserver).
     #[must_use]
     pub fn current() -> Option<Self> {
         let registry = Context::current().into_registry()?;

@@ -70,8 +70,8 @@ async fn failures_panics_and_stragglers_are_told_by_name() {
 async fn a_layer_around_any_service_holds_its_answer_and_fails_it_with_required_work() {
     let layer = TaskScopeLayer::new()
         .deadline_from(|due: &Instant| Some(*due))
-        .deadline_from(deadline::unix_millis(|_: &Instant| None))
-        .deadline_from(deadline::from_env("A_VARIABLE_THAT_IS_NOT_SET"))
+        .deadline_source(deadline::unix_millis(|_: &Instant| None))
+        .deadline_source(deadline::from_env("A_VARIABLE_THAT_IS_NOT_SET"))
         .at_deadline(Unfinished::Abort)
         .fail_with(|report: &DrainReport| report.to_string());
     let mut service = ServiceBuilder::new()

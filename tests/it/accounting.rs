@@ -111,7 +111,7 @@ async fn what_a_withheld_frame_spawns_when_the_client_leaves_is_counted() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(tower_task_tracker::Hold::End)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(100));
         Ok::<_, Infallible>(Response::new(OneHeir(Some(Heir))))
@@ -176,7 +176,7 @@ async fn a_closure_that_is_spawned_while_the_response_waits_has_an_age() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(200))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let ended = std::sync::Mutex::new(Some(ended));
     let ended = Arc::new(ended);
     held(&layer, move || {
@@ -204,7 +204,7 @@ async fn a_late_task_has_an_age_at_its_end() {
     let token = take(&slot).token();
     after(70).await;
     drop(token);
-    let ages: Vec<_> = log.detached_ends().iter().map(|task| task.age).collect();
+    let ages: Vec<_> = log.late_ends().iter().map(|task| task.age).collect();
     assert_eq!(ages, [ms(70)]);
 }
 

@@ -88,7 +88,7 @@ async fn without_the_extension_the_context_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn a_route_has_its_own_layer_under_the_routers() {
     let log = Log::default();
-    let base = TaskTrackerLayer::new().on_drain(log.clone());
+    let base = TaskTrackerLayer::new().observer(log.clone());
     let slow = |tasks: Tasks| async move {
         tasks.spawn(after(5000));
     };

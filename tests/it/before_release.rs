@@ -48,7 +48,7 @@ async fn held(layer: &TaskTrackerLayer, start: impl Fn() + Clone + Send + 'stati
 #[tokio::test(start_paused = true)]
 async fn it_runs_when_the_tasks_are_done_and_before_the_head() {
     let (calls, log) = (Calls::default(), Log::default());
-    let layer = layer(&calls, 30).on_drain(log.clone());
+    let layer = layer(&calls, 30).observer(log.clone());
     let took = held(&layer, || drop(named("audit").spawn(after(20)))).await;
     assert_eq!(took, ms(50));
     let calls = calls.all();
@@ -65,7 +65,7 @@ async fn it_runs_when_the_tasks_are_done_and_before_the_head() {
 #[tokio::test(start_paused = true)]
 async fn it_runs_without_tasks_too_and_nothing_is_reported_then() {
     let (calls, log) = (Calls::default(), Log::default());
-    let took = held(&layer(&calls, 30).on_drain(log.clone()), || {}).await;
+    let took = held(&layer(&calls, 30).observer(log.clone()), || {}).await;
     assert_eq!(took, ms(30));
     assert_eq!(calls.all(), [DrainReport::default()]);
     assert!(log.all().is_empty());
@@ -96,7 +96,7 @@ async fn it_is_dropped_at_the_deadline() {
     let dropped = DropTime::new();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(log.clone())
+        .observer(log.clone())
         .before_release({
             let dropped = dropped.clone();
             move |_| {
@@ -138,7 +138,7 @@ async fn a_window_that_closes_before_the_tasks_are_done_does_not_call_it() {
 async fn what_it_spawns_is_waited_for() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
-        .on_drain(log.clone())
+        .observer(log.clone())
         .before_release(|_| async {
             assert!(Tasks::current().is_some());
             named("flush").spawn(after(40));

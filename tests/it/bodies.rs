@@ -158,7 +158,7 @@ async fn tasks_that_a_body_spawns_behind_a_held_head_hold_its_end() {
     }
     for hold in [Hold::Auto, Hold::Head, Hold::End] {
         let log = Log::default();
-        let layer = TaskTrackerLayer::new().hold(hold).on_drain(log.clone());
+        let layer = TaskTrackerLayer::new().hold(hold).observer(log.clone());
         let start = Instant::now();
         let response = respond(&layer, Method::GET, || {
             spawn(after(30));
@@ -180,7 +180,7 @@ async fn a_window_that_closed_at_the_head_stays_closed_at_the_end() {
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)
         .drain_timeout(ms(50))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let start = Instant::now();
     let response = respond(&layer, Method::GET, || {
         spawn(after(500));
@@ -221,7 +221,7 @@ async fn a_blocking_closure_that_outlives_the_window_is_a_straggler_with_an_age(
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(20))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let (release, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = std::sync::Mutex::new(Some(blocked));
     let response = respond(&layer, Method::GET, || {
@@ -240,7 +240,7 @@ async fn a_blocking_closure_that_outlives_the_window_is_a_straggler_with_an_age(
     assert_eq!(layer.handle().live_tasks(), 1, "it stays with the handle");
     release.send(()).expect("the closure waits");
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,7 +265,7 @@ async fn what_is_spawned_after_an_upgrade_is_not_late() {
     layer.handle().wait_idle().await;
     assert_eq!(start.elapsed(), ms(60));
     assert!(log.late_spawns().is_empty());
-    assert_eq!(log.detached_ends().len(), 2);
+    assert_eq!(log.late_ends().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,7 +49,7 @@ async fn what_the_rest_of_a_handler_spawns_after_a_deadline_is_not_late() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(50))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(TimeoutLayer::with_status_code(
@@ -65,7 +65,7 @@ async fn what_the_rest_of_a_handler_spawns_after_a_deadline_is_not_late() {
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
     assert_eq!(log.late_spawns().len(), 0);
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     let mut names: Vec<_> = ends.iter().filter_map(|task| task.name).collect();
     names.sort_unstable();
     assert_eq!(names, ["child", "run_to_completion"], "it ran on: {ends:?}");
@@ -77,7 +77,7 @@ async fn a_handler_in_two_such_layers_is_aborted_at_the_deadline_and_counted_onc
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(500))
         .at_deadline(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(TimeoutLayer::with_status_code(
@@ -117,7 +117,7 @@ async fn a_shutdown_ends_a_handler_in_three_such_layers() {
 #[tokio::test(start_paused = true)]
 async fn what_others_spawn_late_in_a_request_that_was_left_is_late_all_the_same() {
     let log = Log::default();
-    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let layer = TaskScopeLayer::new().observer(log.clone());
     let kept = Slot::default();
     let out = kept.clone();
     let service = ServiceBuilder::new()
@@ -178,7 +178,7 @@ async fn a_handler_that_an_aborted_task_has_called_ends_with_it() {
     }));
     let layer = TaskScopeLayer::new()
         .at_disconnect(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(move |(): ()| {
         spawn(inner.clone().oneshot(()));
         std::future::pending::<Result<(), Infallible>>()
@@ -198,7 +198,7 @@ async fn a_handler_that_has_ended_before_the_deadline_excuses_nobody() {
         .layer(
             TaskTrackerLayer::new()
                 .drain_timeout(ms(200))
-                .on_drain(log.clone()),
+                .observer(log.clone()),
         )
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,

@@ -24,7 +24,7 @@ async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
     assert_eq!(layer.handle().live_tasks(), 1, "the handle tracks it");
     layer.handle().wait_idle().await;
     assert_eq!(arrived.elapsed(), ms(100));
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     let names: Vec<_> = ends.iter().filter_map(|task| task.name).collect();
     assert_eq!(names, ["thread", "warm the cache"]);
     assert!(ends.iter().all(|task| task.state == TaskState::Completed));
@@ -47,7 +47,7 @@ async fn neither_a_deadline_nor_a_disconnect_stops_a_detached_task() {
         .drain_timeout(ms(50))
         .at_deadline(Unfinished::Abort)
         .at_disconnect(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         named("detached").detached().spawn(after(1000));
         named("slow").spawn(after(1000));
@@ -56,7 +56,7 @@ async fn neither_a_deadline_nor_a_disconnect_stops_a_detached_task() {
     drop(tokio::time::timeout(ms(10), service.oneshot(request())).await);
     layer.handle().wait_idle().await;
     let completed = |ends: usize| vec![TaskState::Completed; ends];
-    let ends: Vec<_> = log.detached_ends().iter().map(|task| task.state).collect();
+    let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
     assert_eq!(ends, completed(2));
 }
 
@@ -69,7 +69,7 @@ async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
     });
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0].state, TaskState::Failed);
     assert_eq!(ends[0].message.as_deref(), Some("no cache"));

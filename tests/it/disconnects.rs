@@ -18,7 +18,7 @@ use crate::support::{
 fn layer(log: &Log, unfinished: Unfinished) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
         .at_disconnect(unfinished)
-        .on_drain(log.clone())
+        .observer(log.clone())
 }
 
 /// Serves a request that runs `start`; the client leaves while its head is held.
@@ -60,7 +60,7 @@ async fn detached_by_default_a_task_runs_on_and_the_report_comes_at_once() {
     assert_eq!((report.stragglers.len(), report.held), (1, ms(20)));
     layer.handle().wait_idle().await;
     assert_eq!(watched.get(), Some(ms(60_000)));
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +74,7 @@ async fn aborted_a_task_ends_at_once_and_the_report_waits_for_its_destructors() 
     assert_eq!(watched.get(), Some(ms(20)));
     let report = dropped(&log);
     assert_eq!((report.aborted, report.stragglers.len()), (1, 0));
-    assert!(log.detached_ends().is_empty(), "the report has it");
+    assert!(log.late_ends().is_empty(), "the report has it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,5 +332,5 @@ async fn a_blocking_closure_is_a_straggler_when_its_client_leaves() {
     assert_eq!(dropped(&log).stragglers.len(), 1);
     drop(let_go);
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }

@@ -6,7 +6,7 @@ use http::request::Parts;
 use tokio::time::Instant;
 use tower::Layer;
 use tower_task_tracker::{
-    DrainReport, RunToCompletionLayer, TaskScopeLayer, TaskTrackerLayer, Tasks, named,
+    DrainReport, RunToCompletionLayer, Scope, TaskScopeLayer, TaskTrackerLayer, Tasks, named,
 };
 
 use crate::support::ms;
@@ -28,27 +28,27 @@ fn sources_and_hooks_are_given_as_closures_and_made_ones() {
 fn sources() -> TaskTrackerLayer {
     let runtime_made: Source = Source::new("mine", |_: &Parts| None);
     TaskTrackerLayer::new()
-        .deadline_from(|parts: &Parts| parts.extensions.get::<Instant>().copied())
-        .deadline_from(|parts: &http::request::Parts| {
+        .deadline_from(|parts| parts.extensions.get::<Instant>().copied())
+        .deadline_from(|parts| {
             let _ = &parts.uri;
             Some(Instant::now())
         })
-        .deadline_from(unix_millis(|parts: &Parts| {
+        .deadline_source(unix_millis(|parts: &Parts| {
             parts.headers.get("x-deadline")?.to_str().ok()?.parse().ok()
         }))
-        .deadline_from(
+        .deadline_source(
             unix_millis(|parts: &Parts| parts.extensions.get::<u64>().copied()).margin(ms(1)),
         )
-        .deadline_from(
+        .deadline_source(
             from_env("A")
                 .from_client()
                 .named("b")
                 .margin(ms(1))
                 .at_least(ms(1)),
         )
-        .deadline_from(lambda_web_adapter().margin(ms(1)))
-        .deadline_from(prefer_wait())
-        .deadline_from(runtime_made)
+        .deadline_source(lambda_web_adapter().margin(ms(1)))
+        .deadline_source(prefer_wait())
+        .deadline_source(runtime_made)
         .before_release(|report| async move { drop(report) })
         .before_release(async |report: Arc<DrainReport>| drop(report))
         .before_release(|_| std::future::ready(()))
@@ -58,7 +58,16 @@ fn sources() -> TaskTrackerLayer {
 }
 
 fn chosen(source: impl DeadlineSource) -> TaskTrackerLayer {
-    TaskTrackerLayer::new().deadline_from(source)
+    TaskTrackerLayer::new().deadline_source(source)
+}
+
+#[test]
+fn a_closure_needs_no_types_to_be_told_of_reports() {
+    drop(TaskTrackerLayer::new().on_drain(|report| drop(report.to_string())));
+    drop(TaskScopeLayer::new().on_drain(|report| drop(report.to_string())));
+    drop(Scope::new().on_drain(|report| drop(report.to_string())));
+    let told = |report: &DrainReport| drop(report.to_string());
+    drop(Scope::new().on_drain(told).on_drain(|_| {}));
 }
 
 #[test]

@@ -54,7 +54,7 @@ async fn a_fallible_straggler_that_fails_is_told_of() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         let tasks = current();
         tokio::spawn(tasks.named("late").fallible().track_future(async {
@@ -65,8 +65,8 @@ async fn a_fallible_straggler_that_fails_is_told_of() {
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
     assert_eq!((log.report().failed, log.report().stragglers.len()), (0, 1));
-    assert_eq!(log.detached_ends()[0].state, TaskState::Failed);
-    assert_eq!(log.detached_ends()[0].message.as_deref(), Some("too late"));
+    assert_eq!(log.late_ends()[0].state, TaskState::Failed);
+    assert_eq!(log.late_ends()[0].message.as_deref(), Some("too late"));
 }
 
 #[tokio::test(start_paused = true)]

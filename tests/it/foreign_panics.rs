@@ -159,7 +159,7 @@ async fn a_log_that_panics_spoils_nothing() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         spawn(async { panic!("boom") });
         spawn(async {
@@ -172,7 +172,7 @@ async fn a_log_that_panics_spoils_nothing() {
     assert_eq!(body.to_bytes(), "done");
     layer.handle().wait_idle().await;
     assert_eq!((log.report().panicked, log.late_spawns().len()), (1, 1));
-    assert_eq!(log.detached_ends().len(), 2);
+    assert_eq!(log.late_ends().len(), 2);
 }
 
 /// A subscriber that panics must not take anything down: here it hangs the thread.

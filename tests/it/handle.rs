@@ -202,7 +202,7 @@ async fn the_handle_is_idle_only_after_everybody_was_told() {
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)
         .drain_timeout(ms(10))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         spawn(after(50));
         Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"])))
@@ -247,7 +247,7 @@ fn a_request_that_ends_with_the_listing_of_its_last_task_leaves_the_handle() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let (log, slot) = (Log::default(), Slot::default());
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     let out = slot.clone();
     let service = tracked(&layer, move || put(&out, (current(), current().token())));
     let response = service.oneshot(request());

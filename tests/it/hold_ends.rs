@@ -63,7 +63,7 @@ async fn at_the_deadline_the_response_goes_and_stragglers_run_on() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let finished = Arc::new(AtomicBool::new(false));
     let flag = finished.clone();
     let service = tracked(&layer, move || {
@@ -95,7 +95,7 @@ async fn at_the_deadline_the_response_goes_and_stragglers_run_on() {
     layer.handle().wait_idle().await;
     assert_eq!(start.elapsed(), ms(250));
     assert!(finished.load(Ordering::SeqCst));
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0].name, Some("slow"));
     assert_eq!(ends[0].age, ms(250));
@@ -135,7 +135,7 @@ async fn a_future_dropped_while_the_handler_runs_is_reported_as_dropped() {
     assert_eq!(report.stragglers.len(), 2);
     assert!(log.late_spawns().is_empty(), "it was not late");
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends().len(), 2, "both ran to their ends");
+    assert_eq!(log.late_ends().len(), 2, "both ran to their ends");
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +155,7 @@ async fn a_future_dropped_while_the_head_is_held_is_reported_as_dropped() {
     assert_eq!(report.held, ms(30));
     assert_eq!(report.stragglers.len(), 1);
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]

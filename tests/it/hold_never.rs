@@ -16,7 +16,7 @@ async fn with_hold_never_the_report_comes_when_the_tasks_are_done() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Never)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let start = Instant::now();
     let response = respond(&layer, Method::GET, || {
         spawn(after(80));
@@ -40,7 +40,7 @@ fn with_hold_never_a_runtime_that_shuts_down_ends_the_wait() {
         let log = Log::default();
         let layer = TaskTrackerLayer::new()
             .hold(Hold::Never)
-            .on_drain(log.clone());
+            .observer(log.clone());
         let runtime = runtime();
         // The task outlives the runtime that the wait is on.
         let elsewhere = timeless_runtime();
@@ -64,7 +64,7 @@ fn with_hold_never_a_runtime_that_shuts_down_ends_the_wait() {
         drop(runtime);
         assert_eq!(log.report().stragglers.len(), 1);
         drop(elsewhere);
-        assert_eq!(log.detached_ends().len(), 1);
+        assert_eq!(log.late_ends().len(), 1);
         assert_eq!(layer.handle().live_requests(), 0);
     }
 }
@@ -74,7 +74,7 @@ fn with_hold_never_and_no_runtime_the_body_is_reported_as_it_stands() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Never)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let runtime = runtime();
     let response = runtime.block_on(respond(&layer, Method::GET, || {
         spawn(pending::<()>());

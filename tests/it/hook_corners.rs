@@ -102,7 +102,7 @@ async fn a_hook_is_not_told_that_aborted_work_has_drained() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
-        .on_drain(tells.clone())
+        .observer(tells.clone())
         .before_release(move |report| {
             put(&tell, DrainReport::clone(&report));
             async {}
@@ -121,7 +121,7 @@ async fn a_late_hook_is_no_late_task_also_if_a_task_was_aborted_by_hand() {
         .drain_timeout(ms(1000))
         .deadline_status(StatusCode::GATEWAY_TIMEOUT)
         .before_release(|_| pending())
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || named("hedge").spawn(after(60_000)).abort());
     let Ok(answer) = service.oneshot(request()).await;
     assert_eq!(
@@ -139,7 +139,7 @@ async fn tasks_that_were_done_before_were_not_asked_to_stop() {
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
         .before_release(|_| after(950))
-        .on_drain(log.clone());
+        .observer(log.clone());
     held(&layer, || drop(named("quick").spawn(after(20)))).await;
     let report = log.report();
     assert_eq!((report.outcome, report.held), (Outcome::Drained, ms(970)));

@@ -22,7 +22,7 @@ async fn what_a_complete_body_spawns_at_its_drop_is_no_disconnect() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .at_disconnect(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         let body = Frames::new(["a", "b"]).always_hints(2).spawns_at_drop(50);
         Ok::<_, Infallible>(Response::new(body))
@@ -47,7 +47,7 @@ fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Never)
         .at_disconnect(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         spawn(after(20));
         Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
@@ -60,7 +60,7 @@ fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
     while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(&mut cx) {}
     assert!(body.is_end_stream(), "the response has ended as it should");
     runtime.block_on(layer.handle().wait_idle());
-    let ends: Vec<_> = log.detached_ends().iter().map(|task| task.state).collect();
+    let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
     assert_eq!(ends, [TaskState::Completed], "{:?}", log.reports());
 }
 
@@ -113,7 +113,7 @@ async fn the_last_task_has_its_age_at_its_end_however_long_the_body_streams_afte
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         current().spawn(after(100));
         let frames = futures_util::stream::once(async {

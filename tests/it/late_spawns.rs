@@ -44,8 +44,8 @@ async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
     layer.handle().wait_idle().await;
     handle.await.expect("it ran");
     assert!(ran.load(Ordering::SeqCst));
-    assert_eq!(log.detached_ends().len(), 1);
-    assert_eq!(log.detached_ends()[0].age, Duration::from_millis(10));
+    assert_eq!(log.late_ends().len(), 1);
+    assert_eq!(log.late_ends()[0].age, Duration::from_millis(10));
     assert_eq!(log.reports().len(), 1, "the report was made before");
 }
 
@@ -67,7 +67,7 @@ async fn a_late_task_that_is_aborted_or_panics_is_told_of() {
     drop(token);
     drop(clone);
     layer.handle().wait_idle().await;
-    let mut states: Vec<_> = log.detached_ends().iter().map(|end| end.state).collect();
+    let mut states: Vec<_> = log.late_ends().iter().map(|end| end.state).collect();
     states.sort_by_key(|state| format!("{state:?}"));
     use TaskState::{Aborted, Completed, Panicked};
     assert_eq!(states, [Aborted, Completed, Completed, Panicked]);
@@ -118,11 +118,7 @@ async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late(
         2 * rounds,
         "each is told of once: {late} late"
     );
-    assert_eq!(
-        log.detached_ends().len(),
-        late,
-        "only late ones end detached"
-    );
+    assert_eq!(log.late_ends().len(), late, "only late ones end detached");
 }
 
 #[tokio::test]

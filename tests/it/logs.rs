@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 use tower_task_tracker::deadline::{self, Source};
 use tower_task_tracker::{
-    DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, TrackerHandle, named, spawn,
+    DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, TrackerHandle, named, spawn,
 };
 
 use crate::lines::Lines;
@@ -58,12 +58,12 @@ async fn a_deadline_that_is_ignored_is_logged_with_its_source_and_the_reason() {
     for (request, layer, fields) in [
         (
             with_field("grpc-timeout", "x"),
-            TaskTrackerLayer::new().deadline_from(deadline::grpc_timeout()),
+            TaskTrackerLayer::new().deadline_source(deadline::grpc_timeout()),
             r#" source="grpc-timeout" reason="it is no gRPC timeout""#,
         ),
         (
             request(),
-            TaskTrackerLayer::new().deadline_from(Source::new("tuned", move |_| Some(past))),
+            TaskTrackerLayer::new().deadline_source(Source::new("tuned", move |_| Some(past))),
             r#" source="tuned" reason="it is past""#,
         ),
         (
@@ -133,20 +133,20 @@ async fn what_is_awaited_before_the_release_logs_in_the_requests_span() {
 #[tokio::test(start_paused = true)]
 async fn each_event_has_its_level_and_is_in_the_requests_span() {
     struct Told;
-    impl OnDrain for Told {
+    impl DrainObserver for Told {
         fn on_drain(&self, _: &DrainReport) {
             tracing::info!("a callback");
         }
         fn on_late_spawn(&self, task: &TaskInfo) {
             tracing::info!("told that {task} is late");
         }
-        fn on_detached_end(&self, task: &TaskInfo) {
+        fn on_late_end(&self, task: &TaskInfo) {
             tracing::info!("told of the end of {task}");
         }
     }
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(Told);
+        .observer(Told);
     let lines = logged(layer, || {
         named("panics").spawn(async { std::panic::resume_unwind(Box::new("no server")) });
         let fails = || async { Err::<(), _>("no stock") };

@@ -46,7 +46,7 @@ async fn a_source_of_a_nested_layer_that_is_called_during_the_drain_counts() {
 #[tokio::test(start_paused = true)]
 async fn at_least_more_than_the_clock_can_tell_is_no_limit() {
     let source = deadline::grpc_timeout().at_least(Duration::MAX);
-    let layer = TaskTrackerLayer::new().deadline_from(source);
+    let layer = TaskTrackerLayer::new().deadline_source(source);
     let service = tracked(&layer, || drop(named("slow").spawn(after(500))));
     let arrived = Instant::now();
     drop(service.oneshot(with_field("grpc-timeout", "10m")).await);
@@ -85,8 +85,8 @@ async fn at_the_deadline_of_a_client_nothing_is_aborted_also_after_an_abort() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10_000))
         .at_deadline(Unfinished::Abort)
-        .deadline_from(deadline::grpc_timeout())
-        .on_drain(log.clone());
+        .deadline_source(deadline::grpc_timeout())
+        .observer(log.clone());
     let watched = cleanup.clone();
     let service = tracked(&layer, move || {
         let watched = watched.clone();
@@ -105,7 +105,7 @@ async fn at_the_deadline_of_a_client_nothing_is_aborted_also_after_an_abort() {
     assert_eq!(arrived.elapsed(), ms(30_000), "the client ends the hold");
     assert_eq!(log.report().closed_by, Some(Bound::Source("grpc-timeout")));
     layer.handle().wait_idle().await;
-    let ends: Vec<_> = log.detached_ends().iter().map(|task| task.state).collect();
+    let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
     assert_eq!(ends, [TaskState::Completed], "and not the work");
     assert_eq!(cleanup.get(), Some(ms(9900 + 40_000)));
 }
@@ -117,7 +117,7 @@ async fn detach_said_after_the_abort_counts_from_then_on() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     held(&layer, || {
         slow_with(|| {
             current().set_at_deadline(Unfinished::Detach);
@@ -126,7 +126,7 @@ async fn detach_said_after_the_abort_counts_from_then_on() {
     })
     .await;
     layer.handle().wait_idle().await;
-    let ends: Vec<_> = log.detached_ends().iter().map(|task| task.state).collect();
+    let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
     assert_eq!(ends, [TaskState::Completed]);
 }
 
@@ -139,7 +139,7 @@ async fn a_deadline_that_was_moved_after_the_abort_aborts_in_time_too() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     held(&layer, move || {
         let watched = watched.clone();
         slow_with(move || {
@@ -165,7 +165,7 @@ async fn a_destructor_that_panics_makes_no_success_of_a_deadline() {
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
         .deadline_status(StatusCode::GATEWAY_TIMEOUT)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         slow_with(|| std::panic::resume_unwind(Box::new("planned")));
     });

@@ -14,8 +14,8 @@ use crate::support::{Log, Slot, after, current, full, ms, put, request, take, tr
 #[tokio::test(start_paused = true)]
 async fn an_inner_layer_makes_no_second_tracker_and_adds_its_callbacks() {
     let (outer_log, inner_log) = (Log::default(), Log::default());
-    let outer = TaskTrackerLayer::new().on_drain(outer_log.clone());
-    let inner = TaskTrackerLayer::new().on_drain(inner_log.clone());
+    let outer = TaskTrackerLayer::new().observer(outer_log.clone());
+    let inner = TaskTrackerLayer::new().observer(inner_log.clone());
     let service = outer.layer(tracked(&inner, || {
         spawn(after(30));
     }));
@@ -33,7 +33,7 @@ async fn a_route_tunes_its_own_timeout() {
     let log = Log::default();
     let base = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let route = tracked(&base.clone().drain_timeout(ms(50)), || {
         spawn(after(500));
     });
@@ -66,7 +66,7 @@ async fn what_the_handler_says_wins_over_every_layer() {
 async fn a_layer_finds_the_outer_one_by_the_context_alone() {
     // The middle rebuilds the request, so that its extensions are lost.
     let log = Log::default();
-    let outer = TaskTrackerLayer::new().on_drain(log.clone());
+    let outer = TaskTrackerLayer::new().observer(log.clone());
     let inner = tracked(&TaskTrackerLayer::new(), || {
         spawn(after(10));
     });
@@ -84,7 +84,7 @@ async fn a_layer_finds_the_outer_one_by_the_context_alone() {
 async fn a_layer_finds_the_outer_one_by_the_extensions_alone() {
     // The middle calls the inner service in a task of its own, as tower's `Buffer` does.
     let log = Log::default();
-    let outer = TaskTrackerLayer::new().on_drain(log.clone());
+    let outer = TaskTrackerLayer::new().observer(log.clone());
     let inner = tracked(&TaskTrackerLayer::new(), || {
         assert!(
             Tasks::current().is_some(),
@@ -129,7 +129,7 @@ async fn a_route_chooses_its_own_policies_and_statuses_and_leaves_the_rest() {
         .drain_timeout(ms(100))
         .deadline_status(StatusCode::GATEWAY_TIMEOUT)
         .failure_status(StatusCode::BAD_GATEWAY)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let route = base
         .clone()
         .at_deadline(Unfinished::Abort)
@@ -164,7 +164,7 @@ async fn a_route_chooses_what_becomes_of_its_tasks_when_the_client_leaves() {
     let log = Log::default();
     let base = TaskTrackerLayer::new()
         .at_disconnect(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let route = base.clone().at_disconnect(Unfinished::Detach);
     let service = base.layer(tracked(&route, || {
         spawn(after(500));
@@ -173,7 +173,7 @@ async fn a_route_chooses_what_becomes_of_its_tasks_when_the_client_leaves() {
     assert!(held.is_err());
     assert_eq!(log.report().stragglers.len(), 1);
     base.handle().wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]

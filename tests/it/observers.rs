@@ -1,33 +1,33 @@
 //! Who is told of a request, and what that does to it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, Tasks, spawn};
 
 use crate::support::{Log, Slot, after, current, ms, put, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_panics_spoils_nothing() {
     struct Broken;
-    impl OnDrain for Broken {
+    impl DrainObserver for Broken {
         fn on_drain(&self, _: &DrainReport) {
             panic!("in on_drain");
         }
         fn on_late_spawn(&self, _: &TaskInfo) {
             panic!("in on_late_spawn");
         }
-        fn on_detached_end(&self, _: &TaskInfo) {
-            panic!("in on_detached_end");
+        fn on_late_end(&self, _: &TaskInfo) {
+            panic!("in on_late_end");
         }
     }
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(Broken)
-        .on_drain(log.clone());
+        .observer(Broken)
+        .observer(log.clone());
     let service = tracked(&layer, || {
         spawn(async {
             after(20).await;
@@ -40,7 +40,7 @@ async fn a_callback_that_panics_spoils_nothing() {
     layer.handle().wait_idle().await;
     assert_eq!(log.reports().len(), 1, "the next one is called");
     assert_eq!(log.late_spawns().len(), 1);
-    assert_eq!(log.detached_ends().len(), 2);
+    assert_eq!(log.late_ends().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,14 +55,14 @@ async fn a_callback_may_use_the_request_it_is_told_of() {
             tasks.set_drain_timeout(ms(1));
         }
     }
-    impl OnDrain for Looks {
+    impl DrainObserver for Looks {
         fn on_drain(&self, _: &DrainReport) {
             self.look();
         }
         fn on_late_spawn(&self, _: &TaskInfo) {
             self.look();
         }
-        fn on_detached_end(&self, _: &TaskInfo) {
+        fn on_late_end(&self, _: &TaskInfo) {
             self.look();
         }
     }
@@ -70,7 +70,7 @@ async fn a_callback_may_use_the_request_it_is_told_of() {
     let tasks = Slot::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(Looks(seen.clone(), tasks.clone()));
+        .observer(Looks(seen.clone(), tasks.clone()));
     let service = tracked(&layer, move || {
         put(&tasks, current());
         spawn(async {
@@ -85,14 +85,40 @@ async fn a_callback_may_use_the_request_it_is_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_and_the_unit_are_observers() {
+async fn closures_and_observers_are_called_in_the_order_they_were_added_in() {
+    struct Silent;
+    impl DrainObserver for Silent {}
+    struct Second(Arc<Mutex<Vec<&'static str>>>);
+    impl DrainObserver for Second {
+        fn on_drain(&self, _: &DrainReport) {
+            self.0.lock().expect("no panic holds it").push("observer");
+        }
+    }
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let push = |what: &'static str| {
+        let told = told.clone();
+        move || told.lock().expect("no panic holds it").push(what)
+    };
+    let (first, last) = (push("first"), push("last"));
+    let layer = TaskTrackerLayer::new()
+        .on_drain(move |_| first())
+        .observer(Silent)
+        .observer(Second(told.clone()))
+        .on_drain(move |_| last());
+    let service = tracked(&layer, || drop(spawn(after(1))));
+    let Ok(response) = service.oneshot(request()).await;
+    drop(response.into_body().collect().await);
+    let told = told.lock().expect("no panic holds it");
+    assert_eq!(*told, ["first", "observer", "last"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_is_called_with_the_report() {
     let told = Arc::new(AtomicUsize::new(0));
     let counter = told.clone();
-    let layer = TaskTrackerLayer::new()
-        .on_drain(())
-        .on_drain(move |report: &DrainReport| {
-            counter.fetch_add(report.spawned, Ordering::SeqCst);
-        });
+    let layer = TaskTrackerLayer::new().on_drain(move |report| {
+        counter.fetch_add(report.spawned, Ordering::SeqCst);
+    });
     let service = tracked(&layer, || {
         spawn(after(1));
         spawn(after(2));
@@ -113,21 +139,21 @@ async fn what_a_callback_spawns_belongs_to_no_request() {
             spawn(async {});
         }
     }
-    impl OnDrain for SendsMetrics {
+    impl DrainObserver for SendsMetrics {
         fn on_drain(&self, _: &DrainReport) {
             self.send();
         }
         fn on_late_spawn(&self, _: &TaskInfo) {
             self.send();
         }
-        fn on_detached_end(&self, _: &TaskInfo) {
+        fn on_late_end(&self, _: &TaskInfo) {
             self.send();
         }
     }
     let metrics = SendsMetrics::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(metrics.clone());
+        .observer(metrics.clone());
     let service = tracked(&layer, || {
         spawn(async {
             after(50).await;

@@ -72,7 +72,7 @@ async fn a_handler_that_panics_in_call_is_reported_as_dropped() {
     assert_eq!(report.stragglers[0].name, Some("orphan"));
 
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends().len(), 1, "the orphan ran to its end");
+    assert_eq!(log.late_ends().len(), 1, "the orphan ran to its end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +89,7 @@ async fn a_handler_that_panics_when_polled_is_reported_as_dropped() {
     assert!(panic.is_panic());
     assert_eq!(log.report().outcome, Outcome::Dropped);
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn a_straggler_that_panics_is_told_of() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         spawn(async {
             after(20).await;
@@ -108,7 +108,7 @@ async fn a_straggler_that_panics_is_told_of() {
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
     assert_eq!(log.report().stragglers.len(), 1);
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends[0].state, TaskState::Panicked);
     assert_eq!(ends[0].message.as_deref(), Some("too late"));
 }

@@ -30,7 +30,7 @@ fn no_straggler_slips_through_between_the_abort_and_the_release() {
         let layer = TaskTrackerLayer::new()
             .drain_timeout(ms(30))
             .at_deadline(Unfinished::Abort)
-            .on_drain(log.clone());
+            .observer(log.clone());
         let service =
             tracked(&layer, || {
                 let tasks = current();
@@ -131,7 +131,7 @@ fn stress_every_task_is_told_of_once() {
             .at_deadline(policies[random(3) as usize])
             .at_disconnect(policies[random(3) as usize])
             .tracked_by(&handle)
-            .on_drain(log.clone());
+            .observer(log.clone());
         let layer = if random(3) == 0 {
             layer.before_release(|_| async {
                 tokio::task::yield_now().await;
@@ -167,7 +167,7 @@ fn stress_every_task_is_told_of_once() {
         in_reports += report.completed + report.failed + report.panicked + report.aborted;
         stragglers += report.stragglers.len();
     }
-    let (ends, started) = (log.detached_ends().len(), started.load(Ordering::SeqCst));
+    let (ends, started) = (log.late_ends().len(), started.load(Ordering::SeqCst));
     println!(
         "{requests} requests, {} reports, {started} tasks: {in_reports} in reports, {ends} ends told, \
          {stragglers} stragglers, {} late",
@@ -197,7 +197,7 @@ fn a_task_that_comes_while_its_client_leaves_does_not_delay_the_report() {
         let log = Log::default();
         let layer = TaskScopeLayer::new()
             .at_disconnect(Unfinished::Cancel { grace })
-            .on_drain(log.clone());
+            .observer(log.clone());
         let kept = Slot::<(Tasks, TaskToken)>::default();
         let out = kept.clone();
         let service = layer.layer(service_fn(move |(): ()| {

@@ -51,7 +51,7 @@ async fn ages_begin_when_a_task_is_first_seen_waiting() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         named("first").spawn(async {
             after(30).await;
@@ -74,7 +74,7 @@ async fn a_long_list_of_tasks_is_compacted_without_losing_anybody() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tower::Layer::layer(
         &layer,
         tower::service_fn(|_: http::Request<()>| async {
@@ -153,7 +153,7 @@ async fn a_report_is_one_line() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         named("audit").spawn(after(10));
         named("mail").spawn(async { panic!("no\nserver") });

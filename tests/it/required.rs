@@ -213,7 +213,7 @@ async fn a_deadline_may_have_a_status_of_its_own() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
         .deadline_status(StatusCode::GATEWAY_TIMEOUT)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let (late, _) = answer(&layer, || drop(named("slow").spawn(after(500)))).await;
     assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(read(late).await, "");
@@ -260,6 +260,6 @@ async fn a_detached_task_fails_nothing() {
     assert_eq!(read(answer).await, "done");
     assert_eq!(layer.handle().live_tasks(), 1);
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends().len(), 1);
+    assert_eq!(log.late_ends().len(), 1);
     assert!(log.report().is_clean(), "no report counts it");
 }

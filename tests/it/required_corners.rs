@@ -116,7 +116,7 @@ fn a_required_task_that_was_done_before_the_release_does_not_fail_the_response()
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(500))
         .at_deadline(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = tracked(&layer, || {
         let (aborted, is_aborted) = mpsc::channel::<()>();
         slow_with(move || {
@@ -199,7 +199,7 @@ async fn while_a_stream_goes_on_after_its_head_the_window_is_shut() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(300))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(400));
         named("order").required().spawn(async {
@@ -224,7 +224,7 @@ async fn a_head_that_is_held_no_longer_does_not_meet_its_deadline() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(0))
         .at_deadline(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("plain").spawn(after(4));
         // It ends when the head could go.

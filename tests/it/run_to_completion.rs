@@ -69,7 +69,7 @@ pub(crate) fn poll_and_leave<F: Future>(response: F) {
 #[tokio::test(start_paused = true)]
 async fn a_handler_runs_on_as_a_task_of_its_request() {
     let (log, steps) = (Log::default(), Steps::default());
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     let start = Instant::now();
     poll_and_leave(handler(&layer, &steps).oneshot(request()));
 
@@ -82,7 +82,7 @@ async fn a_handler_runs_on_as_a_task_of_its_request() {
 
     layer.handle().wait_idle().await;
     assert_eq!((steps.taken(), start.elapsed()), (2, ms(1000)));
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(
         (ends[0].name, ends[0].state),
@@ -105,7 +105,7 @@ async fn a_handler_that_was_not_polled_yet_runs_from_its_beginning() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_is_waited_for_is_no_task() {
     let (log, steps) = (Log::default(), Steps::default());
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     let tasks = tokio::runtime::Handle::current().metrics();
     let alive = tasks.num_alive_tasks();
     let mut response = Box::pin(handler(&layer, &steps).oneshot(request()));
@@ -127,7 +127,7 @@ async fn no_disconnect_policy_stops_it() {
         let (log, steps) = (Log::default(), Steps::default());
         let layer = TaskTrackerLayer::new()
             .at_disconnect(unfinished)
-            .on_drain(log.clone());
+            .observer(log.clone());
         poll_and_leave(handler(&layer, &steps).oneshot(request()));
         tokio::time::sleep(reported + ms(1)).await;
         let report = log.report();
@@ -135,7 +135,7 @@ async fn no_disconnect_policy_stops_it() {
         assert_eq!(report.stragglers.len(), 1, "{report}");
         layer.handle().wait_idle().await;
         assert_eq!(steps.taken(), 2, "{unfinished:?}");
-        assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+        assert_eq!(log.late_ends()[0].state, TaskState::Completed);
     }
 }
 
@@ -145,7 +145,7 @@ async fn the_request_s_token_is_cancelled_for_it_too() {
     let seen = Slot::<Duration>::default();
     let layer = TaskTrackerLayer::new()
         .at_disconnect(Unfinished::Cancel { grace: ms(500) })
-        .on_drain(log.clone());
+        .observer(log.clone());
     let out = seen.clone();
     let service = ServiceBuilder::new()
         .layer(layer.clone())
@@ -185,7 +185,7 @@ async fn what_it_spawns_after_the_report_is_tracked_and_not_late() {
     assert_eq!(layer.handle().live_tasks(), 2, "the child and its own");
     layer.handle().wait_idle().await;
     assert_eq!(log.late_spawns().len(), 0);
-    assert_eq!(log.detached_ends().len(), 3);
+    assert_eq!(log.late_ends().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +223,7 @@ async fn a_timeout_between_the_layers_has_its_answer_held_for_the_handler() {
         let (log, steps) = (Log::default(), Steps::default());
         let counted = steps.clone();
         let service = ServiceBuilder::new()
-            .layer(layer.clone().on_drain(log.clone()))
+            .layer(layer.clone().observer(log.clone()))
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::REQUEST_TIMEOUT,
                 ms(100),
@@ -250,7 +250,7 @@ async fn a_timeout_between_the_layers_has_its_answer_held_for_the_handler() {
 #[tokio::test(start_paused = true)]
 async fn its_answer_is_dropped_in_its_request() {
     let log = Log::default();
-    let scope = TaskScopeLayer::new().on_drain(log.clone());
+    let scope = TaskScopeLayer::new().observer(log.clone());
     let service = ServiceBuilder::new()
         .layer(scope.clone())
         .layer(RunToCompletionLayer::new())
@@ -260,7 +260,7 @@ async fn its_answer_is_dropped_in_its_request() {
         }));
     poll_and_leave(service.oneshot(()));
     scope.handle().wait_idle().await;
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(
         ends.iter().filter_map(|end| end.name).collect::<Vec<_>>(),
         [HANDLER, "last will"]
@@ -271,7 +271,7 @@ async fn its_answer_is_dropped_in_its_request() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_waits_for_it_and_aborts_it_in_the_end() {
     let (log, steps) = (Log::default(), Steps::default());
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     poll_and_leave(handler(&layer, &steps).oneshot(request()));
     let report = layer.handle().shutdown(ms(2000)).await;
     assert_eq!((report.waited, report.completed), (ms(1000), 1));
@@ -287,7 +287,7 @@ async fn a_shutdown_waits_for_it_and_aborts_it_in_the_end() {
 #[tokio::test(start_paused = true)]
 async fn its_panic_is_told() {
     let log = Log::default();
-    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let layer = TaskScopeLayer::new().observer(log.clone());
     let service = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(RunToCompletionLayer::new())
@@ -298,7 +298,7 @@ async fn its_panic_is_told() {
         }));
     poll_and_leave(service.oneshot(true));
     layer.handle().wait_idle().await;
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends[0].state, TaskState::Panicked);
     assert_eq!(ends[0].message.as_deref(), Some("on purpose"));
 }

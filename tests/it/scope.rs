@@ -104,7 +104,7 @@ async fn a_scope_that_is_dropped_does_to_its_tasks_what_was_said() {
         let scope = Scope::new()
             .at_disconnect(unfinished)
             .tracked_by(&handle)
-            .on_drain(log.clone());
+            .observer(log.clone());
         let mut run = Box::pin(scope.run(|tasks| async move {
             tasks.spawn(after(600_000));
             after(600_000).await;
@@ -124,7 +124,7 @@ async fn a_scope_has_hooks_and_observers() {
     let (log, seen) = (Log::default(), Arc::<Mutex<Vec<usize>>>::default());
     let out = seen.clone();
     let scope = Scope::new()
-        .on_drain(log.clone())
+        .observer(log.clone())
         .before_release(move |report| {
             let mut seen = out.lock().expect("no panic holds this lock");
             seen.push(report.completed);
@@ -239,7 +239,7 @@ async fn a_shutdown_ends_the_wait_of_a_scope() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_a_scope_s_code_is_passed_on_and_told_of() {
     let log = Log::default();
-    let scope = Scope::new().on_drain(log.clone());
+    let scope = Scope::new().observer(log.clone());
     let run = scope.run(|_| async {
         spawn(after(10));
         panic!("on purpose")

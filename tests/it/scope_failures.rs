@@ -42,7 +42,7 @@ async fn handle(fate: Fate) -> Result<&'static str, String> {
 fn failing(log: &Log) -> TaskScopeLayer<(), tower_task_tracker::FailWith<String>> {
     TaskScopeLayer::new()
         .drain_timeout(ms(100))
-        .on_drain(log.clone())
+        .observer(log.clone())
         .fail_with(|report: &DrainReport| format!("failed: {report}"))
 }
 
@@ -78,7 +78,7 @@ async fn an_answer_whose_required_tasks_succeed_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn without_a_failure_the_answer_is_kept_and_the_report_tells() {
     let log = Log::default();
-    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let layer = TaskScopeLayer::new().observer(log.clone());
     let answer = layer.layer(service_fn(handle)).oneshot(Fate::Fails).await;
     assert_eq!(answer, Ok("written"));
     assert!(log.report().required_failed);
@@ -198,7 +198,7 @@ async fn what_an_answer_spawns_that_is_dropped_for_a_failure_is_waited_for() {
 async fn a_panic_of_the_failure_is_passed_on_after_the_report() {
     let log = Log::default();
     let layer = TaskScopeLayer::new()
-        .on_drain(log.clone())
+        .observer(log.clone())
         .fail_with(|_: &DrainReport| -> Infallible { panic!("no error to be had") });
     let service = layer.layer(service_fn(|(): ()| async {
         named("write")

@@ -36,7 +36,7 @@ async fn handle(event: Event) -> Result<u64, Infallible> {
 #[tokio::test(start_paused = true)]
 async fn an_answer_waits_for_the_tasks_of_its_request() {
     let log = Log::default();
-    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let layer = TaskScopeLayer::new().observer(log.clone());
     let mut service = layer.layer(service_fn(handle));
     let start = Instant::now();
     for (index, work) in [10, 20].into_iter().enumerate() {
@@ -76,7 +76,7 @@ async fn a_request_may_be_borrowed() {
 #[tokio::test(start_paused = true)]
 async fn with_nothing_alive_an_answer_is_there_at_the_first_poll() {
     let log = Log::default();
-    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let layer = TaskScopeLayer::new().observer(log.clone());
     let service = layer.layer(service_fn(|(): ()| async { Ok::<_, Infallible>("answer") }));
     let mut answer = Box::pin(service.oneshot(()));
     let mut cx = Context::from_waker(Waker::noop());
@@ -99,7 +99,7 @@ async fn the_wait_ends_at_each_limit() {
     let with_margin = deadline::Source::new("queue", |event: &Event| event.due).margin(ms(100));
     let several = base
         .deadline_from(|_: &Event| None)
-        .deadline_from(with_margin)
+        .deadline_source(with_margin)
         .deadline_from(|event: &Event| event.due);
     check_limit(several, 200, Bound::Source("queue")).await;
 }
@@ -112,7 +112,7 @@ where
 {
     let log = Log::default();
     let handle = TrackerHandle::new();
-    let layer = layer.on_drain(log.clone()).tracked_by(&handle);
+    let layer = layer.observer(log.clone()).tracked_by(&handle);
     let service = layer.layer(service_fn(handling as fn(Event) -> Handling));
     let start = Instant::now();
     let event = Event {
@@ -154,7 +154,7 @@ async fn what_is_unfinished_is_aborted_where_that_was_said() {
         .drain_timeout(ms(100))
         .at_deadline(Unfinished::Abort)
         .at_disconnect(Unfinished::Abort)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let service = layer.layer(service_fn(handle));
     let start = Instant::now();
     let _ = service.clone().oneshot(event(600_000)).await;
@@ -197,10 +197,10 @@ async fn hooks_are_awaited_in_the_window() {
 #[tokio::test(start_paused = true)]
 async fn inside_of_another_scope_it_only_adds_what_it_says() {
     let (outer_log, inner_log) = (Log::default(), Log::default());
-    let outer = TaskScopeLayer::new().on_drain(outer_log.clone());
+    let outer = TaskScopeLayer::new().observer(outer_log.clone());
     let inner = TaskScopeLayer::new()
         .deadline_from(|event: &Event| event.due)
-        .on_drain(inner_log.clone());
+        .observer(inner_log.clone());
     let service = ServiceBuilder::new()
         .layer(outer.clone())
         .map_future(|inner| async move {
@@ -243,7 +243,7 @@ async fn the_deadline_of_every_request_that_passes_a_layer_in_a_scope_is_heard()
 #[tokio::test(start_paused = true)]
 async fn a_tracker_layer_inside_of_a_scope_holds_nothing() {
     let log = Log::default();
-    let inner = TaskTrackerLayer::new().on_drain(log.clone());
+    let inner = TaskTrackerLayer::new().observer(log.clone());
     let service = ServiceBuilder::new()
         .layer(TaskScopeLayer::new())
         .map_future(|inner| async move {
@@ -357,7 +357,7 @@ async fn the_service_stays_what_it_was() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_panics_is_told_of_and_passed_on() {
     let log = Log::default();
-    let layer = TaskScopeLayer::new().on_drain(log.clone());
+    let layer = TaskScopeLayer::new().observer(log.clone());
     for in_call in [true, false] {
         let service = layer.layer(service_fn(move |(): ()| {
             drop(spawn(after(10)));

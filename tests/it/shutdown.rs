@@ -127,7 +127,7 @@ async fn the_policy_is_about_this_deadline_as_about_any_other() {
             let (deaf, polite) = (DropTime::new(), DropTime::new());
             let layer = TaskTrackerLayer::new()
                 .at_deadline(policy)
-                .on_drain(log.clone());
+                .observer(log.clone());
             let layer = if held {
                 layer
             } else {
@@ -193,7 +193,7 @@ async fn the_grace_of_a_client_that_left_ends_with_the_shutdown() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .at_disconnect(Unfinished::Cancel { grace: ms(60_000) })
-        .on_drain(log.clone());
+        .observer(log.clone());
     let watched = DropTime::new();
     let service = tracked(&layer, slow(&watched, 30_000));
     drop(tokio::time::timeout(ms(20), service.oneshot(request())).await);
@@ -253,7 +253,7 @@ async fn a_request_that_comes_at_the_last_moment_has_what_is_left() {
         let log = Log::default();
         let layer = TaskTrackerLayer::new()
             .at_deadline(Unfinished::Abort)
-            .on_drain(log.clone());
+            .observer(log.clone());
         let handle = layer.handle();
         handle.spawn(after(60_000));
         let service = layer.layer(service_fn(move |_: Request<()>| async move {

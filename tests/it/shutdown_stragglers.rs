@@ -46,7 +46,7 @@ async fn stragglers_are_treated_as_their_policy_says_and_aborted_at_the_end() {
         // Their own window has closed by a client's deadline, which detaches.
         let layer = TaskTrackerLayer::new()
             .at_deadline(policy)
-            .deadline_from(tower_task_tracker::deadline::grpc_timeout());
+            .deadline_source(tower_task_tracker::deadline::grpc_timeout());
         let service = tracked(&layer, slow(&watched, 60_000));
         drop(service.oneshot(with_field("grpc-timeout", "1n")).await);
         after(1).await;

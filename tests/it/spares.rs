@@ -60,8 +60,8 @@ async fn requests_of_several_layers_in_turns_keep_their_own_settings() {
     let layer = TaskTrackerLayer::new;
     let slow: fn() = || drop(spawn(after(50)));
     let unheard = tracked(&layer().drain_timeout(ms(20)), slow);
-    let heard = tracked(&layer().drain_timeout(ms(30)).on_drain(log.clone()), slow);
-    let idle = tracked(&layer().on_drain(other_log.clone()), (|| {}) as fn());
+    let heard = tracked(&layer().drain_timeout(ms(30)).observer(log.clone()), slow);
+    let idle = tracked(&layer().observer(other_log.clone()), (|| {}) as fn());
     // What this one leaves behind is what the next one is served with.
     let plain = tracked(&layer(), (|| {}) as fn());
     let in_turns = [(&unheard, 20), (&heard, 30), (&idle, 0)].repeat(2);

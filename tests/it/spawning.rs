@@ -120,14 +120,14 @@ fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
 fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
     let (log, lines) = (Log::default(), Lines::default());
     let _listening = lines.listen();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     let handle = dead();
     let service = tracked(&layer, move || {
         named("detached").detached().spawn_on(async {}, &handle);
         named("awaited").spawn_on(async {}, &handle);
     });
     drop(tokio_test::block_on(service.oneshot(request())));
-    let told = log.detached_ends();
+    let told = log.late_ends();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(
         (told[0].name, told[0].state),
@@ -154,7 +154,7 @@ fn tasks_that_die_with_their_runtime_are_told_of() {
     });
     drop(runtime);
     assert_eq!(log.report().stragglers.len(), 1);
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(
         ends.len(),
         1,

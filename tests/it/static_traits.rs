@@ -10,11 +10,12 @@ use http::Response;
 use http_body::Frame;
 use http_body_util::Full;
 use tower_task_tracker::{
-    BodyError, Bound, DrainReport, FailWith, Fallible, Hold, LiveTask, MissingTaskTracker, OnDrain,
-    Outcome, Plain, ResponseBody, ResponseFuture, RunToCompletionFuture, RunToCompletionLayer,
-    RunToCompletionService, Scope, ShutdownReport, SpawnError, TaskBuilder, TaskInfo,
-    TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskState, TaskToken, TaskTrackerLayer,
-    TaskTrackerService, Tasks, TrackedFuture, TrackerHandle, Unfinished, deadline,
+    BodyError, Bound, DrainObserver, DrainReport, FailWith, Fallible, Hold, LiveTask,
+    MissingTaskTracker, Outcome, Plain, ResponseBody, ResponseFuture, RunToCompletionFuture,
+    RunToCompletionLayer, RunToCompletionService, Scope, ShutdownReport, SpawnError, TaskBuilder,
+    TaskInfo, TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskState, TaskToken,
+    TaskTrackerLayer, TaskTrackerService, Tasks, TrackedFuture, TrackerHandle, Unfinished,
+    deadline,
 };
 
 fn is_send<T: Send>() {}
@@ -153,12 +154,30 @@ fn futures_and_bodies_are_unpin_only_where_what_they_wrap_is() {
 }
 
 #[test]
+fn closures_and_the_unit_are_neither_observers_nor_sources() {
+    trait NotAnObserver<Marker> {
+        fn it() {}
+    }
+    trait NoSource<Marker> {
+        fn it() {}
+    }
+    struct Marker;
+    impl<T: ?Sized> NotAnObserver<()> for T {}
+    impl<T: ?Sized + DrainObserver> NotAnObserver<Marker> for T {}
+    impl<T: ?Sized> NoSource<()> for T {}
+    impl<T: ?Sized + deadline::DeadlineSource<u8>> NoSource<Marker> for T {}
+    // Ambiguous, and so an error, if the type were one: a closure's parameter could not be inferred.
+    <() as NotAnObserver<_>>::it();
+    <fn(&DrainReport) as NotAnObserver<_>>::it();
+    <() as NoSource<_>>::it();
+    <fn(&u8) -> Option<tokio::time::Instant> as NoSource<_>>::it();
+}
+
+#[test]
 fn errors_and_observers_are_what_their_users_expect() {
     fn is_error<T: Error + Display>() {}
-    fn is_observer<T: OnDrain + ?Sized>() {}
+    fn is_observer<T: DrainObserver + ?Sized>() {}
     is_error::<BodyError>();
     is_error::<MissingTaskTracker>();
-    is_observer::<()>();
-    is_observer::<fn(&DrainReport)>();
-    is_observer::<dyn OnDrain>();
+    is_observer::<dyn DrainObserver>();
 }

@@ -17,7 +17,7 @@ fn layer(log: &Log, timeout: u64, unfinished: Unfinished) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
         .drain_timeout(ms(timeout))
         .at_deadline(unfinished)
-        .on_drain(log.clone())
+        .observer(log.clone())
 }
 
 fn cancel(grace: u64) -> Unfinished {
@@ -46,7 +46,7 @@ async fn detached_at_the_deadline_a_task_runs_on_and_its_end_is_told() {
     assert_eq!(layer.handle().live_tasks(), 1, "it stays with the handle");
     layer.handle().wait_idle().await;
     assert_eq!(token.get(), Some(ms(300)));
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0].state, TaskState::Completed);
 }
@@ -80,7 +80,7 @@ async fn aborted_just_before_the_deadline_a_task_has_time_for_its_destructors() 
         assert!(report.troubled.iter().all(aborted), "{report}");
         // The token is told too late.
         assert_eq!((report.spawned, report.aborted), (2, 2), "{window} ms");
-        let ends = log.detached_ends();
+        let ends = log.late_ends();
         assert!(ends.is_empty(), "all is in the report: {window} ms");
     }
 }
@@ -256,7 +256,7 @@ async fn what_a_destructor_spawns_has_until_the_deadline() {
     assert_eq!(report.stragglers.len(), 1, "{report}");
     layer.handle().wait_idle().await;
     assert_eq!(cut.get(), Some(ms(1000)), "it is aborted at the deadline");
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0].state, TaskState::Aborted);
 }
@@ -305,7 +305,7 @@ async fn a_blocking_closure_that_runs_is_reported_and_stays_with_the_handle() {
     assert_eq!(layer.handle().live_tasks(), 1);
     drop(let_go);
     layer.handle().wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,7 @@ impl Order {
             ending: self.ending,
             tally: self.tally.clone(),
         };
-        let layer = self.ending.layer(base).on_drain(observer);
+        let layer = self.ending.layer(base).observer(observer);
         let service = layer.layer(service_fn(|request: Request<Order>| async {
             let order = request.into_body();
             order.spawn();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo};
 
 use crate::ending::Ending;
 
@@ -108,7 +108,7 @@ pub(crate) struct Observer {
     pub(crate) tally: Arc<Tally>,
 }
 
-impl OnDrain for Observer {
+impl DrainObserver for Observer {
     fn on_drain(&self, report: &DrainReport) {
         let mut told = self.tally.told();
         told.reports += 1;
@@ -131,7 +131,7 @@ impl OnDrain for Observer {
         self.tally.told().of(task).late += 1;
     }
 
-    fn on_detached_end(&self, task: &TaskInfo) {
+    fn on_late_end(&self, task: &TaskInfo) {
         self.tally.told().of(task).ends += 1;
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const OWN: Duration = Duration::from_secs(100 * 60 * 60);
 pub(crate) fn layer_with(source: impl DeadlineSource) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
         .drain_timeout(OWN)
-        .deadline_from(source)
+        .deadline_source(source)
 }
 
 /// How one response was held.
@@ -62,7 +62,7 @@ pub(crate) async fn hold_after(
     let log = Log::default();
     let known = Slot::default();
     let seen = known.clone();
-    let service = slow(&layer.clone().on_drain(log.clone()), handling, move || {
+    let service = slow(&layer.clone().observer(log.clone()), handling, move || {
         put(&seen, current().deadline());
         spawn(pending::<()>());
     });

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer};
 
 /// What an observer was told.
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
     Drained(DrainReport),
     LateSpawn(TaskInfo),
-    DetachedEnd(TaskInfo),
+    LateEnd(TaskInfo),
 }
 
 /// An observer that remembers everything, in its order.
@@ -37,9 +37,9 @@ impl Log {
         self.all().into_iter().filter_map(pick).collect()
     }
 
-    pub(crate) fn detached_ends(&self) -> Vec<TaskInfo> {
+    pub(crate) fn late_ends(&self) -> Vec<TaskInfo> {
         let pick = |told| match told {
-            Told::DetachedEnd(task) => Some(task),
+            Told::LateEnd(task) => Some(task),
             _ => None,
         };
         self.all().into_iter().filter_map(pick).collect()
@@ -60,7 +60,7 @@ impl Log {
     }
 }
 
-impl OnDrain for Log {
+impl DrainObserver for Log {
     fn on_drain(&self, report: &DrainReport) {
         self.push(Told::Drained(report.clone()));
     }
@@ -69,8 +69,8 @@ impl OnDrain for Log {
         self.push(Told::LateSpawn(task.clone()));
     }
 
-    fn on_detached_end(&self, task: &TaskInfo) {
-        self.push(Told::DetachedEnd(task.clone()));
+    fn on_late_end(&self, task: &TaskInfo) {
+        self.push(Told::LateEnd(task.clone()));
     }
 }
 
@@ -93,6 +93,6 @@ pub(crate) fn assert_adds_up(report: &DrainReport) {
 /// A layer, and all that it tells.
 pub(crate) fn told() -> (Log, TaskTrackerLayer) {
     let log = Log::default();
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     (log, layer)
 }

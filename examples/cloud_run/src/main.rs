@@ -18,7 +18,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout};
-use tower_task_tracker::{DrainReport, ShutdownReport, TaskTrackerLayer, TrackerHandle, deadline};
+use tower_task_tracker::{ShutdownReport, TaskTrackerLayer, TrackerHandle, deadline};
 
 /// Takes orders until SIGTERM.
 #[derive(Debug, Parser)]
@@ -64,9 +64,9 @@ async fn run(Settings { host, port }: Settings) -> Result<bool, Failure> {
     println!("listening on http://{}", listener.local_addr()?);
 
     let tracker = TaskTrackerLayer::new()
-        .deadline_from(deadline::from_env(REQUEST_TIMEOUT).margin(MARGIN))
+        .deadline_source(deadline::from_env(REQUEST_TIMEOUT).margin(MARGIN))
         .failure_status(StatusCode::SERVICE_UNAVAILABLE)
-        .on_drain(|report: &DrainReport| println!("{report}"));
+        .on_drain(|report| println!("{report}"));
     let handle = tracker.handle();
     let stop = handle.tasks().cancellation_token();
     let served = axum::serve(listener, orders::routes().layer(tracker))

@@ -137,7 +137,9 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower_task_tracker::deadline::{from_env, prefer_wait};
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Tasks, Unfinished};
+use tower_task_tracker::{
+    DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, Tasks, Unfinished,
+};
 
 /// Starts work that is late, on 127.0.0.1.
 #[derive(Debug, Parser)]
@@ -154,9 +156,9 @@ async fn main() -> io::Result<()> {
 
     let base = TaskTrackerLayer::new()
         .total_timeout(seconds(2.0))
-        .deadline_from(from_env("CLOUD_RUN_TIMEOUT_SECONDS").margin(seconds(0.2)))
+        .deadline_source(from_env("CLOUD_RUN_TIMEOUT_SECONDS").margin(seconds(0.2)))
         .server_timing(true)
-        .on_drain(Printer);
+        .observer(Printer);
     axum::serve(listener, router(&base))
         .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
         .await?;
@@ -185,7 +187,7 @@ fn router(base: &TaskTrackerLayer) -> Router {
     let prefer = base
         .clone()
         .total_timeout(seconds(4.0))
-        .deadline_from(prefer_wait())
+        .deadline_source(prefer_wait())
         .at_deadline(Unfinished::Abort);
     Router::new()
         .route("/detach", post(upload).layer(detach))
@@ -199,12 +201,12 @@ fn router(base: &TaskTrackerLayer) -> Router {
 /// Prints each report, and what no report can tell: the ends of tasks that it calls stragglers.
 struct Printer;
 
-impl OnDrain for Printer {
+impl DrainObserver for Printer {
     fn on_drain(&self, report: &DrainReport) {
         println!("{report}");
     }
 
-    fn on_detached_end(&self, task: &TaskInfo) {
+    fn on_late_end(&self, task: &TaskInfo) {
         println!("ended late: {task}");
     }
 }

@@ -81,7 +81,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tower_task_tracker::{DrainReport, OnDrain, ShutdownReport, TaskInfo, TaskState};
+use tower_task_tracker::{DrainObserver, DrainReport, ShutdownReport, TaskInfo, TaskState};
 use tower_task_tracker::{TaskTrackerLayer, Tasks, TrackerHandle};
 
 /// Takes orders on 127.0.0.1 until SIGTERM.
@@ -145,7 +145,7 @@ async fn run(args: Args) -> Result<bool, Failure> {
     });
     let tracker = TaskTrackerLayer::new()
         .failure_status(StatusCode::SERVICE_UNAVAILABLE)
-        .on_drain(Printer);
+        .observer(Printer);
     let handle = tracker.handle();
     let own = handle.tasks();
     own.named("flusher")
@@ -290,14 +290,14 @@ async fn flush_now_and_then(shop: Arc<Shop>, stop: CancellationToken) {
 /// Names what did not come to its end: the report of the shutdown only counts it.
 struct Printer;
 
-impl OnDrain for Printer {
+impl DrainObserver for Printer {
     fn on_drain(&self, report: &DrainReport) {
         if !report.is_clean() {
             println!("{report}");
         }
     }
 
-    fn on_detached_end(&self, task: &TaskInfo) {
+    fn on_late_end(&self, task: &TaskInfo) {
         if task.state != TaskState::Completed {
             println!("not done: {task}");
         }

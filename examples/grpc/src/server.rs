@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, deadline};
+use tower_task_tracker::{TaskTrackerLayer, deadline};
 
 use super::Failure;
 use super::shop::Shop;
@@ -24,8 +24,8 @@ pub(crate) async fn serve(port: u16) -> Result<(), Failure> {
     // answer go before that, and before the client gives up.
     let source = deadline::grpc_timeout().margin(Duration::from_millis(200));
     let tracker = TaskTrackerLayer::new()
-        .deadline_from(source)
-        .on_drain(|report: &DrainReport| println!("{report}"));
+        .deadline_source(source)
+        .on_drain(|report| println!("{report}"));
     let handle = tracker.handle();
     let stop = handle.tasks().cancellation_token();
 

@@ -23,7 +23,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
-use tower_task_tracker::{DrainReport, TaskTrackerLayer};
+use tower_task_tracker::TaskTrackerLayer;
 
 /// Writes down what is asked for, on 127.0.0.1.
 #[derive(Debug, Parser)]
@@ -38,7 +38,7 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", Args::parse().port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let tracker = TaskTrackerLayer::new().on_drain(|report: &DrainReport| println!("{report}"));
+    let tracker = TaskTrackerLayer::new().on_drain(|report| println!("{report}"));
     tokio::select! {
         never = accept(&listener, &tracker) => never?,
         stop = tokio::signal::ctrl_c() => stop?,

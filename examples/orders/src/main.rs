@@ -52,7 +52,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks};
+use tower_task_tracker::{TaskTrackerLayer, Tasks};
 use tracing_subscriber::EnvFilter;
 
 /// Takes orders on 127.0.0.1, and answers once everything about them is on disk.
@@ -115,7 +115,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     say(format_args!("listening on http://{address}"));
 
-    let tracker = TaskTrackerLayer::new().on_drain(|report: &DrainReport| say(report));
+    let tracker = TaskTrackerLayer::new().on_drain(|report| say(report));
     let handle = tracker.handle();
     let router = if args.untracked {
         routes(post(place_order_untracked)).with_state(shop)

@@ -30,7 +30,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks};
+use tower_task_tracker::{TaskTrackerLayer, Tasks};
 
 /// Streams five readings on 127.0.0.1, and stores a summary of them.
 #[derive(Debug, Parser)]
@@ -68,7 +68,7 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", Args::parse().port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let tracker = TaskTrackerLayer::new().on_drain(|report: &DrainReport| println!("{report}"));
+    let tracker = TaskTrackerLayer::new().on_drain(|report| println!("{report}"));
     let handle = tracker.handle();
     let router = Router::new()
         .route("/events", get(events))

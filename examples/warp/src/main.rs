@@ -14,7 +14,7 @@
 use std::io;
 
 use tokio::net::TcpListener;
-use tower_task_tracker::{DrainReport, TaskTrackerLayer};
+use tower_task_tracker::TaskTrackerLayer;
 use warp_example::serve;
 
 #[tokio::main]
@@ -22,7 +22,7 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 3000)).await?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let tracker = TaskTrackerLayer::new().on_drain(|report: &DrainReport| println!("{report}"));
+    let tracker = TaskTrackerLayer::new().on_drain(|report| println!("{report}"));
     tokio::select! {
         never = accept(&listener, &tracker) => never?,
         stop = tokio::signal::ctrl_c() => stop?,

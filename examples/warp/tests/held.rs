@@ -30,7 +30,7 @@ struct Got {
 async fn got(method: &str, path: &str) -> Got {
     let report = Arc::new(Mutex::new(None));
     let reported = report.clone();
-    let tracker = TaskTrackerLayer::new().on_drain(move |report: &DrainReport| {
+    let tracker = TaskTrackerLayer::new().on_drain(move |report| {
         *reported.lock().expect("no panic holds this lock") = Some(report.clone());
     });
     let (here, there) = tokio::io::duplex(64 * 1024);

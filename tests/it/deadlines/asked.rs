@@ -29,7 +29,7 @@ async fn a_source_that_a_routes_layer_has_from_the_base_counts_from_the_first_ar
     assert_eq!(closed, (ms(50), Some(Bound::Source("deadline source"))));
     assert_eq!(asked.load(Ordering::SeqCst), 2, "by each of the layers");
     // Another one is another source, whatever it says.
-    let other = route.deadline_from(named("own", 10));
+    let other = route.deadline_source(named("own", 10));
     let closed = through(&base, 30, &other, request()).await;
     assert_eq!(closed, (ms(40), Some(Bound::Source("own"))));
 }
@@ -39,7 +39,7 @@ async fn sources_are_asked_again_where_a_request_carries_the_extensions_of_one_t
     // As one made by a straggler does, or one that is read from an upgraded connection.
     let kept = Slot::default();
     let keep = kept.clone();
-    let layer = base().deadline_from(arrival_plus(50));
+    let layer = base().deadline_source(arrival_plus(50));
     let service = layer.layer(service_fn(move |request: Request<()>| {
         put(&keep, request);
         spawn(pending::<()>());

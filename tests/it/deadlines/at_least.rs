@@ -62,7 +62,7 @@ async fn it_makes_no_window_longer_than_other_limits_do() {
     let held = hold_after(ms(5), &layer().total_timeout(ms(30)), request()).await;
     held.is_closed_by(Bound::TotalTimeout, ms(30), "the total timeout");
     let other = Source::new("other", |_| Some(Instant::now() + ms(20)));
-    let held = hold(&layer().deadline_from(other), request()).await;
+    let held = hold(&layer().deadline_source(other), request()).await;
     held.is_closed_by(Bound::Source("other"), ms(20), "another source");
 }
 

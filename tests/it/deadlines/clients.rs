@@ -14,7 +14,7 @@ use crate::support::{Log, after, current, ms, request, with_field};
 #[tokio::test(start_paused = true)]
 async fn at_the_clients_deadline_nothing_is_aborted_and_nothing_cancelled() {
     for policy in POLICIES {
-        let layer = base(policy).deadline_from(deadline::grpc_timeout());
+        let layer = base(policy).deadline_source(deadline::grpc_timeout());
         let seen = serve(ms(0), layer, impatient()).await;
         seen.was_detached(GRPC, ms(100));
     }
@@ -23,11 +23,11 @@ async fn at_the_clients_deadline_nothing_is_aborted_and_nothing_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn at_the_platforms_deadline_the_same_policy_stops_the_tasks() {
     for policy in POLICIES {
-        let layer = base(policy).deadline_from(arrival_plus(100));
+        let layer = base(policy).deadline_source(arrival_plus(100));
         let seen = serve(ms(0), layer, request()).await;
         seen.was_stopped(PLATFORM, ms(100));
     }
-    let layer = base(Unfinished::Cancel { grace: ms(40) }).deadline_from(arrival_plus(100));
+    let layer = base(Unfinished::Cancel { grace: ms(40) }).deadline_source(arrival_plus(100));
     let cancelled = serve(ms(0), layer, request()).await.cancelled;
     assert_eq!(cancelled, Some(ms(60)), "the deadline, less the grace");
 }
@@ -37,11 +37,11 @@ async fn every_source_that_is_the_clients_detaches() {
     let in_100_ms = |_: &Parts| Some(Instant::now() + ms(100));
     let own = || Source::new("own", in_100_ms).from_client();
     for policy in POLICIES {
-        let seen = serve(ms(0), base(policy).deadline_from(own()), request()).await;
+        let seen = serve(ms(0), base(policy).deadline_source(own()), request()).await;
         seen.was_detached(Bound::Source("own"), ms(100));
         // With 1 s, less a margin: the task takes 300 ms.
         let wait = deadline::prefer_wait().margin(ms(900));
-        let layer = base(policy).deadline_from(wait);
+        let layer = base(policy).deadline_source(wait);
         let seen = serve(ms(0), layer, with_field("prefer", "wait=1")).await;
         seen.was_detached(Bound::Source("prefer-wait"), ms(100));
     }
@@ -53,13 +53,13 @@ async fn every_source_that_is_the_platforms_stops_the_tasks() {
     let margin = ms(59_900);
     let deadline = (unix_now() + ms(60_000)).as_millis() as u64;
     for policy in POLICIES {
-        let lambda = base(policy).deadline_from(deadline::lambda_web_adapter().margin(margin));
+        let lambda = base(policy).deadline_source(deadline::lambda_web_adapter().margin(margin));
         let request_with = |json| with_field("x-amzn-lambda-context", json);
         let request = request_with(format!("{{\"deadline\":{deadline}}}"));
         let seen = serve(ms(0), lambda, request).await;
         seen.was_stopped(Bound::Source("x-amzn-lambda-context"), ms(100));
         let unix = deadline::unix_millis(move |_: &Parts| Some(deadline)).margin(margin);
-        let seen = serve(ms(0), base(policy).deadline_from(unix), impatient()).await;
+        let seen = serve(ms(0), base(policy).deadline_source(unix), impatient()).await;
         seen.was_stopped(Bound::Source("unix-millis"), ms(100));
     }
 }
@@ -78,7 +78,7 @@ async fn a_type_that_says_it_is_the_clients_detaches() {
         }
     }
 
-    let layer = base(Unfinished::Abort).deadline_from(Header);
+    let layer = base(Unfinished::Abort).deadline_source(Header);
     let seen = serve(ms(0), layer, request()).await;
     seen.was_detached(PLATFORM, ms(100));
 }
@@ -86,7 +86,7 @@ async fn a_type_that_says_it_is_the_clients_detaches() {
 #[tokio::test(start_paused = true)]
 async fn a_client_whose_deadline_has_passed_before_the_answer_detaches_too() {
     for policy in POLICIES {
-        let layer = base(policy).deadline_from(deadline::grpc_timeout());
+        let layer = base(policy).deadline_source(deadline::grpc_timeout());
         let seen = serve(ms(150), layer, impatient()).await;
         seen.was_detached(GRPC, ms(150));
     }
@@ -96,8 +96,8 @@ async fn a_client_whose_deadline_has_passed_before_the_answer_detaches_too() {
 async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
     let log = Log::default();
     let layer = base(Unfinished::Detach)
-        .deadline_from(deadline::grpc_timeout())
-        .on_drain(log.clone());
+        .deadline_source(deadline::grpc_timeout())
+        .observer(log.clone());
     let service = slow(&layer, ms(0), || {
         let tasks = current();
         tasks.set_at_deadline(Unfinished::Abort);
@@ -106,7 +106,7 @@ async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
     drop(service.oneshot(impatient()).await);
     layer.handle().wait_idle().await;
     assert_eq!(log.report().aborted, 0);
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,8 +115,8 @@ async fn a_held_end_and_a_wait_in_the_background_detach_too() {
         let log = Log::default();
         let layer = base(Unfinished::Abort)
             .hold(hold)
-            .deadline_from(deadline::grpc_timeout())
-            .on_drain(log.clone());
+            .deadline_source(deadline::grpc_timeout())
+            .observer(log.clone());
         let service = slow(&layer, ms(0), || {
             spawn(after(300));
         });
@@ -130,6 +130,6 @@ async fn a_held_end_and_a_wait_in_the_background_detach_too() {
         assert_eq!(start.elapsed(), ms(300), "{hold:?}");
         let report = log.report();
         assert_eq!((report.closed_by, report.aborted), (Some(GRPC), 0));
-        assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+        assert_eq!(log.late_ends()[0].state, TaskState::Completed);
     }
 }

@@ -64,7 +64,7 @@ async fn it_counts_from_the_arrival_and_not_from_the_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_is_not_interrupted_and_ready_tasks_get_one_turn() {
     let log = crate::support::Log::default();
-    let layer = layer().on_drain(log.clone());
+    let layer = layer().observer(log.clone());
     let mut service = slow(&layer, ms(80), || {
         spawn(async {});
         spawn(after(1));

@@ -40,7 +40,7 @@ async fn the_drain_timeout_counts_from_the_answer() {
 async fn the_total_timeout_interrupts_no_handler_and_ready_tasks_get_one_turn() {
     for total in [ms(0), ms(1), ms(50), ms(200)] {
         let log = Log::default();
-        let layer = layer().total_timeout(total).on_drain(log.clone());
+        let layer = layer().total_timeout(total).observer(log.clone());
         let service = slow(&layer, ms(200), || {
             spawn(async {});
             spawn(after(1));
@@ -63,7 +63,7 @@ async fn what_one_turn_is_enough_for_is_drained_and_not_late() {
     let zero = layer().drain_timeout(NOW).total_timeout(NOW);
     for layer in [zero, layer().total_timeout(ms(10))] {
         let log = Log::default();
-        let service = slow(&layer.clone().on_drain(log.clone()), ms(20), || {
+        let service = slow(&layer.clone().observer(log.clone()), ms(20), || {
             spawn(async {});
         });
         drop(service.oneshot(request()).await);

@@ -36,7 +36,7 @@ async fn the_last_one_that_is_said_counts() {
 #[tokio::test(start_paused = true)]
 async fn it_decides_which_of_several_is_the_earliest() {
     let other = Source::new("other", |_| Some(Instant::now() + ms(80)));
-    let layer = layer_with(platform(100).margin(ms(30))).deadline_from(other);
+    let layer = layer_with(platform(100).margin(ms(30))).deadline_source(other);
     let held = hold(&layer, request()).await;
     held.is_closed_by(BOUND, ms(70), "it is earlier with its margin");
 }
@@ -50,7 +50,7 @@ async fn more_than_is_left_makes_it_now_and_running_tasks_still_get_one_turn() {
         Duration::MAX,
     ] {
         let log = Log::default();
-        let layer = layer_with(platform(100).margin(margin)).on_drain(log.clone());
+        let layer = layer_with(platform(100).margin(margin)).observer(log.clone());
         let service = slow(&layer, NOW, || {
             spawn(async {});
             spawn(after(1));

@@ -24,9 +24,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Request;
+use http::request::Parts;
 use tokio::time::Instant;
 use tower_task_tracker::TaskTrackerLayer;
-use tower_task_tracker::deadline::DeadlineSource;
+use tower_task_tracker::deadline::Source;
 
 use crate::support::deadlines::{
     Held, OWN, hold_after, is_turned_into_tokios_clock, layer_with, unix_now,
@@ -35,19 +36,30 @@ use crate::support::{ms, slow};
 
 const NOW: Duration = Duration::ZERO;
 
-/// A source that is a closure: so long after the request arrives.
-fn arrival_plus(millis: u64) -> impl DeadlineSource {
-    move |_: &http::request::Parts| Some(Instant::now() + ms(millis))
+/// A layer with a closure for a source.
+fn layer_from(
+    read: impl Fn(&Parts) -> Option<Instant> + Send + Sync + 'static,
+) -> TaskTrackerLayer {
+    TaskTrackerLayer::new()
+        .drain_timeout(OWN)
+        .deadline_from(read)
+}
+
+/// A source of the platform's: so long after the request arrives.
+fn arrival_plus(millis: u64) -> Source {
+    Source::new("deadline source", move |_| {
+        Some(Instant::now() + ms(millis))
+    })
 }
 
 /// The same, and how often it was asked.
-fn counted_plus(millis: u64) -> (Arc<AtomicUsize>, impl DeadlineSource) {
+fn counted_plus(millis: u64) -> (Arc<AtomicUsize>, Source) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
-    let source = move |_: &http::request::Parts| {
+    let source = Source::new("counted", move |_| {
         count.fetch_add(1, Ordering::SeqCst);
         Some(Instant::now() + ms(millis))
-    };
+    });
     (asked, source)
 }
 

@@ -19,7 +19,7 @@ async fn moved(
 ) -> (Duration, Option<Bound>) {
     let log = Log::default();
     let timeout = timeout.into();
-    let service = slow(&layer.clone().on_drain(log.clone()), ms(10), move || {
+    let service = slow(&layer.clone().observer(log.clone()), ms(10), move || {
         let tasks = current();
         tokio::spawn(async move {
             after(20).await;
@@ -78,7 +78,7 @@ async fn a_wait_without_a_limit_can_be_given_one() {
 async fn the_other_limits_stay_where_they_are() {
     let base = TaskTrackerLayer::new().drain_timeout(ms(50));
     let total = base.clone().total_timeout(ms(80));
-    let source = base.deadline_from(arrival_plus(90));
+    let source = base.deadline_source(arrival_plus(90));
     let by_source = Some(Bound::Source("deadline source"));
     for timeout in [None, Some(ms(1000)), Some(Duration::MAX)] {
         let by_total = (ms(80), Some(Bound::TotalTimeout));
@@ -113,7 +113,7 @@ async fn what_is_said_before_the_answer_counts_from_the_answer_too() {
         let log = Log::default();
         let layer = TaskTrackerLayer::new()
             .total_timeout(ms(200))
-            .on_drain(log.clone());
+            .observer(log.clone());
         let service = slow(&layer, ms(10), move || {
             let tasks = current();
             tasks.set_drain_timeout(timeout);
@@ -132,7 +132,7 @@ async fn a_wait_that_has_ended_at_its_deadline_stays_ended() {
     let log = Log::default();
     let kept = Slot::default();
     let keep = kept.clone();
-    let mut service = slow(&layer.on_drain(log.clone()), NOW, move || {
+    let mut service = slow(&layer.observer(log.clone()), NOW, move || {
         put(&keep, current());
         spawn(after(300));
     });

@@ -45,7 +45,7 @@ pub(super) async fn through(
         }
     });
     let start = Instant::now();
-    let service = outer.clone().on_drain(log.clone()).layer(middle);
+    let service = outer.clone().observer(log.clone()).layer(middle);
     drop(service.oneshot(request).await);
     (start.elapsed(), log.report().closed_by)
 }
@@ -82,7 +82,7 @@ async fn a_route_that_says_one_thing_leaves_the_other() {
     assert_eq!(closed, (ms(40), Some(Bound::DrainTimeout)));
     let closed = through(&outer, 0, &inner.clone().drain_timeout(ms(70)), request()).await;
     assert_eq!(closed, (ms(60), Some(TOTAL)));
-    let source = inner.deadline_from(arrival_plus(500));
+    let source = inner.deadline_source(arrival_plus(500));
     let closed = through(&outer, 10, &source, request()).await;
     assert_eq!(closed, (ms(50), Some(Bound::DrainTimeout)));
 }
@@ -108,7 +108,7 @@ async fn of_three_layers_the_innermost_that_says_something_wins() {
         let route = middle.layer(tracked(&inner, || {
             spawn(pending::<()>());
         }));
-        let service = outer.clone().on_drain(log.clone()).layer(route);
+        let service = outer.clone().observer(log.clone()).layer(route);
         let start = Instant::now();
         drop(service.oneshot(request()).await);
         let (took, bound) = closed;
@@ -123,7 +123,7 @@ async fn the_total_timeout_of_an_outer_layer_counts_from_the_arrival_there() {
     let outer = base().total_timeout(ms(50));
     for inner in [
         TaskTrackerLayer::new(),
-        TaskTrackerLayer::new().deadline_from(arrival_plus(500)),
+        TaskTrackerLayer::new().deadline_source(arrival_plus(500)),
     ] {
         let closed = through(&outer, 30, &inner, request()).await;
         assert_eq!(closed, (ms(50), Some(TOTAL)), "not 30 ms later");
@@ -133,8 +133,8 @@ async fn the_total_timeout_of_an_outer_layer_counts_from_the_arrival_there() {
 #[tokio::test(start_paused = true)]
 async fn sources_of_both_layers_count_and_the_earliest_closes_the_window() {
     for (outer, inner, millis, name) in [(20, 50, 20, "outer"), (50, 20, 20, "inner")] {
-        let outermost = base().deadline_from(named("outer", outer));
-        let innermost = TaskTrackerLayer::new().deadline_from(named("inner", inner));
+        let outermost = base().deadline_source(named("outer", outer));
+        let innermost = TaskTrackerLayer::new().deadline_source(named("inner", inner));
         let closed = through(&outermost, 0, &innermost, request()).await;
         let earliest = (ms(millis), Some(Bound::Source(name)));
         assert_eq!(closed, earliest, "{outer} and {inner} ms");
@@ -143,7 +143,7 @@ async fn sources_of_both_layers_count_and_the_earliest_closes_the_window() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_of_a_route_looks_at_the_request_as_it_arrives_there() {
-    let inner = base().deadline_from(deadline::grpc_timeout());
+    let inner = base().deadline_source(deadline::grpc_timeout());
     let request = with_field("grpc-timeout", "50m");
     let closed = through(&base(), 30, &inner, request).await;
     assert_eq!(closed, (ms(80), Some(Bound::Source("grpc-timeout"))));
@@ -151,7 +151,7 @@ async fn a_source_of_a_route_looks_at_the_request_as_it_arrives_there() {
 
 #[tokio::test(start_paused = true)]
 async fn in_a_scope_a_layers_limits_are_the_scopes() {
-    let layer = base().deadline_from(arrival_plus(50));
+    let layer = base().deadline_source(arrival_plus(50));
     let start = Instant::now();
     let (_, report) = scope(|_| {
         tracked(&layer, || {

@@ -11,7 +11,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{DeadlineSource, Source};
 use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
 
-use super::{arrival_plus, counted_plus, hold, layer_with};
+use super::{arrival_plus, counted_plus, hold, layer_from, layer_with};
 use crate::support::{after, full, ms, request, timeless_runtime, tracked};
 
 struct PanicsWhenDropped;
@@ -24,7 +24,7 @@ impl Drop for PanicsWhenDropped {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_panics_knows_of_no_deadline_and_the_request_is_served() {
-    let layer = layer_with(|_: &Parts| -> Option<Instant> { panic!("a bad source") });
+    let layer = layer_from(|_| panic!("a bad source"));
     let response = tracked(&layer, || {})
         .oneshot(request())
         .await
@@ -43,8 +43,8 @@ async fn a_source_that_panics_knows_of_no_deadline_and_the_request_is_served() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_panics_leaves_the_others_in_force() {
     let layer = layer_with(arrival_plus(60))
-        .deadline_from(|_: &Parts| -> Option<Instant> { panic!("a bad source") })
-        .deadline_from(Source::new("last", |_| Some(Instant::now() + ms(30))));
+        .deadline_from(|_| panic!("a bad source"))
+        .deadline_source(Source::new("last", |_| Some(Instant::now() + ms(30))));
     let held = hold(&layer, request()).await;
     held.is_closed_by(Bound::Source("last"), ms(30), "the one after it");
 }
@@ -85,7 +85,7 @@ fn farthest() -> Instant {
 #[tokio::test(start_paused = true)]
 async fn the_last_instant_of_the_clock_is_a_deadline_like_any_other() {
     let at = farthest();
-    let layer = layer_with(move |_: &Parts| Some(at)).drain_timeout(None);
+    let layer = layer_from(move |_| Some(at)).drain_timeout(None);
     let service = tracked(&layer, || {
         spawn(after(10));
     });
@@ -122,7 +122,7 @@ async fn the_handler_gets_the_request_as_it_came() {
 fn a_source_is_asked_on_a_runtime_without_time_too() {
     let runtime = timeless_runtime();
     let (asked, source) = counted_plus(1000);
-    let layer = TaskTrackerLayer::new().deadline_from(source);
+    let layer = TaskTrackerLayer::new().deadline_source(source);
     let service = tracked(&layer, || {
         spawn(async {});
     });

@@ -14,8 +14,8 @@ async fn of_several_the_earliest_closes_the_window_and_is_named() {
     for millis in [[10, 20, 30], [10, 30, 20], [20, 10, 30], [30, 20, 10]] {
         let [first, second, third] = millis;
         let layer = layer_with(named("first", first))
-            .deadline_from(named("second", second))
-            .deadline_from(named("third", third));
+            .deadline_source(named("second", second))
+            .deadline_source(named("third", third));
         let earliest = if first == 10 {
             "first"
         } else if second == 10 {
@@ -31,7 +31,7 @@ async fn of_several_the_earliest_closes_the_window_and_is_named() {
 #[tokio::test(start_paused = true)]
 async fn of_limits_that_have_all_passed_before_the_answer_the_earliest_is_named() {
     let layer =
-        |first, second| layer_with(named("first", first)).deadline_from(named("second", second));
+        |first, second| layer_with(named("first", first)).deadline_source(named("second", second));
     let total = |total, source| layer_with(named("first", source)).total_timeout(ms(total));
     for (layer, bound) in [
         (layer(10, 20), Bound::Source("first")),
@@ -49,14 +49,15 @@ async fn of_limits_that_have_all_passed_before_the_answer_the_earliest_is_named(
 async fn sources_of_one_name_are_each_what_they_are() {
     // The client's ends no work, whatever the platform's of the same name would do.
     let layer = layer_with(named("limit", 100))
-        .deadline_from(named("limit", 50).from_client())
+        .deadline_source(named("limit", 50).from_client())
         .at_deadline(Unfinished::Abort);
     let held = hold(&layer, request()).await;
     held.is_closed_by(Bound::Source("limit"), ms(50), "the client's");
     assert_eq!(held.report.aborted, 0, "{}", held.report);
 
     // What one of them is at least says nothing of the other.
-    let layer = layer_with(named("limit", 50).at_least(ms(200))).deadline_from(named("limit", 100));
+    let layer =
+        layer_with(named("limit", 50).at_least(ms(200))).deadline_source(named("limit", 100));
     let held = hold(&layer, request()).await;
     held.is_closed_by(Bound::Source("limit"), ms(100), "the other");
 }
@@ -75,7 +76,7 @@ async fn what_a_source_is_named_is_what_reports_call_it() {
 
 #[tokio::test(start_paused = true)]
 async fn at_a_tie_the_layers_own_limits_are_named_and_then_the_first_source() {
-    let two = layer_with(named("one", 50)).deadline_from(named("other", 50));
+    let two = layer_with(named("one", 50)).deadline_source(named("other", 50));
     let held = hold(&two, request()).await;
     held.is_closed_by(Bound::Source("one"), ms(50), "the first that was added");
     let total = two.clone().total_timeout(ms(50));

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use tower_task_tracker::deadline::{DeadlineSource, Source};
 use tower_task_tracker::{Bound, spawn};
 
-use super::{NOW, arrival_plus, counted_plus, hold, hold_after, layer_with};
+use super::{NOW, counted_plus, hold, hold_after, layer_from, layer_with};
 use crate::support::{after, ms, request, tracked, with_field};
 
 const CLOSURE: Bound = Bound::Source("deadline source");
@@ -18,7 +18,7 @@ const CLOSURE: Bound = Bound::Source("deadline source");
 #[tokio::test(start_paused = true)]
 async fn a_closure_is_a_source() {
     let millis = |parts: &Parts| parts.headers.get("x-millis")?.to_str().ok()?.parse().ok();
-    let layer = layer_with(move |parts: &Parts| Some(Instant::now() + ms(millis(parts)?)));
+    let layer = layer_from(move |parts| Some(Instant::now() + ms(millis(parts)?)));
     let held = hold(&layer, with_field("x-millis", "40")).await;
     assert_eq!(held.known, Some(ms(40)));
     held.is_closed_by(CLOSURE, ms(40), "it says so");
@@ -61,7 +61,7 @@ async fn an_instant_that_was_past_at_the_arrival_is_ignored() {
     let start = Instant::now();
     let fixed = move |_: &Parts| Some(start + ms(10));
     let layers = [
-        layer_with(fixed),
+        layer_from(fixed),
         layer_with(Source::new("tuned", fixed)),
         layer_with(Source::new("tuned", fixed).margin(ms(5))),
         layer_with(Source::new("tuned", fixed).at_least(ms(5)).from_client()),
@@ -75,7 +75,7 @@ async fn an_instant_that_was_past_at_the_arrival_is_ignored() {
 #[tokio::test(start_paused = true)]
 async fn the_instant_of_the_arrival_is_not_past() {
     for layer in [
-        layer_with(arrival_plus(0)),
+        layer_from(|_| Some(Instant::now())),
         layer_with(Source::new("deadline source", |_| Some(Instant::now()))),
     ] {
         let held = hold_after(ms(4), &layer, request()).await;

@@ -49,7 +49,7 @@ pub(super) async fn serve(
     let log = Log::default();
     let (tell, told) = oneshot::channel();
     let tell = Arc::new(Mutex::new(Some(tell)));
-    let layer = layer.on_drain(log.clone());
+    let layer = layer.observer(log.clone());
     let service = slow(&layer, handling, move || {
         let tasks = current();
         tasks.spawn(after(300));
@@ -70,7 +70,7 @@ pub(super) async fn serve(
     Seen {
         took,
         report: log.report(),
-        ended: log.detached_ends().first().map(|task| task.state),
+        ended: log.late_ends().first().map(|task| task.state),
         cancelled: cancelled.ok().and_then(Result::ok).map(|at| at - arrival),
     }
 }

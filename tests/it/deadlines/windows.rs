@@ -62,7 +62,7 @@ async fn where_the_head_has_waited_to_its_deadline_the_end_never_waits_again() {
     ];
     for (base, millis) in bases {
         let log = Log::default();
-        let layer = base.clone().hold(Hold::Head).on_drain(log.clone());
+        let layer = base.clone().hold(Hold::Head).observer(log.clone());
         // What would be held of them is the end mark, and the last frame of a known length.
         let bodies = [
             || Frames::new(["one", "two"]),
@@ -86,7 +86,7 @@ async fn an_end_whose_head_has_waited_to_its_deadline_waits_for_nothing_that_its
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)
         .drain_timeout(ms(50))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let (head, end) = head_and_end(&layer, Some(10_000), || stream(30, true)).await;
     assert_eq!((head, end), (ms(50), ms(80)));
     assert_eq!(log.report().spawned, 1);
@@ -99,7 +99,7 @@ async fn where_the_head_was_drained_the_end_has_a_drain_timeout_of_its_own() {
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)
         .drain_timeout(ms(50))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let (head, end) = head_and_end(&layer, Some(20), || stream(100, true)).await;
     assert_eq!((head, end), (ms(20), ms(170)));
     let report = log.report();
@@ -113,7 +113,7 @@ async fn where_the_head_was_drained_the_total_timeout_goes_on() {
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)
         .total_timeout(ms(130))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let (head, end) = head_and_end(&layer, Some(20), || stream(100, true)).await;
     assert_eq!((head, end), (ms(20), ms(130)));
     assert_eq!(log.report().closed_by, Some(Bound::TotalTimeout));
@@ -127,7 +127,7 @@ async fn a_limit_that_passes_while_the_body_streams_cuts_nothing_off() {
     ];
     for base in bases {
         let log = Log::default();
-        let layer = base.clone().on_drain(log.clone());
+        let layer = base.clone().observer(log.clone());
         let (head, end) = head_and_end(&layer, Some(10_000), || stream(200, false)).await;
         assert_eq!(head, ms(0), "a stream's head is not held: {base:?}");
         assert_eq!(
@@ -144,7 +144,7 @@ async fn the_drain_timeout_of_a_stream_counts_from_its_end() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(50))
-        .on_drain(log.clone());
+        .observer(log.clone());
     let (head, end) = head_and_end(&layer, Some(10_000), || stream(200, false)).await;
     assert_eq!((head, end), (ms(0), ms(250)));
     assert_eq!(log.report().closed_by, Some(Bound::DrainTimeout));

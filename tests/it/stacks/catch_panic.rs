@@ -59,7 +59,7 @@ async fn a_panic_caught_outside_is_answered_at_once_and_its_tasks_run_on() {
     assert_eq!(report.held, Duration::ZERO, "nothing was waited for");
 
     handle.wait_idle().await;
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]

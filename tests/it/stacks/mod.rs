@@ -46,7 +46,7 @@ fn request() -> Request<NoBody> {
 
 /// A layer that tells the log.
 fn told(log: &Log) -> TaskTrackerLayer {
-    TaskTrackerLayer::new().on_drain(log.clone())
+    TaskTrackerLayer::new().observer(log.clone())
 }
 
 /// What a service answers, and after how long.

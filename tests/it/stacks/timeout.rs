@@ -35,7 +35,7 @@ async fn a_timeout_outside_cuts_the_hold_short_and_the_tasks_run_on() {
     let start = tokio::time::Instant::now();
     handle.wait_idle().await;
     assert_eq!(start.elapsed(), WORK - LIMIT);
-    assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ impl Writer {
         Self {
             layer: TaskTrackerLayer::new()
                 .at_disconnect(unfinished)
-                .on_drain(log.clone()),
+                .observer(log.clone()),
             log,
             completes: true,
             first: Gate::default(),
@@ -95,7 +95,7 @@ impl Writer {
         let report = self.log.report();
         assert_eq!(report.outcome, Outcome::Dropped, "{report}");
         assert_eq!(self.log.late_spawns().len(), 0, "nothing of it is late");
-        let mut ends = names(&self.log.detached_ends());
+        let mut ends = names(&self.log.late_ends());
         ends.sort_unstable();
         if moment == Moment::BeforeItsTask {
             assert!(self.task.was_passed(), "what it spawned later has too");

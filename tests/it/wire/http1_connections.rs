@@ -126,7 +126,7 @@ async fn http1_the_second_of_two_pipelined_requests_is_answered_after_the_firsts
     let (log, gates) = (Log::default(), [Gate::default(), Gate::default()]);
     let layer = TaskTrackerLayer::new()
         .drain_timeout(None)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let mut pipe = Pipe::open(gated(&layer, &gates));
     pipe.send(PIPELINED).await;
     let head = "HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n";
@@ -152,7 +152,7 @@ async fn http1_a_client_that_leaves_ends_the_hold_and_not_the_task() {
         let (log, gates) = (Log::default(), [Gate::default(), Gate::default()]);
         let layer = TaskTrackerLayer::new()
             .drain_timeout(None)
-            .on_drain(log.clone());
+            .observer(log.clone());
         let mut pipe = Pipe::open(gated(&layer, &gates));
         pipe.send(format!("GET /{path} HTTP/1.1\r\nhost: here\r\n\r\n"))
             .await;
@@ -169,6 +169,6 @@ async fn http1_a_client_that_leaves_ends_the_hold_and_not_the_task() {
 
         gates.iter().for_each(Gate::open);
         soon(layer.handle().wait_idle()).await;
-        assert_eq!(log.detached_ends()[0].state, TaskState::Completed);
+        assert_eq!(log.late_ends()[0].state, TaskState::Completed);
     }
 }

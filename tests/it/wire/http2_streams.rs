@@ -45,7 +45,7 @@ fn first_and_rest(number: usize) -> [&'static str; 2] {
 fn layer(log: &Log) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
         .drain_timeout(None)
-        .on_drain(log.clone())
+        .observer(log.clone())
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +108,7 @@ async fn http2_a_stream_that_the_client_resets_is_dropped_and_touches_nothing_el
         gates[reset].open();
         after(1).await;
         assert!(gates[reset].was_passed(), "the task of the dropped one ran");
-        let ends = log.detached_ends();
+        let ends = log.late_ends();
         assert_eq!(ends.len(), 1, "{ends:?}");
         assert_eq!(ends[0].state, TaskState::Completed);
         assert_eq!(other.arrived(), "", "its own task has not ended");

@@ -70,7 +70,7 @@ fn fed(layer: &TaskTrackerLayer, status: u16, size: Option<u64>) -> impl HttpSer
 /// All that arrives while the test does nothing.
 async fn answer(http2: bool, method: &str, status: u16, hold: Hold, size: Option<u64>) -> String {
     let log = Log::default();
-    let layer = TaskTrackerLayer::new().hold(hold).on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().hold(hold).observer(log.clone());
     let service = fed(&layer, status, size);
     let arrived = if http2 {
         let mut client = Client::connect(service).await;

@@ -64,7 +64,7 @@ impl Row {
         let layer = TaskTrackerLayer::new()
             .hold(self.hold)
             .drain_timeout(None)
-            .on_drain(log.clone());
+            .observer(log.clone());
         (log, layer)
     }
 

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tower::{Layer, service_fn};
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo, TaskTrackerLayer, Unfinished};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, Unfinished};
 
 use super::gate::Gate;
 use super::script::Script;
@@ -83,10 +83,10 @@ impl Scene {
             freed: freed.clone(),
             bell,
         };
-        let layer = layer.drain_timeout(None).on_drain(log.clone());
+        let layer = layer.drain_timeout(None).observer(log.clone());
         Self {
             log,
-            layer: layer.on_drain(bell),
+            layer: layer.observer(bell),
             gate: Gate::default(),
             other: Gate::default(),
             listens: false,
@@ -152,12 +152,12 @@ impl Bell {
     }
 }
 
-impl OnDrain for Bell {
+impl DrainObserver for Bell {
     fn on_drain(&self, _: &DrainReport) {
         self.ring();
     }
 
-    fn on_detached_end(&self, _: &TaskInfo) {
+    fn on_late_end(&self, _: &TaskInfo) {
         self.ring();
     }
 }

@@ -23,7 +23,7 @@ impl Setup {
     pub(super) fn layer(&self) -> TaskTrackerLayer {
         TaskTrackerLayer::new()
             .drain_timeout(None)
-            .on_drain(self.log.clone())
+            .observer(self.log.clone())
     }
 
     pub(super) fn router(&self) -> Router {

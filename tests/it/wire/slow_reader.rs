@@ -61,7 +61,7 @@ fn numbers(log: &Log, gate: &Gate, is_sized: bool) -> impl HttpService + use<> {
     let layer = TaskTrackerLayer::new()
         .hold(Hold::End)
         .drain_timeout(None)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let gate = gate.clone();
     layer.layer(service_fn(move |_: Request<Incoming>| {
         tower_task_tracker::spawn(gate.task());

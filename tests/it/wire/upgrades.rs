@@ -53,7 +53,7 @@ fn echo(status: StatusCode, gate: Option<Gate>) -> impl HttpService + use<> {
 fn layer(log: &Log) -> TaskTrackerLayer {
     TaskTrackerLayer::new()
         .drain_timeout(None)
-        .on_drain(log.clone())
+        .observer(log.clone())
 }
 
 /// The request has ended as an upgraded stream; its task goes on until the gate opens.
@@ -67,7 +67,7 @@ async fn assert_upgraded(layer: &TaskTrackerLayer, log: &Log, gate: &Gate) {
 
     gate.open();
     soon(layer.handle().wait_idle()).await;
-    let ends = log.detached_ends();
+    let ends = log.late_ends();
     let ends: Vec<_> = ends.iter().map(|task| (task.name, task.state)).collect();
     let completed = |name| (Some(name), TaskState::Completed);
     assert!(ends.contains(&completed("before")), "{ends:?}");

@@ -37,7 +37,7 @@ impl Scene {
         self.told().await;
         assert!(self.gate.was_passed(), "it was not aborted");
         let ended = [(Some("work"), TaskState::Completed)];
-        assert_eq!(states(&self.log.detached_ends()), ended);
+        assert_eq!(states(&self.log.late_ends()), ended);
         assert_eq!(self.log.reports().len(), 1, "it was reported once");
     }
 

@@ -37,8 +37,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 fn every_source() -> TaskTrackerLayer {
     layer_with(deadline::grpc_timeout())
-        .deadline_from(deadline::prefer_wait())
-        .deadline_from(deadline::lambda_web_adapter())
+        .deadline_source(deadline::prefer_wait())
+        .deadline_source(deadline::lambda_web_adapter())
         .drain_timeout(ms(3000))
 }
 
@@ -66,7 +66,7 @@ fn no_header_makes_a_hold_longer_or_kills_a_task() {
             };
             // It is done before the layer's own timeout, and before anything is aborted for that.
             let log = Log::default();
-            let layer = every_source().at_deadline(policy).on_drain(log.clone());
+            let layer = every_source().at_deadline(policy).observer(log.clone());
             let start = Instant::now();
             drop(serve(&layer, 2_500).await);
             prop_assert!(start.elapsed() <= ms(2_500));

@@ -263,7 +263,7 @@ fn counts_add_up(plan: &Plan, run: &Run) -> Checked {
     );
     prop_assert_eq!(reported + late - seen, spawned, "each task is told of once");
     let told_alone = stragglers - anonymous + late + detached;
-    prop_assert_eq!(run.log.detached_ends().len(), told_alone);
+    prop_assert_eq!(run.log.late_ends().len(), told_alone);
     Ok(())
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Seen {
 pub(super) async fn run(plan: &Plan) -> Result<Run, TestCaseError> {
     let world = World::default();
     let log = Log::default();
-    let layer = layer(plan, &world).on_drain(log.clone());
+    let layer = layer(plan, &world).observer(log.clone());
     let run = Arc::new(Mutex::new(Run {
         world: world.clone(),
         log,
@@ -90,7 +90,7 @@ fn layer(plan: &Plan, world: &World) -> TaskTrackerLayer {
         .hold(plan.hold)
         .drain_timeout(plan.drain_timeout.map(ms))
         .total_timeout(plan.total_timeout.map(ms))
-        .deadline_from(deadline::grpc_timeout().at_least(ms(at_least)))
+        .deadline_source(deadline::grpc_timeout().at_least(ms(at_least)))
         .at_deadline(plan.at_deadline)
         .at_disconnect(plan.at_disconnect)
         .failure_status(FAILURE);

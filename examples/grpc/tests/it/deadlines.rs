@@ -26,7 +26,7 @@ fn a_grpc_timeout_ends_the_hold_and_the_tasks_go_on_whatever_is_said_of_them() {
         run(async {
             let (work, shop) = kind.audited_later();
             let layer = patient().at_deadline(policy);
-            let mut server = serve(layer.deadline_from(deadline::grpc_timeout()), shop).await;
+            let mut server = serve(layer.deadline_source(deadline::grpc_timeout()), shop).await;
 
             let mut answer = call(server.address, kind.method(), &HEADER).await;
             assert_eq!(answer.next().await, Seen::message("taken"));
@@ -47,7 +47,7 @@ fn a_timeout_that_tonics_client_sets_ends_the_hold_before_the_work_is_done() {
     run(async {
         let (work, shop) = Kind::Unary.audited_later();
         let source = deadline::grpc_timeout().margin(Duration::from_millis(1900));
-        let mut server = serve(patient().deadline_from(source), shop).await;
+        let mut server = serve(patient().deadline_source(source), shop).await;
         let mut client = server.client().await;
 
         let mut request = Request::new(order());
@@ -75,7 +75,7 @@ fn a_grpc_timeout_makes_no_window_shorter_than_the_layer_lets_it() {
             Ok("taken")
         });
         let source = deadline::grpc_timeout().at_least(Duration::from_secs(10));
-        let mut server = serve(patient().deadline_from(source), shop).await;
+        let mut server = serve(patient().deadline_source(source), shop).await;
 
         let mut answer = call(server.address, "Place", &HEADER).await;
         assert_eq!(answer.next().await, Seen::message("taken"));

@@ -37,7 +37,7 @@ fn with_the_layers_own_deadline_the_handlers_status_comes_instead_and_nothing_is
     run(async {
         let (work, shop) = refused_and_audited();
         let layer = TaskTrackerLayer::new()
-            .deadline_from(deadline::grpc_timeout())
+            .deadline_source(deadline::grpc_timeout())
             .at_deadline(Unfinished::Abort)
             .at_disconnect(Unfinished::Abort);
         let mut server = serve(layer, shop).await;
@@ -57,7 +57,7 @@ fn with_a_margin_the_handlers_status_comes_before_the_client_gives_up() {
     run(async {
         let (_work, shop) = refused_and_audited();
         let source = deadline::grpc_timeout().margin(Duration::from_millis(900));
-        let layer = TaskTrackerLayer::new().deadline_from(source);
+        let layer = TaskTrackerLayer::new().deadline_source(source);
         let mut server = serve(layer, shop).await;
         let mut client = server.client().await;
         let mut request = Request::new(order());

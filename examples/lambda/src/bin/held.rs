@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lambda_http::http::request::Parts;
 use lambda_http::{Error, RequestExt};
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, deadline};
+use tower_task_tracker::{TaskTrackerLayer, deadline};
 
 /// What posting the answer may take.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -23,8 +23,8 @@ async fn main() -> Result<(), Error> {
             .named("lambda")
             .margin(MARGIN);
     let tracker = TaskTrackerLayer::new()
-        .deadline_from(deadline)
-        .on_drain(|report: &DrainReport| println!("{report}"));
+        .deadline_source(deadline)
+        .on_drain(|report| println!("{report}"));
 
     let app = lambda_example::app().layer(tracker);
     match env::var("INVOKE_MODE").as_deref() {

@@ -15,7 +15,7 @@ use lambda_http::{Error, Request, Response};
 use lambda_runtime::LambdaInvocation;
 use lambda_runtime::layers::TracingLayer;
 use tower::ServiceExt;
-use tower_task_tracker::{DrainReport, TaskScopeLayer, deadline};
+use tower_task_tracker::{TaskScopeLayer, deadline};
 
 /// What asking for the next event may take.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -32,8 +32,8 @@ async fn main() -> Result<(), Error> {
     let scope = TaskScopeLayer::new()
         // Nobody waits: the work may take all the time that the invocation has.
         .drain_timeout(None)
-        .deadline_from(deadline)
-        .on_drain(|report: &DrainReport| println!("{report}"));
+        .deadline_source(deadline)
+        .on_drain(|report| println!("{report}"));
 
     let app = lambda_example::app();
     // The outermost comes last: with `TracingLayer` there, what is logged has the id of its request.

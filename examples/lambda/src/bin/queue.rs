@@ -8,7 +8,7 @@ use lambda_example::Order;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use tower::ServiceBuilder;
-use tower_task_tracker::{DrainReport, TaskScopeLayer, deadline, named};
+use tower_task_tracker::{TaskScopeLayer, deadline, named};
 
 /// What posting the answer may take.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -24,8 +24,8 @@ async fn main() -> Result<(), Error> {
     let scope = TaskScopeLayer::new()
         // Nobody waits: the work may take all the time that the invocation has.
         .drain_timeout(None)
-        .deadline_from(deadline)
-        .on_drain(|report: &DrainReport| println!("{report}"))
+        .deadline_source(deadline)
+        .on_drain(|report| println!("{report}"))
         .fail_with(|report| Error::from(report.to_string()));
 
     // Around the handler, not by `Runtime::layer`: there the answer is posted before the drain, and an

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tower_task_tracker::{DrainReport, OnDrain, TaskInfo};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo};
 
 use super::world::{Facts, World};
 
@@ -17,7 +17,7 @@ pub(super) struct Told {
     /// With how things stood.
     pub(super) reports: Vec<(DrainReport, Facts)>,
     pub(super) late_spawns: usize,
-    pub(super) detached_ends: usize,
+    pub(super) late_ends: usize,
 }
 
 impl Log {
@@ -37,7 +37,7 @@ impl Log {
     }
 }
 
-impl OnDrain for Log {
+impl DrainObserver for Log {
     fn on_drain(&self, report: &DrainReport) {
         assert!(!report.to_string().is_empty(), "its line for a log");
         let facts = self.world.facts().clone();
@@ -49,8 +49,8 @@ impl OnDrain for Log {
         self.tell(|told| told.late_spawns += 1);
     }
 
-    fn on_detached_end(&self, task: &TaskInfo) {
+    fn on_late_end(&self, task: &TaskInfo) {
         assert!(!task.to_string().is_empty());
-        self.tell(|told| told.detached_ends += 1);
+        self.tell(|told| told.late_ends += 1);
     }
 }

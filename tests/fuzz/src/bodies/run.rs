@@ -39,7 +39,7 @@ pub(super) struct Run {
 pub(super) async fn run(plan: &Plan) -> Run {
     let world = World::default();
     let log = Log::new(&world);
-    let layer = layer(plan, &world).on_drain(log.clone());
+    let layer = layer(plan, &world).observer(log.clone());
     let (arrived, view) = play(plan, &world, layer.layer(handler(plan, &world))).await;
     let idle = timeout(NEVER, layer.handle().wait_idle()).await;
     assert!(idle.is_ok(), "the handle is never idle");
@@ -107,7 +107,7 @@ fn layer(plan: &Plan, world: &World) -> TaskTrackerLayer {
     let mut layer = TaskTrackerLayer::new()
         .hold(plan.hold)
         .total_timeout(plan.window.total_timeout.map(|millis| ms(millis.into())))
-        .deadline_from(deadline::grpc_timeout().at_least(ms(at_least.into())))
+        .deadline_source(deadline::grpc_timeout().at_least(ms(at_least.into())))
         .at_deadline(plan.window.at_deadline)
         .at_disconnect(plan.window.at_disconnect)
         .failure_status(FAILURE);

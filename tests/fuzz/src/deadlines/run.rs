@@ -83,7 +83,7 @@ fn layer(plan: &Plan, reports: &Arc<Mutex<Vec<DrainReport>>>) -> TaskTrackerLaye
         layer = layer.drain_timeout(timeout.0);
     }
     for field in FIELDS {
-        layer = layer.deadline_from(plan.source(field));
+        layer = layer.deadline_source(plan.source(field));
     }
     layer
 }

@@ -60,7 +60,7 @@ impl TestServer {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let (reporter, reports) = unbounded_channel();
-        let layer = layer.on_drain(move |report: &DrainReport| {
+        let layer = layer.on_drain(move |report| {
             // A test that has ended does not want it any more.
             let _ = reporter.send(report.clone());
         });

@@ -28,7 +28,7 @@ pub(super) fn each_task_is_told_of_once(plan: &Plan, run: &Run) {
     let seen = usize::from(told_of > before && plan.anonymous.is_some());
     assert_eq!(told_of, before + seen, "each task is told of once");
     let alone = stragglers.len() - anonymous + told.late_spawns + facts.detached + after;
-    assert_eq!(told.detached_ends, alone, "of each end that is late");
+    assert_eq!(told.late_ends, alone, "of each end that is late");
 }
 
 pub(super) fn reports_say_what_happened(plan: &Plan, run: &Run) {
