@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
-use http::header::{HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -200,5 +200,7 @@ fn shed<B: Body>() -> Response<ResponseBody<B>> {
     let headers = response.headers_mut();
     // In seconds: tasks that hold responses are rarely shorter.
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    // Some CDNs store a 503 for a while.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -8,6 +8,7 @@ use http::response::Parts;
 
 use super::body::REQUIRED_FAILED;
 use super::grpc::{self, is_grpc};
+use super::kept;
 
 /// Why a response is not what the handler has answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,30 +20,6 @@ pub(super) enum Failure {
 }
 
 const LATE: &str = "background tasks were not done at the deadline";
-
-/// Headers that speak of a body, of its validity or of its caching: they are not true of another one
-/// (RFC 9110, sections 8 and 10.2.2; RFC 9111, section 5; RFC 9112, section 6; RFC 9530; RFC 6266).
-const OF_THE_BODY: [HeaderName; 19] = [
-    header::ACCEPT_RANGES,
-    header::AGE,
-    header::CACHE_CONTROL,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_LENGTH,
-    header::CONTENT_LOCATION,
-    header::CONTENT_RANGE,
-    header::CONTENT_TYPE,
-    header::ETAG,
-    header::EXPIRES,
-    header::LAST_MODIFIED,
-    header::LOCATION,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("repr-digest"),
-];
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -62,9 +39,10 @@ impl Failure {
             }
             return;
         }
-        for name in OF_THE_BODY {
-            parts.headers.remove(name);
-        }
+        kept::keep(&mut parts.headers);
+        // Whatever the status is, and whatever a CDN stores of such a status by default: it is of this moment alone.
+        let no_store = HeaderValue::from_static("no-store");
+        parts.headers.insert(header::CACHE_CONTROL, no_store);
         let (Failure::Required(status) | Failure::Deadline(status)) = self;
         parts.status = status;
     }

@@ -159,17 +159,35 @@ impl TaskTrackerLayer {
     /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. The heads of tonic's
     /// successes are not held, unless by [`Hold::Head`]: their messages are streams. Where a
     /// [`required`](crate::TaskBuilder::required) task was late, [`failure_status`](Self::failure_status)
-    /// counts. Headers that speak of the body, of its validity or of its caching are taken out, and
-    /// `location`; the others are kept.
+    /// counts.
+    ///
+    /// # What the head keeps
+    ///
+    /// The head says nothing of the handler's answer any more. `cache-control` is `no-store`, and of the handler's
+    /// fields only these stay, which are true of any answer to the request:
+    ///
+    /// | of | fields | why |
+    /// |---|---|---|
+    /// | the connection, the server | `connection`, `keep-alive`, `proxy-connection`, `upgrade`, `alt-svc`, `date`, `server`, `via` | they are the same |
+    /// | the client's session | `set-cookie`, `clear-site-data` | the handler has renewed or ended it on the server already |
+    /// | CORS | `access-control-*`, `vary`, `timing-allow-origin` | without them a script cannot read the status |
+    /// | the policy of the origin | `strict-transport-security`, `content-security-policy*`, `permissions-policy*`, `cross-origin-*`, `referrer-policy`, `x-frame-options`, `x-content-type-options`, `x-xss-protection`, `x-dns-prefetch-control`, `x-download-options`, `x-permitted-cross-domain-policies`, `origin-agent-cluster`, `document-policy`, `feature-policy`, `integrity-policy`, `integrity-policy-report-only`, `expect-ct`, `accept-ch`, `critical-ch`, `nel`, `report-to`, `reporting-endpoints` | a browser applies it to errors too, or remembers it |
+    /// | the trace | `traceparent`, `tracestate`, `traceresponse`, `baggage`, `b3`, `x-b3-*`, `x-datadog-*`, `uber-trace-id`, `server-timing`, `request-id`, `x-request-id`, `correlation-id`, `x-correlation-id`, `x-trace-id`, `x-cloud-trace-context`, `x-amzn-trace-id`, `x-amzn-requestid`, `x-amz-request-id`, `x-amz-cf-id`, `apigw-requestid`, `cf-ray` | logs and traces are read where something has failed |
+    /// | the quota | `ratelimit*`, `x-ratelimit-*`, `x-rate-limit-*` | the request has counted |
+    ///
+    /// Everything else is taken out, known or not: what tells a cache, a CDN or a proxy what to do with the success
+    /// (`cdn-cache-control`, `surrogate-control`, `x-accel-redirect`), digests and signatures of its body, `location`,
+    /// `link`, `refresh`, and `retry-after`, which was about the handler's own status. For more, write it in
+    /// middleware further out. The response's extensions stay.
     pub fn deadline_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.deadline_status = Some(status);
         self
     }
 
     /// The status of a response whose head was held and that a
-    /// [`required`](crate::TaskBuilder::required) task has failed: 500 by default. Its body is empty, and
-    /// its headers are treated as for [`deadline_status`](Self::deadline_status). `application/grpc` gets
-    /// `grpc-status: 13` (`INTERNAL`) instead.
+    /// [`required`](crate::TaskBuilder::required) task has failed: 500 by default. Its body is empty, and of the
+    /// handler's head it keeps what is true of any answer: see [`deadline_status`](Self::deadline_status).
+    /// `application/grpc` gets `grpc-status: 13` (`INTERNAL`) instead.
     pub fn failure_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.failure_status = Some(status);
         self
@@ -220,8 +238,8 @@ impl TaskTrackerLayer {
     }
 
     /// How many tasks may be alive, detached and late ones too, when a request arrives: with so many or
-    /// more it is answered 503 with `retry-after: 1` and an empty body, without reaching the inner
-    /// service. No limit by default; zero refuses everything.
+    /// more it is answered 503 with `retry-after: 1`, `cache-control: no-store` and an empty body, without
+    /// reaching the inner service. No limit by default; zero refuses everything.
     ///
     /// The tasks are those of the whole handle, counted from when a layer with such a limit first wraps a
     /// service; inside of a layer with another handle, from the first request that passes. What runs in

@@ -8,6 +8,7 @@ mod future;
 mod grpc;
 mod head;
 mod hold;
+mod kept;
 mod layer;
 mod passing;
 mod release;

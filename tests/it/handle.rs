@@ -79,6 +79,7 @@ async fn with_too_many_tasks_alive_a_request_is_shed_before_the_service() {
     let Ok(shed) = service.clone().oneshot(request()).await;
     assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(shed.headers()["retry-after"], "1");
+    assert_eq!(shed.headers()["cache-control"], "no-store");
     assert!(shed.body().is_end_stream());
     assert!(
         shed.into_body().get_ref().is_none(),

@@ -7,7 +7,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -18,7 +17,7 @@ use tower_task_tracker::{
     DrainReport, Hold, Outcome as Drained, ResponseBody, TaskTrackerLayer, named,
 };
 
-use crate::support::{Frames, Log, after, full, ms, request, told, tracked};
+use crate::support::{Frames, Log, after, ms, request, told, tracked};
 
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
@@ -137,47 +136,6 @@ async fn a_stream_has_its_head_held_while_a_required_task_is_alive() {
     let Ok(answer) = service.oneshot(request()).await;
     assert_eq!(arrived.elapsed(), ms(20));
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-}
-
-/// The headers that speak of a body.
-const OF_THE_BODY: [&str; 19] = [
-    "accept-ranges",
-    "age",
-    "cache-control",
-    "content-digest",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-location",
-    "content-range",
-    "content-type",
-    "digest",
-    "etag",
-    "expires",
-    "last-modified",
-    "location",
-    "repr-digest",
-    "trailer",
-    "transfer-encoding",
-];
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_head_keeps_no_header_of_the_body_that_is_gone() {
-    let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
-        required(20, FAILURE);
-        let mut answer = full("done");
-        for name in OF_THE_BODY.into_iter().chain(["set-cookie", "vary"]) {
-            let value = HeaderValue::from_static("anything");
-            answer.headers_mut().insert(name, value);
-        }
-        *answer.status_mut() = StatusCode::CREATED;
-        Ok::<_, Infallible>(answer)
-    }));
-    let Ok(answer) = service.oneshot(request()).await;
-    let mut names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["set-cookie", "vary"]);
 }
 
 #[tokio::test(start_paused = true)]

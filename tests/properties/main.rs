@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod for_all;
+mod refusals;
 mod requests;
 
 // The library's other tests use all of it.

@@ -3,6 +3,7 @@
 pub(crate) mod deadlines;
 mod frames;
 mod log;
+pub(crate) mod refusals;
 mod runtimes;
 mod watch;
 
