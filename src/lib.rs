@@ -153,22 +153,31 @@
 //! | level | when | fields beside the message |
 //! |---|---|---|
 //! | DEBUG | a request with tasks has ended, drained, dropped or upgraded | `report`: a [`DrainReport`] on one line |
-//! | DEBUG | a task was dropped before its end | `task`: a [`TaskInfo`]; `location`: where it was spawned |
+//! | DEBUG | a task was dropped before its end | `task`: a [`TaskInfo`]; `location`: where it was spawned; `request_id`: the `x-request-id` that its request came with, if it did |
 //! | DEBUG | a deadline was ignored | `source`, `reason` |
 //! | DEBUG | a request was refused by [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) | `live_tasks` |
 //! | WARN | a deadline or a shutdown closed the window before everything was done | `report` |
-//! | WARN | a task failed; one was spawned after the release | `task`, `location` |
+//! | WARN | a task failed; one was spawned after the release | `task`, `location`, `request_id` |
 //! | WARN | a spawn outside of a request, once for each place | `location` |
-//! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location` |
+//! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location`, `request_id` |
 //! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
 //!
 //! Work that was left behind by a client, or aborted by a shutdown, is at DEBUG: [`Outcome::Dropped`] and the
 //! [`ShutdownReport`] tell of it too.
 //!
-//! They are in the span of their request, where they are about one that passed. Each task runs in a span
-//! `task` of its own with the fields `name` and `location`, unless
-//! [`task_spans`](TaskTrackerLayer::task_spans) says otherwise.
+//! Events about a request are in its span: the span that is current when the layer is called. So are events about
+//! a task that the report counts. An event about any other task (late, detached, or a straggler) is in the span
+//! of that task.
+//!
+//! Each task runs in a span `task` of its own with the fields `name` and `location`, unless
+//! [`task_spans`](TaskTrackerLayer::task_spans) is false. Its parent is the span that is current where the task is
+//! spawned. The span of a [`detached`](TaskBuilder::detached) task has no parent: it follows from that one, and has
+//! the field `request_id` too.
+//!
+//! The layer lets go of the request's span once the response is out and no task is waited for. A [`Tasks`] that is
+//! kept does not keep the span open, nor does a future that runs in [`Tasks::scope`]. A straggler does, because
+//! its span is under the request's.
 //!
 #![doc = include_str!("docs/limits.md")]
 //!

@@ -40,12 +40,33 @@ mod enabled {
             self.0.is_disabled()
         }
 
+        /// Runs `f`. A subscriber that panics when the span is entered, or left, does not keep it from that.
         pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
             if self.is_none() {
-                f()
-            } else {
-                self.0.in_scope(f)
+                return f();
             }
+            let _entered = Entered(panics::caught(|| self.0.enter()).ok());
+            f()
+        }
+    }
+
+    impl Drop for Span {
+        #[inline]
+        fn drop(&mut self) {
+            if !self.is_none() {
+                // The subscriber's code: where this is a part of a destructor it must not take that down.
+                let span = std::mem::replace(&mut self.0, tracing::Span::none());
+                let _ = panics::caught(|| drop(span));
+            }
+        }
+    }
+
+    struct Entered<'a>(Option<tracing::span::Entered<'a>>);
+
+    impl Drop for Entered<'_> {
+        fn drop(&mut self) {
+            let entered = self.0.take();
+            let _ = panics::caught(|| drop(entered));
         }
     }
 
@@ -54,14 +75,37 @@ mod enabled {
         name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> Span {
+        made(|| Span(tracing::info_span!(target: TARGET, "task", name, %location)))
+    }
+
+    /// A root span that follows from the one that is current: it does not keep that one open. That one itself
+    /// where nobody listens to it.
+    pub(crate) fn linked_task_span(
+        name: Option<&'static str>,
+        location: &'static Location<'static>,
+        request_id: Option<&str>,
+    ) -> Span {
+        made(|| {
+            let span = Span(tracing::info_span!(
+                target: TARGET, parent: None, "task", name, %location, request_id
+            ));
+            if !span.is_none() {
+                let _ = panics::caught(|| {
+                    span.0.follows_from(tracing::Span::current());
+                });
+            }
+            span
+        })
+    }
+
+    /// It is made while the task is half counted in: a subscriber that panics must not leave it so.
+    fn made(make: impl FnOnce() -> Span) -> Span {
         if nobody_listens() {
             return Span::none();
         }
-        // It is made while the task is half counted in: a subscriber that panics must not leave it so.
-        let span = panics::caught(|| tracing::info_span!(target: TARGET, "task", name, %location));
-        match span {
-            Ok(span) if span.is_disabled() => Span::current(),
-            Ok(span) => Span(span),
+        match panics::caught(make) {
+            Ok(span) if span.is_none() => Span::current(),
+            Ok(span) => span,
             Err(_) => Span::none(),
         }
     }
@@ -83,28 +127,30 @@ mod enabled {
         }
     }
 
-    pub(crate) fn late_spawn(task: &TaskInfo) {
+    pub(crate) fn late_spawn(task: &TaskInfo, request_id: Option<&str>) {
         tracing::warn!(target: TARGET,
             %task,
             location = %task.location,
+            request_id,
             "a task was spawned after its request was released: the response did not wait for it"
         );
     }
 
     /// A task ended that did not complete.
-    pub(crate) fn task_ended(task: &TaskInfo, required: bool) {
+    pub(crate) fn task_ended(task: &TaskInfo, required: bool, request_id: Option<&str>) {
+        let location = task.location;
         match task.state {
             TaskState::Failed if required => {
-                tracing::error!(target: TARGET, %task, location = %task.location, "a required task failed");
+                tracing::error!(target: TARGET, %task, %location, request_id, "a required task failed");
             }
             TaskState::Failed => {
-                tracing::warn!(target: TARGET, %task, location = %task.location, "a tracked task failed");
+                tracing::warn!(target: TARGET, %task, %location, request_id, "a tracked task failed");
             }
             TaskState::Panicked => {
-                tracing::error!(target: TARGET, %task, location = %task.location, "a tracked task panicked");
+                tracing::error!(target: TARGET, %task, %location, request_id, "a tracked task panicked");
             }
             TaskState::Aborted => {
-                tracing::debug!(target: TARGET, %task, location = %task.location, "a tracked task was dropped before its end");
+                tracing::debug!(target: TARGET, %task, %location, request_id, "a tracked task was dropped before its end");
             }
             TaskState::Completed | TaskState::Running => {}
         }
@@ -173,11 +219,19 @@ mod disabled {
         Span
     }
 
+    pub(crate) fn linked_task_span(
+        _: Option<&'static str>,
+        _: &'static Location<'static>,
+        _: Option<&str>,
+    ) -> Span {
+        Span
+    }
+
     pub(crate) fn request_ended(_: &DrainReport) {}
 
-    pub(crate) fn late_spawn(_: &TaskInfo) {}
+    pub(crate) fn late_spawn(_: &TaskInfo, _: Option<&str>) {}
 
-    pub(crate) fn task_ended(_: &TaskInfo, _: bool) {}
+    pub(crate) fn task_ended(_: &TaskInfo, _: bool, _: Option<&str>) {}
 
     pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
 

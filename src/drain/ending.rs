@@ -25,6 +25,7 @@ impl Drain {
         let unused = is_open && self.registry().is_some_and(Registry::is_unused);
         if unused {
             self.stage = Stage::Over;
+            self.span.close();
         }
         unused
     }
@@ -53,8 +54,9 @@ impl Drain {
     pub(super) fn conclude(&mut self, report: Option<&Arc<DrainReport>>) {
         self.stage = Stage::Over;
         self.required_failed = report.is_some_and(|report| report.required_failed);
+        let span = std::mem::take(&mut self.span);
         if let Some(registry) = self.registry() {
-            registry.conclude(report.map(|report| &**report), self.has_waited());
+            registry.conclude(report.map(|report| &**report), self.has_waited(), span);
         }
     }
 

@@ -60,7 +60,7 @@ impl Hooks {
                 current,
                 rest,
             } = &mut **running;
-            let mut step = || {
+            let step = || {
                 let step = panics::caught(|| {
                     if current.is_none() {
                         let next = rest.next().map(|hook| hook(report.clone()));
@@ -78,10 +78,8 @@ impl Hooks {
                     |polled| polled.unwrap_or(Poll::Ready(())),
                 )
             };
-            let mut polled = None;
-            registry.in_span(|| polled = Some(step()));
-            // Where the span itself panics it is not polled there.
-            let polled = polled.unwrap_or_else(step);
+            // If the log panics where the hook did, that is no more than a hook that panics.
+            let polled = registry.in_span(step).unwrap_or(Poll::Ready(()));
             if polled.is_pending() {
                 return Poll::Pending;
             }

@@ -24,6 +24,7 @@ use self::schedule::Schedule;
 use self::verdict::Last;
 use self::window::Window;
 use crate::registry::context::{Context, Entered};
+use crate::registry::span::OpenSpan;
 use crate::registry::{Registry, Shared, spare};
 use crate::report::DrainReport;
 
@@ -32,6 +33,8 @@ use crate::report::DrainReport;
 pub(crate) struct Drain {
     /// The request. Another context stands here only while the request's code runs.
     context: Context,
+    /// Kept open until everything was told.
+    span: OpenSpan,
     /// The wait itself: made when there is something to wait for, which is rare.
     course: Option<Box<Course>>,
     /// The response is kept back while tasks are alive. If it is not, they are waited for in the
@@ -98,9 +101,10 @@ impl Drain {
     /// `id`: what the request calls itself.
     #[inline]
     pub(crate) fn new(shared: &Arc<Shared>, id: Option<String>) -> (Self, Arc<Registry>) {
-        let registry = spare::take(shared, id);
+        let (registry, span) = spare::take(shared, id);
         let drain = Self {
             context: Context::within(registry.clone()),
+            span,
             stage: Stage::Open {
                 at_drop: AtDrop::Leaves,
             },
@@ -150,6 +154,7 @@ impl Drain {
     fn over() -> Self {
         Self {
             context: Context::outside(),
+            span: OpenSpan::default(),
             course: None,
             keeps_back: true,
             required_failed: false,

@@ -261,6 +261,11 @@ impl TaskTrackerLayer {
     /// `name` (of named tasks) and `location`, under the span that is current where it is spawned. True
     /// by default; otherwise it runs in that span itself. Without the feature `tracing` it does
     /// nothing.
+    ///
+    /// The span of a [`detached`](crate::TaskBuilder::detached) task is a root span that follows from the current
+    /// one, and has the field `request_id` where the request came with an `x-request-id`. So the request's span
+    /// closes without waiting for the task. With `false`, or where the subscriber's filter leaves the span `task`
+    /// out, a detached task keeps the span open that it runs in.
     pub fn task_spans(mut self, own: bool) -> Self {
         self.settings.task_spans = Some(own);
         self

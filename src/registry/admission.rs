@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::entry::{Brief, Pulse, Standing, Task};
-use super::guard::TaskGuard;
+use super::guard::{Extra, TaskGuard};
 use super::listing::Listing;
 use super::live::Added;
 use crate::report::TaskState;
@@ -69,12 +69,20 @@ impl Registry {
             self.live.add()
         };
         let task = self.task(added, brief, false);
-        self.enlist(task, brief, Pulse::Elsewhere);
-        TaskGuard::new(self, task, self.task_span(&brief))
+        let guard = TaskGuard::new(self, task, self.task_span(&brief));
+        self.enlist(task, brief, Pulse::Elsewhere, guard.extra().cloned());
+        guard
     }
 
-    /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer.
-    pub(super) fn enlist(self: &Arc<Self>, task: Task, brief: Brief, pulse: Pulse) {
+    /// Lists a task that was counted in. Its spawner, if it has one, holds the request no longer. `extra`: with
+    /// the task's span.
+    pub(super) fn enlist(
+        self: &Arc<Self>,
+        task: Task,
+        brief: Brief,
+        pulse: Pulse,
+        mut extra: Option<Arc<Extra>>,
+    ) {
         let (is_late_spawn, early) = {
             let mut ledger = self.ledger();
             // A report that was made since the task was counted in, at a deadline or a disconnect,
@@ -92,19 +100,28 @@ impl Registry {
             (is_late_spawn, early)
         };
         if let Some(end) = &early {
-            self.log_end(end);
+            self.log_end(end, extra.as_deref());
+        }
+        let early = early.filter(|end| !end.is_counted);
+        if !is_late_spawn && early.is_none() {
+            // Before it counts down, as at the task's end.
+            extra = None;
         }
         let spawner = task.is_spawned;
-        let _telling = spawner.then(|| self.count_out(task.id, brief.detached));
+        let telling = spawner.then(|| self.count_out(task.id, brief.detached));
         if is_late_spawn {
             let info = brief.info(TaskState::Running, None, Duration::ZERO);
             metrics::late_spawn();
-            self.in_span(|| trace::late_spawn(&info));
-            self.tell(|observer| observer.on_late_spawn(&info));
+            let log = || trace::late_spawn(&info, self.id.as_deref());
+            self.in_span_of(extra.as_deref(), false, log);
+            self.tell(extra.as_deref(), |observer| observer.on_late_spawn(&info));
         }
-        if let Some(end) = early.filter(|end| !end.is_counted) {
-            self.tell(|observer| observer.on_late_end(&end.info));
+        if let Some(end) = early {
+            self.tell(extra.as_deref(), |observer| observer.on_late_end(&end.info));
         }
+        // In this order: see `end`.
+        drop(extra);
+        drop(telling);
     }
 
     /// Gives an age to every task that has none.
@@ -119,7 +136,8 @@ impl Registry {
     fn admitted(self: &Arc<Self>, added: Added, brief: Brief) -> (Listing<'_>, TaskGuard) {
         let task = self.task(added, brief, true);
         let guard = TaskGuard::new(self, task, self.task_span(&brief));
-        (Listing::new(self, task, brief), guard)
+        let extra = guard.extra().cloned();
+        (Listing::new(self, task, brief, extra), guard)
     }
 
     #[inline]
@@ -150,13 +168,16 @@ impl Registry {
         }
     }
 
-    /// The span that a task runs in, of those that are current here.
+    /// The span that a task runs in: under the one that is current here, or that one itself.
     #[inline]
     fn task_span(&self, brief: &Brief) -> Span {
-        if self.task_spans.load(Ordering::Relaxed) {
-            trace::task_span(brief.name, brief.location)
-        } else {
+        if !self.task_spans.load(Ordering::Relaxed) {
             Span::current()
+        } else if brief.detached {
+            // The request's span is not to wait for it either.
+            trace::linked_task_span(brief.name, brief.location, self.id.as_deref())
+        } else {
+            trace::task_span(brief.name, brief.location)
         }
     }
 

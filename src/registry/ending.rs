@@ -7,14 +7,21 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::entry::{Standing, Task};
+use super::guard::Extra;
 use super::ledger::End;
 use super::telling::Telling;
 use crate::report::TaskState;
 use crate::{metrics, trace};
 
 impl Registry {
-    /// A task has ended, and what it was doing is dropped.
-    pub(super) fn end(self: &Arc<Self>, task: Task, state: TaskState, message: Option<String>) {
+    /// A task has ended, and what it was doing is dropped. `extra`: with its span.
+    pub(super) fn end(
+        self: &Arc<Self>,
+        task: Task,
+        state: TaskState,
+        message: Option<String>,
+        mut extra: Option<Arc<Extra>>,
+    ) {
         self.process().note_end(state);
         if task.is_load {
             self.process().remove_load();
@@ -23,19 +30,29 @@ impl Registry {
         // The ordinary path takes no lock: tokio knows of the end, and what is not in trouble has
         // completed.
         let is_ordinary = task.is_spawned && state == TaskState::Completed;
-        let noted = (!is_ordinary).then(|| self.note_end(task, state, message));
+        let note_end = |message, extra: &Option<Arc<Extra>>| {
+            self.note_end(task, state, message, extra.as_deref())
+        };
+        let noted = (!is_ordinary).then(|| note_end(message, &extra));
         let is_required = task.standing == Standing::Required;
         if is_required {
             // Release: with the Acquire of `required_unfinished`, who sees none alive sees a failure noted above.
             self.required.fetch_sub(1, Ordering::Release);
         }
+        if extra.is_some() && task.standing.is_counted() && !self.is_released() {
+            // Before it counts down: whoever is let go by that finds the span closed, to export it. If the
+            // request is released just now, its end is told in the request's span.
+            extra = None;
+        }
         let telling = self.count_out(task.id, task.standing == Standing::Detached);
         if telling.is_some() {
             // Released, but the report may be still to come: then it counts this end.
-            let end = noted.unwrap_or_else(|| self.note_end(task, state, None));
+            let end = noted.unwrap_or_else(|| note_end(None, &extra));
             if let Some(end) = end.filter(|end| !end.is_counted) {
-                self.tell(|observer| observer.on_late_end(&end.info));
+                self.tell(extra.as_deref(), |observer| observer.on_late_end(&end.info));
             }
+            // Before the request may leave the roster: when the handle is idle, spans are closed.
+            drop(extra);
         } else if is_required {
             // A head may be held for it alone.
             self.live.wake();
@@ -43,11 +60,17 @@ impl Registry {
     }
 
     /// Writes its end down. `None` for a task that is not listed yet: who lists it tells of its end.
-    fn note_end(&self, task: Task, state: TaskState, message: Option<String>) -> Option<End> {
+    fn note_end(
+        &self,
+        task: Task,
+        state: TaskState,
+        message: Option<String>,
+        extra: Option<&Extra>,
+    ) -> Option<End> {
         let end = self
             .ledger()
             .note_end(task, state, message, Instant::now())?;
-        self.log_end(&end);
+        self.log_end(&end, extra);
         Some(end)
     }
 
@@ -63,10 +86,11 @@ impl Registry {
         self.live.remove(id, || Telling::new(self))
     }
 
-    /// Logs the end of a task, if it did not complete.
-    pub(super) fn log_end(&self, end: &End) {
+    /// Logs the end of a task, if it did not complete: in the request's span, if the report is to count it.
+    pub(super) fn log_end(&self, end: &End, extra: Option<&Extra>) {
         if end.info.state != TaskState::Completed {
-            self.in_span(|| trace::task_ended(&end.info, end.is_required));
+            let log = || trace::task_ended(&end.info, end.is_required, self.id.as_deref());
+            self.in_span_of(extra, end.is_counted, log);
             self.process().note_trouble(&end.info);
         }
     }

@@ -1,7 +1,7 @@
 //! The life of one task, as a value.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use super::Registry;
@@ -21,14 +21,15 @@ pub(crate) struct TaskGuard {
     context: Context,
     task: Task,
     /// What most tasks do not have.
-    extra: Option<Box<Extra>>,
+    extra: Option<Arc<Extra>>,
 }
 
+/// It is shared with the spawn until the task is listed.
 #[derive(Debug)]
-struct Extra {
-    span: Span,
+pub(super) struct Extra {
+    pub(super) span: Span,
     /// The message, once it has panicked.
-    panic: Option<Option<String>>,
+    panic: OnceLock<Option<String>>,
 }
 
 impl TaskGuard {
@@ -37,7 +38,7 @@ impl TaskGuard {
         Self {
             context: Context::within(registry.clone()),
             task,
-            extra: (!span.is_none()).then(|| Box::new(Extra { span, panic: None })),
+            extra: (!span.is_none()).then(|| Extra::new(span)),
         }
     }
 
@@ -52,13 +53,9 @@ impl TaskGuard {
         };
         drop(entered);
         caught.unwrap_or_else(|payload| {
-            let extra = self.extra.get_or_insert_with(|| {
-                Box::new(Extra {
-                    span: Span::none(),
-                    panic: None,
-                })
-            });
-            extra.panic = Some(panics::message(&*payload));
+            let extra = self.extra.get_or_insert_with(|| Extra::new(Span::none()));
+            // Of several, in the future's destructor too, the first counts.
+            extra.panic.get_or_init(|| panics::message(&*payload));
             resume_unwind(payload)
         })
     }
@@ -99,19 +96,33 @@ impl TaskGuard {
         Some(registry.admit_elsewhere(brief))
     }
 
+    pub(super) fn extra(&self) -> Option<&Arc<Extra>> {
+        self.extra.as_ref()
+    }
+
     #[inline]
     fn end(&mut self, state: TaskState, message: Option<String>) {
         if let Some(registry) = std::mem::take(&mut self.context).into_registry() {
-            registry.end(self.task, state, message);
+            registry.end(self.task, state, message, self.extra.take());
         }
     }
 }
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
-        match self.extra.as_mut().and_then(|extra| extra.panic.take()) {
+        let panic = self.extra.as_ref().and_then(|extra| extra.panic.get());
+        match panic.cloned() {
             Some(message) => self.end(TaskState::Panicked, message),
             None => self.end(TaskState::Aborted, None),
         }
+    }
+}
+
+impl Extra {
+    fn new(span: Span) -> Arc<Self> {
+        Arc::new(Self {
+            span,
+            panic: OnceLock::new(),
+        })
     }
 }

@@ -6,6 +6,7 @@ use tokio::task::AbortHandle;
 
 use super::Registry;
 use super::entry::{Brief, Pulse, Task};
+use super::guard::Extra;
 use crate::report::TaskState;
 
 /// What a spawn itself holds of the request, from before the task exists until the task is listed:
@@ -17,17 +18,25 @@ pub(crate) struct Listing<'a> {
     registry: &'a Arc<Registry>,
     task: Task,
     brief: Brief,
+    /// With the task's span: a late spawn is logged there.
+    extra: Option<Arc<Extra>>,
     /// `None` if the spawn has panicked, which was the end of the task too.
     handle: Option<AbortHandle>,
 }
 
 impl<'a> Listing<'a> {
     #[inline]
-    pub(crate) fn new(registry: &'a Arc<Registry>, task: Task, brief: Brief) -> Self {
+    pub(super) fn new(
+        registry: &'a Arc<Registry>,
+        task: Task,
+        brief: Brief,
+        extra: Option<Arc<Extra>>,
+    ) -> Self {
         Self {
             registry,
             task,
             brief,
+            extra,
             handle: None,
         }
     }
@@ -44,6 +53,7 @@ impl Drop for Listing<'_> {
             Some(handle) => Pulse::Spawned(handle),
             None => Pulse::Ended(TaskState::Aborted),
         };
-        self.registry.enlist(self.task, self.brief, pulse);
+        let extra = self.extra.take();
+        self.registry.enlist(self.task, self.brief, pulse, extra);
     }
 }

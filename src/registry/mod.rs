@@ -2,8 +2,8 @@
 //!
 //! `live` is the alive count and the released flag, in one word; `detached` counts those apart that nobody
 //! waits for, and `anonymous` is the tokio-util tracker. `ledger` has names and ends, under a lock, and
-//! `seat` is the request's place on the roster of the `process`. `context` is the task-local, and `spare` the
-//! memory that the next request gets.
+//! `seat` is the request's place on the roster of the `process`. `context` is the task-local, `span` is that of
+//! tracing, and `spare` is the memory that the next request gets.
 //!
 //! `counts` says who is alive, `limits` until when they are waited for, `said` what was said of that, and
 //! `telling` tells. `releasing` is the release.
@@ -31,6 +31,7 @@ mod releasing;
 pub(crate) mod said;
 mod seat;
 mod snapshot;
+pub(crate) mod span;
 pub(crate) mod spare;
 mod sync;
 mod telling;
@@ -46,9 +47,9 @@ use self::detached::Detached;
 use self::ledger::Ledger;
 use self::live::Live;
 use self::process::Process;
+use self::span::SpanRef;
 use crate::roster::Seat;
 use crate::settings::Settings;
-use crate::trace::Span;
 
 /// What all requests of one layer share.
 #[derive(Debug)]
@@ -73,7 +74,8 @@ pub(crate) struct Registry {
     anonymous: OnceLock<Anonymous>,
     /// `None` in some spares, and in nobody's.
     shared: Option<Arc<Shared>>,
-    span: Span,
+    /// The request's owner keeps it open.
+    span: SpanRef,
     /// How many are about to tell of a task that is not counted any more.
     telling: AtomicUsize,
     /// On the roster of the process.
@@ -129,7 +131,7 @@ impl Registry {
             is_tuned: AtomicBool::new(false),
             task_spans: AtomicBool::new(true),
             shared: None,
-            span: Span::none(),
+            span: SpanRef::default(),
             telling: AtomicUsize::new(0),
             seat: Seat::default(),
             handler_goes_on: AtomicBool::new(false),

@@ -6,24 +6,24 @@ use std::sync::{Arc, PoisonError};
 
 use super::detached::Detached;
 use super::live::Live;
+use super::span::{OpenSpan, SpanRef};
 use super::{Kind, Registry, Shared};
 use crate::settings::Settings;
-use crate::trace::Span;
 
 thread_local! {
     static SPARE: Cell<Option<Arc<Registry>>> = const { Cell::new(None) };
 }
 
-/// One that nobody else has. `id`: what the request calls itself.
-pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> Arc<Registry> {
-    let span = Span::current();
+/// One that nobody else has, and the span that it is served in. `id`: what the request calls itself.
+pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> (Arc<Registry>, OpenSpan) {
+    let span = OpenSpan::current();
     let spare = SPARE.try_with(Cell::take).ok().flatten();
     let mut registry = spare.unwrap_or_else(|| Arc::new(Registry::unused(Kind::Request)));
     let belongs = registry.shared.as_ref();
     let belongs = belongs.is_some_and(|own| Arc::ptr_eq(own, shared));
     if belongs && id.is_none() && span.is_none() {
         // The ordinary case, without a single locked instruction.
-        return registry;
+        return (registry, span);
     }
     let Some(own) = Arc::get_mut(&mut registry) else {
         unreachable!("nobody else has a spare")
@@ -33,8 +33,8 @@ pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> Arc<Registry> {
         own.shared = Some(shared.clone());
     }
     own.id = id;
-    own.span = span;
-    registry
+    own.span = span.downgrade();
+    (registry, span)
 }
 
 /// Keeps a request whose owner is done with it, unless somebody else still has it: a task, the roster, or
@@ -108,7 +108,7 @@ impl Registry {
         }
         let own = shared.as_deref();
         *task_spans.get_mut() = own.is_none_or(|own| own.settings.has_task_spans());
-        *span = Span::none();
+        *span = SpanRef::default();
         *id = None;
         *live = Live::new();
         *detached = Detached::default();

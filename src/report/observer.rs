@@ -7,8 +7,9 @@ use super::{DrainReport, TaskInfo};
 /// [`on_drain`](Self::on_drain) is all you need, the method `on_drain` of each builder takes a closure.
 ///
 /// The callbacks run on whatever thread made them happen, several at a time perhaps, and must not block.
-/// They run in the span that was current when the layer was called, so that the current span tells which
-/// request it is, and outside of any request: what a callback spawns with [`spawn`](fn@crate::spawn) is not
+/// [`on_drain`](Self::on_drain) runs in the request's span, which is the one that was current when the layer was
+/// called; the other two run in the span of their task, because the request's may have closed long ago. All of
+/// them run outside of any request: what a callback spawns with [`spawn`](fn@crate::spawn) is not
 /// tracked, and what it spawns through a kept [`Tasks`](crate::Tasks) of the same request is late and calls
 /// it again. One that panics is caught and logged: it may run while a body is dropped.
 ///

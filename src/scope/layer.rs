@@ -226,8 +226,9 @@ impl<D, X> TaskScopeLayer<D, X> {
         self
     }
 
-    /// Whether each task runs in a `tracing` span of its own. True by default; without the feature
-    /// `tracing` it does nothing.
+    /// Whether each task runs in a `tracing` span of its own. True by default; otherwise it runs in the span that
+    /// is current where it is spawned. The span of a detached task is a root span that follows from that one.
+    /// Without the feature `tracing` this does nothing.
     pub fn task_spans(mut self, own: bool) -> Self {
         self.settings.task_spans = Some(own);
         self

@@ -48,9 +48,9 @@ pub use self::tracked_future::TrackedFuture;
 ///
 /// Every task runs in the request's context, so that what it spawns itself is tracked too, and in a
 /// `tracing` span of its own under the one that was current where it was spawned (see `task_spans` of the
-/// layers). A task that panics touches neither its siblings nor the response, unless it is
-/// [`required`](TaskBuilder::required). With its [`JoinHandle`] dropped the task runs on; aborted through
-/// that, it counts as aborted.
+/// layers). A `Tasks` that is kept does not keep the request's span open. A task that panics touches neither
+/// its siblings nor the response, unless it is [`required`](TaskBuilder::required). With its [`JoinHandle`]
+/// dropped the task runs on; aborted through that, it counts as aborted.
 ///
 /// # Comparison with tokio-util's `TaskTracker`
 ///
@@ -289,7 +289,8 @@ impl Tasks {
     }
 
     /// Runs a future in this request's context without counting it as a task: what it spawns is
-    /// tracked. For upgraded connections and actors.
+    /// tracked. For upgraded connections and actors. It does not run in the request's `tracing` span, and does
+    /// not keep that open.
     ///
     /// # Panics
     ///

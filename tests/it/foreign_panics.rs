@@ -2,7 +2,7 @@
 //! ours.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http_body_util::BodyExt;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -203,4 +203,81 @@ async fn a_subscriber_that_panics_on_enter_does_not_spin() {
     drop(answer.await);
     let entered = entered.load(Ordering::SeqCst);
     assert!(entered < 100, "entered {entered} times for one hook");
+}
+
+/// A layer of a subscriber that panics whenever a span is entered, left or closed, once it is armed.
+#[derive(Clone, Default)]
+struct Touchy(Arc<AtomicBool>);
+
+impl Touchy {
+    fn touched(&self) {
+        if self.0.load(Ordering::SeqCst) {
+            std::panic::resume_unwind(Box::new("planned"));
+        }
+    }
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Touchy {
+    fn on_enter(&self, _: &Id, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.touched();
+    }
+    fn on_exit(&self, _: &Id, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.touched();
+    }
+    fn on_close(&self, _: Id, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.touched();
+    }
+}
+
+/// What a request does whose spans panic when they are touched, once it is handled. `waits`: for its tasks; else
+/// the client leaves in the middle.
+async fn touched(waits: bool) -> Log {
+    use tracing_subscriber::layer::SubscriberExt;
+    let touchy = Touchy::default();
+    let subscriber = tracing_subscriber::registry().with(touchy.clone());
+    let _guard = subscribe(subscriber, Level::TRACE);
+    let (log, layer) = told();
+    let hooked = Arc::new(AtomicUsize::new(0));
+    let hook = hooked.clone();
+    let layer = layer.before_release(move |_| {
+        hook.fetch_add(1, Ordering::SeqCst);
+        async {}
+    });
+    let mut service = tracked(&layer, || {
+        spawn(after(20));
+        spawn(async { after(20).await });
+        tower_task_tracker::named("cache")
+            .detached()
+            .spawn(after(30));
+    });
+    // No guard of its own: only what the layer does is of interest.
+    let span = tracing::info_span!("request");
+    let held = span.in_scope(|| tower::Service::call(&mut service, request()));
+    std::mem::forget(span);
+    let mut held = Box::pin(held);
+    assert!(futures_util::poll!(&mut held).is_pending());
+    touchy.0.store(true, Ordering::SeqCst);
+    if waits {
+        drop(held.await.expect("infallible"));
+        assert_eq!(hooked.load(Ordering::SeqCst), 1);
+    } else {
+        drop(held);
+    }
+    layer.handle().wait_idle().await;
+    log
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_that_panic_when_they_are_touched_keep_nothing_from_running() {
+    let log = touched(true).await;
+    let report = log.report();
+    assert_eq!((report.spawned, report.completed), (2, 2), "{report}");
+    assert_eq!(log.late_ends().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_that_panic_when_they_are_touched_take_no_destructor_down() {
+    let log = touched(false).await;
+    assert_eq!(log.report().stragglers.len(), 2);
+    assert_eq!(log.late_ends().len(), 3, "each has completed");
 }

@@ -14,7 +14,7 @@
 //! | late spawns | `late_spawns`, `detached` |
 //! | overload | `handle` |
 //! | panics | `panics`, `foreign_panics` |
-//! | context, logs | `context`, `spares`, `logs`, `spans` |
+//! | context, logs | `context`, `spares`, `logs`, `late_logs`, `spans`, `span_ends` |
 //! | counts, ages | `accounting`, `reports`, `observers` |
 //! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`; `examples/graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
@@ -31,6 +31,7 @@ mod axum_extractor;
 mod before_release;
 mod bodies;
 mod body_errors;
+mod closed;
 mod completion_corners;
 mod context;
 mod deadlines;
@@ -47,6 +48,7 @@ mod hold_never;
 mod hold_table;
 mod hook_corners;
 mod last_ends;
+mod late_logs;
 mod late_seats;
 mod late_spawns;
 mod lines;
@@ -72,6 +74,7 @@ mod server_timing;
 mod shutdown;
 mod shutdown_process;
 mod shutdown_stragglers;
+mod span_ends;
 mod spans;
 mod spares;
 mod spawning;
