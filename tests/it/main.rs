@@ -8,8 +8,8 @@
 //! | deadline | `deadlines`, `moving_limits` |
 //! | unfinished tasks | `unfinished` |
 //! | nested layers | `nested_layers` |
-//! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*` |
-//! | required tasks | `required`, `required_ends`, `required_corners`, `failed_heads` |
+//! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*`, `wire::half_closed` |
+//! | required tasks | `required`, `required_ends`, `required_corners`, `required_or_awaited`, `failed_heads` |
 //! | errors of a body | `body_errors` |
 //! | late spawns | `late_spawns`, `detached` |
 //! | overload | `handle` |
@@ -65,6 +65,7 @@ mod reports;
 mod required;
 mod required_corners;
 mod required_ends;
+mod required_or_awaited;
 mod required_wakes;
 mod run_to_completion;
 mod scope;

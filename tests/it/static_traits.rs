@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -171,6 +172,34 @@ fn closures_and_the_unit_are_neither_observers_nor_sources() {
     <fn(&DrainReport) as NotAnObserver<_>>::it();
     <() as NoSource<_>>::it();
     <fn(&u8) -> Option<tokio::time::Instant> as NoSource<_>>::it();
+}
+
+#[test]
+fn a_future_that_may_keep_an_answer_is_send_only_where_the_error_of_its_service_is() {
+    trait NotSend<Marker> {
+        fn it() {}
+    }
+    struct Marker;
+    impl<T: ?Sized> NotSend<()> for T {}
+    impl<T: ?Sized + Send> NotSend<Marker> for T {}
+    /// It is `Send`, whatever it gives.
+    struct Gives<E>(PhantomData<fn() -> E>);
+    impl<E> Future for Gives<E> {
+        type Output = Result<Response<Full<Bytes>>, E>;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Pending
+        }
+    }
+    type Boxed = Box<dyn Error>;
+    is_send::<Gives<Boxed>>();
+    // Ambiguous, and so an error, if the type were `Send`.
+    <ResponseFuture<Gives<Boxed>> as NotSend<_>>::it();
+    <TaskScopeFuture<Gives<Boxed>> as NotSend<_>>::it();
+    // This one keeps no answer.
+    is_send::<RunToCompletionFuture<Gives<Boxed>>>();
+    is_send::<ResponseFuture<Gives<Box<dyn Error + Send>>>>();
+    is_send::<TaskScopeFuture<Gives<Box<dyn Error + Send>>>>();
 }
 
 #[test]

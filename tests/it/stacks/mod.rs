@@ -5,12 +5,16 @@
 //! layer stands", has a row for each of these modules.
 
 mod admission;
+mod body_deadlines;
 mod buffer;
 mod catch_panic;
 mod compression;
+mod cors;
+mod early_drops;
 mod handlers;
 mod request_id;
 mod routers;
+mod scopes;
 mod timeout;
 mod timeout_bodies;
 mod trace;

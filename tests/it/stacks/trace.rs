@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceBuilder;
 use tower_http::trace::{
-    DefaultMakeSpan, DefaultOnBodyChunk, DefaultOnRequest, HttpMakeClassifier, OnEos, OnResponse,
-    TraceLayer,
+    DefaultMakeSpan, DefaultOnBodyChunk, DefaultOnRequest, DefaultOnResponse, HttpMakeClassifier,
+    OnBodyChunk, OnEos, OnResponse, TraceLayer,
 };
 use tracing::Span;
 
@@ -139,4 +140,59 @@ async fn only_a_trace_outside_sees_the_status_that_replaces_the_handlers() {
     assert_eq!(answered.status(), late);
     let handlers = Said::Response(StatusCode::OK);
     assert_eq!(heard.all()[0], (handlers, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_inside_sees_the_data_of_a_whole_body_before_the_head_goes_out() {
+    let seen = Chunks::from_now_on();
+    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = stack.layer(seen.layer());
+    let (inside, took) = answer(stack.service(text(Duration::ZERO))).await;
+    assert_eq!(took, WORK, "the head");
+    assert_eq!(seen.all(), [Duration::ZERO], "the body was looked at");
+    drop(inside.into_body().collect().await);
+    assert_eq!(seen.all().len(), 1, "it is seen once");
+
+    let seen = Chunks::from_now_on();
+    let stack = ServiceBuilder::new().layer(seen.layer());
+    let stack = stack.layer(told(&Log::default()));
+    let (outside, took) = answer(stack.service(text(Duration::ZERO))).await;
+    assert_eq!((took, seen.all()), (WORK, vec![]));
+    drop(outside.into_body().collect().await);
+    assert_eq!(seen.all(), [WORK], "when the server asks for it");
+}
+
+/// When a trace has seen data of a body.
+#[derive(Debug, Clone)]
+struct Chunks {
+    start: Instant,
+    seen: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Chunks {
+    fn from_now_on() -> Self {
+        Self {
+            start: Instant::now(),
+            seen: Arc::default(),
+        }
+    }
+
+    fn layer(
+        &self,
+    ) -> TraceLayer<HttpMakeClassifier, DefaultMakeSpan, DefaultOnRequest, DefaultOnResponse, Self>
+    {
+        TraceLayer::new_for_http().on_body_chunk(self.clone())
+    }
+
+    fn all(&self) -> Vec<Duration> {
+        self.seen.lock().expect("no panic holds this lock").clone()
+    }
+}
+
+impl OnBodyChunk<Bytes> for Chunks {
+    fn on_body_chunk(&mut self, _: &Bytes, _: Duration, _: &Span) {
+        let at = self.start.elapsed();
+        let mut seen = self.seen.lock().expect("no panic holds this lock");
+        seen.push(at);
+    }
 }

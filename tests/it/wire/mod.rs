@@ -19,6 +19,7 @@ mod disconnects_uploads;
 mod disconnects_whole;
 mod frames;
 mod gate;
+mod half_closed;
 mod http1_chunked;
 mod http1_connections;
 mod http1_ends;
