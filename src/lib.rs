@@ -115,14 +115,19 @@
 //!
 //! ```toml
 //! disallowed-methods = [
-//!     { path = "tokio::spawn", reason = "use `tower_task_tracker::spawn` or `Tasks::spawn`" },
+//!     { path = "tokio::spawn", reason = "use `tower_task_tracker::spawn`; for a connection `TrackerHandle::spawn` or `untracked`" },
 //!     { path = "tokio::task::spawn_blocking", reason = "use `tower_task_tracker::spawn_blocking`" },
 //!     { path = "tokio::task::spawn_local", reason = "use `Tasks::spawn_local`" },
 //!     { path = "tokio::task::LocalSet::spawn_local", reason = "use `Tasks::spawn_local_on`" },
-//!     { path = "tokio::runtime::Handle::spawn", reason = "use `Tasks::spawn_on`" },
+//!     { path = "tokio::runtime::Handle::spawn", reason = "use `Tasks::spawn_on`; for a connection `TrackerHandle::spawn` or `untracked`" },
 //!     { path = "tokio::runtime::Handle::spawn_blocking", reason = "use `Tasks::spawn_blocking_on`" },
 //! ]
 //! ```
+//!
+//! A connection that outlives its request, such as one that a client pools, is no task of the request: the
+//! response would wait for it until the deadline. [`TrackerHandle::spawn`] makes it work of the process, which a
+//! shutdown waits for. What runs inside of [`untracked`] spawns by [`spawn`](fn@spawn) past every tracker, without
+//! a warning.
 //!
 //! # What is not HTTP
 //!
@@ -135,7 +140,8 @@
 //!
 //! Its tasks run on, unless [`at_disconnect`](TaskTrackerLayer::at_disconnect) says otherwise; its
 //! handler is dropped where it stands, which is what servers do. [`RunToCompletionLayer`] lets the
-//! handler run to its end too.
+//! handler run to its end too. A client that has closed its sending half alone has left as well, for hyper:
+//! [`at_disconnect`](TaskTrackerLayer::at_disconnect) has what to do about those.
 //!
 //! # The whole process
 //!

@@ -21,6 +21,9 @@ pin_project! {
     /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then
     /// the wait for the tasks of the request, if the head of the response is held.
     ///
+    /// It keeps the response, or the error, while that is held. So it is `Send` only if the body, its data
+    /// and errors, and the error of the service are, beside the inner future.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it says that the client is gone: the inner future or the held response is dropped,

@@ -141,12 +141,30 @@ impl TaskTrackerLayer {
     /// a small task on the current runtime, and report when it is through; without a runtime they abort
     /// and report at once.
     ///
+    /// # Which clients are noticed
+    ///
     /// A server notices that its client left when it reads. Over HTTP/1 hyper does so only while nothing
     /// else is unread on the connection: a pipelined request, or a rest of the request's body that the
     /// handler did not read, ends that, and so does `half_close(true)`. Nothing is noticed then until a
     /// write fails, and the response counts as drained. A client that leaves in the middle of an upload
     /// is told to the handler alone, as an error of the body. A GOAWAY of an HTTP/2 client ends no
     /// stream.
+    ///
+    /// # Clients that close their sending half
+    ///
+    /// Some HTTP/1 clients close the sending half of their connection after the request, and still read
+    /// (`shutdown(SHUT_WR)`, `nc -N`). hyper treats that as a disconnect as soon as it reads it: the handler
+    /// is dropped, or what is held of its response, the connection is closed, and this policy applies. A
+    /// quick handler has often answered by then. The same handler behind this layer waits for its tasks, so
+    /// that the client gets no answer, or one without its end.
+    ///
+    /// hyper's [`half_close(true)`][half-close] lets such clients have every answer (hyper-util's
+    /// `auto::Builder` has it as `.http1().half_close(true)`, `axum::serve` does not). It has a price: of no
+    /// HTTP/1 client is it noticed any more that it left. Handlers run to their end for it, this policy
+    /// does not apply, and responses are held for their tasks to the last. Without it, `Hold::Never` on
+    /// the routes of such clients keeps a quick handler quick.
+    ///
+    /// [half-close]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Builder.html#method.half_close
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_disconnect = Some(unfinished);
         self

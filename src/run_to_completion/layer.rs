@@ -24,7 +24,8 @@ use super::service::RunToCompletionService;
 ///   like [detached](crate::TaskBuilder::detached) tasks, whose ends are told to
 ///   [`on_late_end`](crate::DrainObserver::on_late_end). ([`try_spawn`](crate::Tasks::try_spawn)
 ///   refuses it.)
-/// * Its answer is dropped.
+/// * Its answer is dropped. A client that has only closed its sending half gets none either, see
+///   [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
 /// * Where a timeout stands between the two layers, the request is still open: the timeout's own answer
 ///   is held until the handler is done, as for any other task.
 ///

@@ -15,6 +15,9 @@ pin_project! {
     /// The future of [`TaskScopeService`](crate::TaskScopeService): the inner future, and then the wait
     /// for the tasks.
     ///
+    /// It keeps the answer, or the error, while that is held. So it is `Send` only if both of them are,
+    /// beside the inner future.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it drops the inner future or its answer;

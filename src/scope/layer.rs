@@ -52,6 +52,14 @@ use crate::settings::{Settings, Unfinished};
 /// assert_eq!(service.oneshot("event".to_owned()).await, Ok(5));
 /// # }
 /// ```
+///
+/// # Over HTTP
+///
+/// A [`TaskTrackerLayer`](crate::TaskTrackerLayer) is what an axum `Router` needs. This layer knows no
+/// responses: the answer of a request whose [`required`](crate::TaskBuilder::required) task has failed is
+/// still a 200, because [`fail_with`](Self::fail_with) makes an error of the service, and a router has
+/// none (`Infallible`). It holds the head of every stream, and the body is not part of the request: what a
+/// body spawns is neither tracked nor waited for.
 #[must_use = "a layer does nothing before it wraps a service"]
 #[derive(Clone)]
 pub struct TaskScopeLayer<D = (), X = ()> {
@@ -152,6 +160,10 @@ impl<D, X> TaskScopeLayer<D, X> {
 
     /// What becomes of the tasks when the future of the service is dropped before its end, by a timeout
     /// for instance: [`Unfinished::Detach`] by default.
+    ///
+    /// An HTTP server drops it when it notices that its client left. What hyper notices, and what it takes
+    /// for a disconnect, is told at
+    /// [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_disconnect = Some(unfinished);
         self

@@ -95,6 +95,31 @@ impl<J> TaskBuilder<J> {
     /// An `Err` of the service itself is passed on as it is. Under `Hold::Never` nothing waits, and
     /// the response says only what is known by then. The report has it in any case:
     /// [`DrainReport::required_failed`](crate::DrainReport::required_failed).
+    ///
+    /// # Where `.await` is better
+    ///
+    /// Where the handler can wait for the work, it awaits it, and answers as it went: no timeout of a layer
+    /// bounds a handler. A required task is for work that is spawned deep in the code, where no
+    /// handler has its result.
+    ///
+    /// The difference is seen where the work is slow. On a route with a drain timeout of 1 s a required store
+    /// that takes 1.5 s is answered with 500 after 1 s, and is stored all the same half a second later. The
+    /// sender of the order tries again, and it is stored twice. So a required task needs a
+    /// drain timeout that is longer than the work, work that may be done twice (an idempotency key), or
+    /// [`Unfinished::Abort`](crate::Unfinished::Abort), which helps where dropping the future takes the work
+    /// back: what was sent to another system, or runs in a blocking closure, is done in the end.
+    ///
+    /// ```
+    /// # async fn store() -> Result<(), std::io::Error> { Ok(()) }
+    /// // The answer is what became of it.
+    /// async fn place_order() -> Result<&'static str, std::io::Error> {
+    ///     store().await?;
+    ///     Ok("stored")
+    /// }
+    /// ```
+    ///
+    /// If the client leaves, that handler is dropped, and perhaps the store with it. Spawned, and awaited
+    /// by its handle, it goes on: `tasks.spawn(store()).await`.
     pub fn required(self) -> TaskBuilder<Fallible> {
         let mut task = self.fallible();
         task.required = true;

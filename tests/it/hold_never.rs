@@ -7,7 +7,7 @@ use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
-use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, named, spawn};
 
 use crate::support::{Frames, Log, after, current, ms, respond, runtime, timeless_runtime};
 
@@ -31,6 +31,34 @@ async fn with_hold_never_the_report_comes_when_the_tasks_are_done() {
     let report = log.report();
     assert_eq!((report.held, report.drain), (ms(0), ms(80)));
     assert_eq!(report.outcome, Outcome::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_hold_never_a_shutdown_waits_for_what_the_responses_left_behind() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .on_drain(log.clone());
+    let start = Instant::now();
+    let response = respond(&layer, Method::GET, || {
+        named("mail").spawn(after(80));
+        named("audit").spawn(async { std::panic::resume_unwind(Box::new("planned")) });
+        Full::new(Bytes::from_static(b"x"))
+    })
+    .await;
+    drop(response.into_body().collect().await);
+    assert_eq!(start.elapsed(), ms(0), "nothing is held");
+    after(1).await;
+    let alive = layer.handle().snapshot();
+    let names: Vec<_> = alive.iter().map(|task| task.name).collect();
+    assert_eq!(names, [Some("mail")], "it has its name: {alive:?}");
+
+    let shutdown = layer.handle().shutdown(ms(1000)).await;
+    assert_eq!(start.elapsed(), ms(80));
+    assert!(shutdown.still_running.is_empty(), "{shutdown}");
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::Drained, "{report}");
+    assert_eq!((report.completed, report.panicked), (1, 1), "{report}");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What `clippy.toml` forbids is what nobody waits for, and what it names instead is waited for. Each line
 //! that is forbidden says so: clippy tells of one that it lets pass.
 
+use std::time::Duration;
+
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
-use tower_task_tracker::scope;
+use tower_task_tracker::{Scope, TrackerHandle, scope, untracked};
 
 #[tokio::test]
 async fn nothing_that_is_forbidden_is_tracked() {
@@ -44,6 +47,38 @@ async fn all_that_is_named_instead_is_tracked_and_not_forbidden() {
     });
     let ((), report) = local.run_until(body).await;
     assert_eq!((report.spawned, report.completed), (7, 7), "{report}");
+}
+
+/// What is named for connections that outlive their request: no response waits for it.
+#[tokio::test]
+async fn a_connection_is_not_waited_for_and_the_process_may_track_it() {
+    let handle = TrackerHandle::new();
+    let (open, mut closed) = mpsc::channel::<()>(2);
+    let scope = Scope::new().drain_timeout(None);
+    let body = scope.run(async |_| {
+        let (tracked, past) = (open.clone(), open.clone());
+        handle.spawn(async move { tracked.closed().await });
+        untracked(async {
+            drop(tower_task_tracker::spawn(
+                async move { past.closed().await },
+            ))
+        })
+        .await;
+    });
+    let ((), report) = body.await;
+    assert_eq!(report.spawned, 0, "{report}");
+    assert_eq!(
+        handle.live_tasks(),
+        1,
+        "the other one is tracked by nothing"
+    );
+    assert_eq!(open.strong_count(), 3, "both are there");
+    closed.close();
+    let report = handle.shutdown(Duration::from_secs(10)).await;
+    assert_eq!(
+        report.completed, 1,
+        "a shutdown has waited for it: {report}"
+    );
 }
 
 /// A `JoinSet` is not forbidden: a handler may await it.

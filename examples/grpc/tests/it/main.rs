@@ -19,3 +19,4 @@ mod support;
 mod timeouts;
 mod unary;
 mod untouched;
+mod web;

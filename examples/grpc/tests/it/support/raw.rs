@@ -33,7 +33,8 @@ pub(crate) enum Seen {
     Reset(String),
 }
 
-/// Calls a method with [`order`], and waits for the head.
+/// Calls a method with [`order`], and waits for the head. Of a header that stands there twice, the one that is
+/// given here counts.
 pub(crate) async fn call(
     address: SocketAddr,
     method: &str,
@@ -44,14 +45,14 @@ pub(crate) async fn call(
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.expect("it speaks HTTP/2");
     tokio::spawn(connection);
-    let mut request = Request::post(format!("http://{address}/orders.Orders/{method}"))
-        .header("te", "trailers")
-        .header("content-type", "application/grpc");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
+    let request = Request::post(format!("http://{address}/orders.Orders/{method}"));
     let body = Full::new(framed(&order().encode_to_vec()));
-    let request = request.body(body).expect("its parts are valid");
+    let mut request = request.body(body).expect("its parts are valid");
+    let own = [("te", "trailers"), ("content-type", "application/grpc")];
+    for (name, value) in own.iter().chain(headers) {
+        let value = value.parse().expect("the value of a header");
+        request.headers_mut().insert(*name, value);
+    }
     let answer = sender.send_request(request).await.expect("an answer");
     let (head, body) = answer.into_parts();
     RawAnswer { head, body }
@@ -74,6 +75,17 @@ impl RawAnswer {
                 Ok(data) => Seen::Messages(texts(data)),
                 Err(frame) => Seen::Trailers(frame.into_trailers().expect("or else data")),
             },
+        }
+    }
+
+    /// The data of the next frame, as it is; `None` at the end, for which an empty frame may stand.
+    pub(crate) async fn data(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        loop {
+            let frame = self.body.frame().await?;
+            let data = frame.map(|frame| frame.into_data().expect("there are no trailers"));
+            if data.as_ref().map_or(true, |data| !data.is_empty()) {
+                return Some(data);
+            }
         }
     }
 
