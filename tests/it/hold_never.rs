@@ -38,7 +38,7 @@ async fn with_hold_never_a_shutdown_waits_for_what_the_responses_left_behind() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Never)
-        .on_drain(log.clone());
+        .observer(log.clone());
     let start = Instant::now();
     let response = respond(&layer, Method::GET, || {
         named("mail").spawn(after(80));

@@ -31,7 +31,7 @@ impl Store {
 }
 
 fn route(log: &Log) -> TaskTrackerLayer {
-    let layer = TaskTrackerLayer::new().on_drain(log.clone());
+    let layer = TaskTrackerLayer::new().observer(log.clone());
     layer.drain_timeout(ms(1000))
 }
 

@@ -41,7 +41,7 @@ async fn get_from(router: Router) -> (StatusCode, Duration, Body) {
 #[tokio::test(start_paused = true)]
 async fn on_a_router_a_scope_layer_holds_an_answer_whose_required_task_fails_and_keeps_its_200() {
     let log = Log::default();
-    let scoped = failing().layer(TaskScopeLayer::new().on_drain(log.clone()));
+    let scoped = failing().layer(TaskScopeLayer::new().observer(log.clone()));
     let (status, took, _) = get_from(scoped).await;
     assert_eq!((status, took), (StatusCode::OK, LIMIT));
     assert!(log.report().required_failed, "the report has it");
@@ -77,7 +77,7 @@ async fn on_a_router_a_scope_layer_holds_the_head_of_a_stream_and_leaves_its_bod
         })
     };
     let log = Log::default();
-    let scope = TaskScopeLayer::new().on_drain(log.clone());
+    let scope = TaskScopeLayer::new().observer(log.clone());
     let start = Instant::now();
     let (_, took, body) = get_from(Router::new().route("/", handler()).layer(scope)).await;
     assert_eq!(took, WORK, "the head");
