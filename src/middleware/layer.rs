@@ -159,10 +159,10 @@ impl TaskTrackerLayer {
     /// that the client gets no answer, or one without its end.
     ///
     /// hyper's [`half_close(true)`][half-close] lets such clients have every answer (hyper-util's
-    /// `auto::Builder` has it as `.http1().half_close(true)`, `axum::serve` does not). It has a price: of no
-    /// HTTP/1 client is it noticed any more that it left. Handlers run to their end for it, this policy
-    /// does not apply, and responses are held for their tasks to the last. Without it, `Hold::Never` on
-    /// the routes of such clients keeps a quick handler quick.
+    /// `auto::Builder` has it as `.http1().half_close(true)`, `axum::serve` does not). It has a price: hyper
+    /// notices no HTTP/1 client that leaves any more, before a write to it fails. Handlers run to their end
+    /// for it, responses are held for their tasks to the last, and this policy does not apply. Without
+    /// `half_close`, `Hold::Never` on the routes of such clients keeps a quick handler quick.
     ///
     /// [half-close]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Builder.html#method.half_close
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
