@@ -37,20 +37,25 @@
 //! there, so that nothing is sent at all, and the **end** of any other, so that a stream reaches
 //! its client at once:
 //!
-//! | response | [`Hold::Auto`] | [`Hold::End`] | [`Hold::Head`] |
-//! |---|---|---|---|
-//! | no body, 204, 304, the answer to `HEAD` | the head | the head | the head |
-//! | an error of the service | all of it | all of it | all of it |
-//! | a body of exact `size_hint` whose first frame is there and is all of it | the head | that frame | the head |
-//! | any other body of known length (`size_hint`, or else `content-length`) | the data frame that reaches it: a server ends the response with it | the same | the head |
-//! | a body of unknown length | the end mark, or the trailers (gRPC) | the same | the head |
-//! | a body that fails | the error | the same | the head |
-//! | any of these, while a [`required`](TaskBuilder::required) task is alive | the head, and then as above | as above | the head |
-//! | 101, or 2xx to `CONNECT` | nothing: the exchange goes on as an upgraded stream | nothing | nothing |
+//! | response | [`Hold::Auto`] | [`Hold::End`] | [`Hold::Head`] | [`Hold::Required`] |
+//! |---|---|---|---|---|
+//! | no body, 204, 304, the answer to `HEAD` | the head | the head | the head | nothing |
+//! | an error of the service | all of it | all of it | all of it | nothing |
+//! | a body of exact `size_hint` whose first frame is there and is all of it | the head | that frame | the head | nothing |
+//! | any other body of known length (`size_hint`, or else `content-length`) | the data frame that reaches it: a server ends the response with it | the same | the head | nothing |
+//! | a body of unknown length | the end mark, or the trailers (gRPC) | the same | the head | nothing |
+//! | a body that fails | the error | the same | the head | nothing |
+//! | any of these, while a [`required`](TaskBuilder::required) task is alive | the head, and then as above | as above | the head | the head, or the end once the body streams; and then nothing |
+//! | 101, or 2xx to `CONNECT` | nothing: the exchange goes on as an upgraded stream | nothing | nothing | nothing |
 //!
 //! What a body spawns while it streams is waited for as well, in each of these modes, unless the window has closed
 //! at the head or the exchange was upgraded. Under [`Hold::Never`] nothing is held, and everything is tracked and
-//! reported.
+//! reported; so is what [`Hold::Required`] does not hold for: it is for a 202 that is sent as soon as the order is
+//! stored.
+//!
+//! Before a wait begins, the layer drops the body if a server would not ask for more of it, so that a task which
+//! waits for the body's end, or for its drop, does not wait for the response itself. [`Hold`] names the two
+//! exceptions; the head of a stream that is held is one.
 //!
 //! The window closes at the earliest limit that is known:
 //! [`drain_timeout`](TaskTrackerLayer::drain_timeout), from when what is held could have gone out: the head when
@@ -162,11 +167,11 @@
 //! | DEBUG | a task was dropped before its end | `task`: a [`TaskInfo`]; `location`: where it was spawned; `request_id`: the `x-request-id` that its request came with, if it did |
 //! | DEBUG | a deadline was ignored | `source`, `reason` |
 //! | DEBUG | a request was refused by [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) | `live_tasks` |
-//! | WARN | a deadline or a shutdown closed the window before everything was done | `report` |
+//! | WARN | a deadline or a shutdown closed the window before everything was done | `report`; `hint`, if the head of a stream was held: a task may wait for its body |
 //! | WARN | a task failed; one was spawned after the release | `task`, `location`, `request_id` |
 //! | WARN | a spawn outside of a request, once for each place | `location` |
 //! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location`, `request_id` |
-//! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report` |
+//! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report`, `hint` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
 //!
 //! Work that was left behind by a client, or aborted by a shutdown, is at DEBUG: [`Outcome::Dropped`] and the

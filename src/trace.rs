@@ -115,13 +115,18 @@ mod enabled {
         LevelFilter::current() == LevelFilter::OFF
     }
 
-    pub(crate) fn request_ended(report: &DrainReport) {
+    /// `stream_was_held`: the window closed while the head of a stream was held.
+    pub(crate) fn request_ended(report: &DrainReport, stream_was_held: bool) {
+        let hint = stream_was_held.then_some(
+            "the head of a stream was held: a task that feeds or reads its body, or waits for its drop, cannot \
+             end before that head is sent; `Hold::End` sends it at once",
+        );
         match report.outcome {
             _ if report.required_failed => {
-                tracing::error!(target: TARGET, %report, "a task that the response depends on has failed");
+                tracing::error!(target: TARGET, %report, hint, "a task that the response depends on has failed");
             }
             Outcome::DeadlineExceeded | Outcome::Shutdown => {
-                tracing::warn!(target: TARGET, %report, "the drain window closed before everything was done");
+                tracing::warn!(target: TARGET, %report, hint, "the drain window closed before everything was done");
             }
             _ => tracing::debug!(target: TARGET, %report, "the tasks of a request"),
         }
@@ -227,7 +232,7 @@ mod disabled {
         Span
     }
 
-    pub(crate) fn request_ended(_: &DrainReport) {}
+    pub(crate) fn request_ended(_: &DrainReport, _: bool) {}
 
     pub(crate) fn late_spawn(_: &TaskInfo, _: Option<&str>) {}
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "http")]
+use super::KeptFor;
 use super::{AtDrop, Drain, NotDrained, Stage};
 use crate::registry::{Registry, spare};
 use crate::report::{DrainReport, Outcome};
@@ -11,9 +13,14 @@ impl Drain {
     /// The report, if there is one, is given the first time only.
     pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         #[cfg(feature = "http")]
-        if !self.keeps_back && self.has_to_drain() {
-            self.finish_in_background();
-            return Ok(None);
+        if self.kept_for != KeptFor::All {
+            if self.must_wait() {
+                return Err(NotDrained);
+            }
+            if self.has_to_drain() {
+                self.finish_in_background();
+                return Ok(None);
+            }
         }
         self.finish()
     }
@@ -56,7 +63,9 @@ impl Drain {
         self.required_failed = report.is_some_and(|report| report.required_failed);
         let span = std::mem::take(&mut self.span);
         if let Some(registry) = self.registry() {
-            registry.conclude(report.map(|report| &**report), self.has_waited(), span);
+            let stream_was_held = self.course.as_ref().is_some_and(|c| c.stream_was_held);
+            let report = report.map(|report| &**report);
+            registry.conclude(report, self.has_waited(), stream_was_held, span);
         }
     }
 

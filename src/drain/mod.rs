@@ -37,9 +37,9 @@ pub(crate) struct Drain {
     span: OpenSpan,
     /// The wait itself: made when there is something to wait for, which is rare.
     course: Option<Box<Course>>,
-    /// The response is kept back while tasks are alive. If it is not, they are waited for in the
-    /// background once it has ended.
-    keeps_back: bool,
+    /// For which tasks the response is kept back. The others are waited for in the background once it has
+    /// ended.
+    kept_for: KeptFor,
     /// The response has to say that a required task has failed: known at the end.
     required_failed: bool,
     stage: Stage,
@@ -64,6 +64,19 @@ struct Course {
     /// The window closed before the tasks were done.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     cut_short: bool,
+    /// It did so while the head of a stream was kept back, so that a task may have waited for its body.
+    stream_was_held: bool,
+}
+
+/// For which tasks a response is kept back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeptFor {
+    All,
+    /// Those that the response fails with.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    Required,
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    None,
 }
 
 /// How far a request is.
@@ -109,7 +122,7 @@ impl Drain {
                 at_drop: AtDrop::Leaves,
             },
             course: None,
-            keeps_back: true,
+            kept_for: KeptFor::All,
             required_failed: false,
         };
         (drain, registry)
@@ -156,7 +169,7 @@ impl Drain {
             context: Context::outside(),
             span: OpenSpan::default(),
             course: None,
-            keeps_back: true,
+            kept_for: KeptFor::All,
             required_failed: false,
             stage: Stage::Over,
         }

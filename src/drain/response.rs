@@ -2,11 +2,12 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{AtDrop, Drain, Stage};
+use super::{AtDrop, Drain, KeptFor, Stage};
 use crate::metrics;
 use crate::registry::said::Said;
 use crate::report::{DrainReport, Outcome};
@@ -45,9 +46,14 @@ impl Drain {
         true
     }
 
+    /// From now on the response is kept back for required tasks alone. To be said before a window opens.
+    pub(crate) fn keep_for_required(&mut self) {
+        self.kept_for = KeptFor::Required;
+    }
+
     /// From now on the response is not kept back.
     pub(crate) fn let_go(&mut self) {
-        if !std::mem::replace(&mut self.keeps_back, false) {
+        if std::mem::replace(&mut self.kept_for, KeptFor::None) == KeptFor::None {
             return;
         }
         if let Some(course) = self.course.as_deref_mut().filter(|c| c.window.is_open()) {
@@ -82,7 +88,33 @@ impl Drain {
 
     /// Whether there is something that the response has to wait for.
     pub(crate) fn must_wait(&self) -> bool {
-        self.keeps_back && self.has_to_drain()
+        match self.kept_for {
+            KeptFor::All => self.has_to_drain(),
+            // Once the deadline has begun to end tasks, it comes to its end.
+            KeptFor::Required => {
+                let is_open = matches!(self.stage, Stage::Open { .. });
+                is_open && (self.waits_for_required() || self.is_stopping())
+            }
+            KeptFor::None => false,
+        }
+    }
+
+    /// Ready when there is nothing that the response has to wait for, or the deadline has passed.
+    pub(crate) fn poll_free(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if self.kept_for == KeptFor::All {
+            return self.poll_drained(cx);
+        }
+        // Asked again after the poll: what is waited for may have ended before its end could wake us.
+        if self.must_wait() && self.poll_drained(cx).is_pending() && self.must_wait() {
+            return Poll::Pending;
+        }
+        self.postpone();
+        Poll::Ready(())
+    }
+
+    /// The window has closed while the head of a stream was kept back.
+    pub(crate) fn note_held_stream(&mut self) {
+        self.course_mut().stream_was_held = true;
     }
 
     /// For how long windows were open.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Drain;
+use super::{Drain, KeptFor};
 use crate::registry::anonymous::Anonymous;
 use crate::registry::ledger::Ledger;
 use crate::report::{Bound, DrainReport, Outcome, TaskState};
@@ -104,7 +104,7 @@ impl Drain {
         let course = self.course.as_ref();
         let (drain, held) = course.map_or((Duration::ZERO, Duration::ZERO), |course| {
             let open_for = course.window.open_for();
-            let held = if self.keeps_back {
+            let held = if self.kept_for != KeptFor::None {
                 open_for
             } else {
                 Duration::ZERO

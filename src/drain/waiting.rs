@@ -3,7 +3,7 @@
 use std::task::{Context as TaskContext, Poll, ready};
 
 use super::verdict::Last;
-use super::{Course, Drain, Stage};
+use super::{Course, Drain, KeptFor, Stage};
 use crate::metrics;
 use crate::registry::Registry;
 use crate::report::{Bound, Outcome};
@@ -154,7 +154,7 @@ impl Drain {
             registry.join_roster();
         }
         course.window.open(registry);
-        if self.keeps_back {
+        if self.kept_for != KeptFor::None {
             metrics::held(1.0);
         }
     }
@@ -163,7 +163,7 @@ impl Drain {
     pub(super) fn shut_window(&mut self) -> Option<Last> {
         let course = self.course.as_deref_mut()?;
         let (open_for, last) = course.window.shut(self.context.registry()?)?;
-        if self.keeps_back {
+        if self.kept_for != KeptFor::None {
             metrics::held(-1.0);
             course.held += open_for;
         }

@@ -2,13 +2,15 @@
 
 use std::task::Context;
 
-use http::Response;
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::{Response, StatusCode};
 use http_body::Body;
 
-use super::body::ResponseBody;
+use super::body::{Looked, ResponseBody, Rest};
 use super::grpc::is_grpc;
 use super::hold::{
-    Exchange, Facts, Held, has_no_body, held, held_without_required, is_never_sent, known_length,
+    Asked, Exchange, Facts, Held, has_no_body, held, held_without_required, is_never_sent,
+    known_length,
 };
 use crate::drain::Drain;
 use crate::settings::{AnswerSettings, Hold};
@@ -17,6 +19,7 @@ use crate::settings::{AnswerSettings, Hold};
 pub(super) struct Answer<B: Body, E> {
     pub(super) result: Result<Response<ResponseBody<B>>, E>,
     pub(super) settings: AnswerSettings,
+    pub(super) exchange: Exchange,
     pub(super) held: Held,
     /// What is held once no required task is alive, where the head is held for those alone.
     pub(super) after_required: Option<Held>,
@@ -26,15 +29,28 @@ pub(super) struct Answer<B: Body, E> {
     pub(super) length: Option<u64>,
     /// The response is not the handler's any more.
     pub(super) failed: bool,
+    pub(super) look: Look,
+}
+
+/// What is done with the body before the first look of a wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Look {
+    /// Nothing: it is a stream, or was looked at.
+    None,
+    /// It is dropped: no client is to get it. With the length to be told of.
+    Unsent(Option<u64>),
+    /// It is asked for its first frame. With a length of zero, for what comes after it.
+    Into(u64),
+    /// It has reached its length, and may be asked again.
+    Past,
 }
 
 impl<B: Body, E> Answer<B, E> {
-    /// Decides what is held. A body that may be there as a whole is asked for its first frame.
+    /// Decides what is held, as far as the body does not have to be asked.
     pub(super) fn new(
         result: Result<Response<B>, E>,
         exchange: Exchange,
         drain: &mut Drain,
-        cx: &mut Context<'_>,
     ) -> Self {
         let said = drain.answered();
         let settings = said.as_ref().map(|said| said.answer).unwrap_or_default();
@@ -43,57 +59,129 @@ impl<B: Body, E> Answer<B, E> {
             Ok(response) => response,
             // Nothing can follow it: it is held like a head with its end.
             Err(error) => {
+                let held = match hold {
+                    Hold::Never => Held::Nothing,
+                    Hold::Required => Held::WhileRequired,
+                    Hold::Auto | Hold::Head | Hold::End => Held::Head,
+                };
+                keep_for_required(held, drain);
                 return Self {
                     result: Err(error),
                     settings,
-                    held: match hold {
-                        Hold::Never => Held::Nothing,
-                        Hold::Auto | Hold::Head | Hold::End => Held::Head,
-                    },
+                    exchange,
+                    held,
                     after_required: None,
                     no_body: true,
                     length: None,
                     failed: false,
+                    look: Look::None,
                 };
             }
         };
         let required = said.is_some_and(|said| said.required_unfinished);
         let facts = Facts::of(&response, exchange, hold, required);
-        let (parts, body) = response.into_parts();
-        let (body, held) = match held(&facts) {
-            // With nothing to wait for the body is not looked into.
-            Held::HeadIfThere(length) if drain.must_wait() => {
-                let mut body = ResponseBody::new(body);
-                let is_there = body.look(length, drain, cx);
-                (body, if is_there { Held::Head } else { Held::End })
-            }
-            // A body that is not asked for would block the tasks that feed it, and they the head. One
-            // that is there as a whole blocks nobody, and stays.
-            Held::Head if is_never_sent(&facts) && !facts.is_end_stream && drain.must_wait() => {
-                let length = facts.size_hint.exact().unwrap_or(u64::MAX);
-                let mut body = ResponseBody::new(body);
-                if !body.look(length, drain, cx) {
-                    body.drop_unsent(drain);
-                }
-                (body, Held::Head)
-            }
-            held => (ResponseBody::new(body), held),
-        };
+        let held = held(&facts);
+        keep_for_required(held, drain);
         // Who feeds the body must not wait for a reader any longer than that.
         let after_required = if facts.required {
-            Some(held_without_required(&facts)).filter(|without| *without != Held::Head)
+            Some(held_without_required(&facts)).filter(|without| *without != held)
         } else {
             None
         };
         Self {
-            result: Ok(Response::from_parts(parts, body)),
+            result: Ok(response.map(ResponseBody::new)),
             settings,
+            exchange,
             held,
             after_required,
             no_body: has_no_body(&facts),
             length: known_length(&facts.size_hint, facts.content_length),
             failed: false,
+            look: Look::of(&facts),
         }
+    }
+
+    /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
+    /// asked whether it is there as a whole.
+    pub(super) fn look(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
+        let waits = match self.held {
+            Held::Upgraded | Held::Nothing | Held::End => false,
+            // With nothing to wait for the body is not looked into.
+            Held::WhileRequired | Held::Head | Held::HeadIfThere(_) => drain.must_wait(),
+        };
+        let (true, Ok(response)) = (waits, &mut self.result) else {
+            return;
+        };
+        let length = match self.look {
+            Look::None => return,
+            Look::Unsent(length) => {
+                self.look = Look::None;
+                if let Some(length) = length {
+                    write_length(response, length);
+                }
+                response.body_mut().drop_all(drain);
+                return;
+            }
+            Look::Into(length) => length,
+            Look::Past => 0,
+        };
+        let body = response.body_mut();
+        let looked = body.look(length, self.exchange.is_http1, drain, cx);
+        self.look = match looked {
+            Looked::Whole => Look::Past,
+            Looked::Part | Looked::Pending => Look::None,
+        };
+        if let Held::HeadIfThere(_) = self.held {
+            self.held = match looked {
+                Looked::Whole => Held::Head,
+                Looked::Part | Looked::Pending => Held::End,
+            };
+        }
+        // One that is not there yet is asked again when the required tasks are done.
+        if let (Looked::Whole, Some(Held::HeadIfThere(_))) = (looked, self.after_required) {
+            self.after_required = None;
+        }
+    }
+
+    /// With the next look the body is asked again whether it is there as a whole.
+    pub(super) fn look_again(&mut self, length: u64) {
+        self.look = Look::Into(length);
+    }
+}
+
+impl Look {
+    fn of(facts: &Facts) -> Self {
+        if is_never_sent(facts) {
+            let is_told = facts.exchange.method == Asked::Head && may_have_length(facts.status);
+            let length = facts
+                .size_hint
+                .exact()
+                .filter(|_| is_told && !facts.is_end_stream);
+            Look::Unsent(length)
+        } else if has_no_body(facts) {
+            Look::Into(0)
+        } else {
+            facts.size_hint.exact().map_or(Look::None, Look::Into)
+        }
+    }
+}
+
+/// RFC 9110, section 8.6. For 304 hyper leaves it out too.
+fn may_have_length(status: StatusCode) -> bool {
+    status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// As a server writes it that has the body: the answer to `HEAD` has the length of the answer to `GET`.
+fn write_length<B>(response: &mut Response<B>, length: u64) {
+    let headers: &mut HeaderMap = response.headers_mut();
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+}
+
+fn keep_for_required(held: Held, drain: &mut Drain) {
+    if held == Held::WhileRequired {
+        drain.keep_for_required();
     }
 }
 
@@ -102,10 +190,16 @@ pub(super) fn released<B: Body, E>(
     mut result: Result<Response<ResponseBody<B>>, E>,
     drain: Drain,
     length: Option<u64>,
+    is_http1: bool,
 ) -> Result<Response<ResponseBody<B>>, E> {
     if let Ok(response) = &mut result {
         let grpc = is_grpc(response.headers());
-        response.body_mut().watch(drain, length, grpc);
+        let rest = Rest {
+            length,
+            grpc,
+            is_http1,
+        };
+        response.body_mut().watch(drain, rest);
     }
     result
 }

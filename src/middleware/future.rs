@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::answer::{Answer, released};
 use super::body::ResponseBody;
 use super::hold::Exchange;
-use super::passing::passed;
+use super::passing::{passed, watched};
 use crate::registry::context::Context;
 use crate::scope::role::Role;
 
@@ -141,10 +141,10 @@ where
             return polled.map_ok(|response| response.map(ResponseBody::new));
         };
         if let Some(rest) = passed(result, *this.exchange, drain) {
-            return polled.map_ok(|response| rest.watch(response, drain));
+            return polled.map_ok(|response| watched(response, rest, drain));
         }
         if let Poll::Ready(result) = polled {
-            let answer = Box::new(Answer::new(result, *this.exchange, drain, cx));
+            let answer = Box::new(Answer::new(result, *this.exchange, drain));
             this.state.set(State::Draining { answer });
         }
         self.poll_held(cx)
@@ -176,8 +176,13 @@ where
         match this.state.project_replace(State::Done) {
             StateOwn::Draining { answer } => {
                 // Out of the box comes what goes on, and no more.
-                let Answer { result, length, .. } = *answer;
-                Poll::Ready(released(result, drain.take(), length))
+                let Answer {
+                    result,
+                    length,
+                    exchange,
+                    ..
+                } = *answer;
+                Poll::Ready(released(result, drain.take(), length, exchange.is_http1))
             }
             _ => unreachable!("it was in this state above"),
         }

@@ -1,7 +1,7 @@
 //! What is held of a response: the whole decision, as one function.
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body::SizeHint;
 
 use super::Hold;
@@ -20,9 +20,17 @@ pub(crate) struct Facts {
     pub(crate) required: bool,
 }
 
-/// What the method of the request says of the response.
+/// What the request says of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exchange {
+pub(crate) struct Exchange {
+    pub(crate) method: Asked,
+    /// The server drops a body that has reached its length, and may poll it on otherwise.
+    pub(crate) is_http1: bool,
+}
+
+/// What the method of the request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
     Head,
     Connect,
     Other,
@@ -35,6 +43,8 @@ pub(crate) enum Held {
     Upgraded,
     /// Nothing: the settings say so.
     Nothing,
+    /// All of it, while a required task is alive, and nothing otherwise.
+    WhileRequired,
     /// The head.
     Head,
     /// The head, if the first frame is there and is all of this many bytes; otherwise the end.
@@ -49,6 +59,8 @@ pub(crate) fn held(facts: &Facts) -> Held {
         Held::Upgraded
     } else if facts.hold == Hold::Never {
         Held::Nothing
+    } else if facts.hold == Hold::Required {
+        Held::WhileRequired
     } else if has_no_body(facts)
         || facts.hold == Hold::Head
         || (facts.hold == Hold::Auto && facts.required)
@@ -73,7 +85,7 @@ pub(crate) fn held_without_required(facts: &Facts) -> Held {
 #[inline]
 fn goes_on_as_stream(facts: &Facts) -> bool {
     facts.status == StatusCode::SWITCHING_PROTOCOLS
-        || (facts.exchange == Exchange::Connect && facts.status.is_success())
+        || (facts.exchange.method == Asked::Connect && facts.status.is_success())
 }
 
 /// Whether the server sends the end with the head. It may then never look at the body, so that
@@ -88,7 +100,7 @@ pub(crate) fn has_no_body(facts: &Facts) -> bool {
 /// Whatever the body holds, no client is to get it: RFC 9110, section 6.4.1.
 #[inline]
 pub(crate) fn is_never_sent(facts: &Facts) -> bool {
-    facts.exchange == Exchange::Head
+    facts.exchange.method == Asked::Head
         || facts.status == StatusCode::NO_CONTENT
         || facts.status == StatusCode::NOT_MODIFIED
 }
@@ -101,11 +113,15 @@ pub(crate) fn known_length(size_hint: &SizeHint, content_length: Option<u64>) ->
 }
 
 impl Exchange {
-    pub(crate) fn of(method: &Method) -> Self {
-        match *method {
-            Method::HEAD => Exchange::Head,
-            Method::CONNECT => Exchange::Connect,
-            _ => Exchange::Other,
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let method = match *request.method() {
+            Method::HEAD => Asked::Head,
+            Method::CONNECT => Asked::Connect,
+            _ => Asked::Other,
+        };
+        Self {
+            method,
+            is_http1: request.version() < Version::HTTP_2,
         }
     }
 }

@@ -3,18 +3,11 @@
 use http::Response;
 use http_body::Body;
 
-use super::body::ResponseBody;
+use super::body::{ResponseBody, Rest};
 use super::grpc::is_grpc;
 use super::hold::{Exchange, Facts, Held, has_no_body, held, known_length};
 use crate::drain::Drain;
 use crate::settings::Hold;
-
-/// What is watched of a response that is let go.
-#[derive(Debug, Default)]
-pub(super) struct Rest {
-    length: Option<u64>,
-    grpc: bool,
-}
 
 /// Lets an answer go whose request has spawned nothing and has nothing to await: says what is to be
 /// watched of it. `None` for one that has to be looked at more closely.
@@ -43,22 +36,17 @@ pub(super) fn passed<B: Body, E>(
     Some(Rest {
         length: known_length(&facts.size_hint, facts.content_length),
         grpc: is_grpc(response.headers()),
+        is_http1: exchange.is_http1,
     })
 }
 
-impl Rest {
-    /// What the body spawns while it streams is waited for.
-    #[inline(always)]
-    pub(super) fn watch<B: Body>(
-        self,
-        response: Response<B>,
-        drain: &mut Drain,
-    ) -> Response<ResponseBody<B>> {
-        let Self { length, grpc } = self;
-        let (parts, body) = response.into_parts();
-        Response::from_parts(
-            parts,
-            ResponseBody::watched(body, drain.take(), length, grpc),
-        )
-    }
+/// What the body spawns while it streams is waited for.
+#[inline(always)]
+pub(super) fn watched<B: Body>(
+    response: Response<B>,
+    rest: Rest,
+    drain: &mut Drain,
+) -> Response<ResponseBody<B>> {
+    let (parts, body) = response.into_parts();
+    Response::from_parts(parts, ResponseBody::watched(body, drain.take(), rest))
 }

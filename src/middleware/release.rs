@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use http_body::Body;
 
-use super::answer::Answer;
+use super::answer::{Answer, Look};
+use super::body::ResponseBody;
 use super::head::{Failure, write_server_timing};
 use super::hold::Held;
 use crate::drain::Drain;
@@ -13,22 +14,28 @@ use crate::drain::Drain;
 impl<B: Body, E> Answer<B, E> {
     /// Ready when the head may go.
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+        // Once the rest is waited for in the background, the drain does not have them any more.
+        let mut so_far = None;
+        let mut waited;
         let report = loop {
+            self.look(drain, cx);
             match self.held {
                 Held::Upgraded => drain.upgrade(),
                 Held::Nothing => drain.let_go(),
-                Held::Head => ready!(self.poll_drained(drain, cx)),
+                Held::Head | Held::WhileRequired => ready!(self.poll_drained(drain, cx)),
                 // The rest is the body's.
                 Held::HeadIfThere(_) | Held::End => {}
             }
             if self.fail(drain) {
                 continue;
             }
+            waited = drain.has_waited().then(|| drain.waited_for());
             match self.held {
                 Held::HeadIfThere(_) => break drain.report_so_far(),
-                Held::End if drain.has_waited() => break drain.report_so_far(),
+                Held::End if waited.is_some() => break drain.report_so_far(),
                 Held::End => break None,
-                Held::Upgraded | Held::Nothing | Held::Head => {}
+                Held::WhileRequired if waited.is_some() => so_far = drain.report_so_far(),
+                Held::WhileRequired | Held::Upgraded | Held::Nothing | Held::Head => {}
             }
             if !self.ends_with_head() {
                 if self.no_body {
@@ -44,14 +51,14 @@ impl<B: Body, E> Answer<B, E> {
             if let Ok(report) = drain.try_finish() {
                 // A task may have failed since the look above. No more can.
                 self.fail(drain);
-                break report;
+                break report.or(so_far);
             }
         };
         let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
-        let was_held = is_head || drain.has_waited();
+        let was_held = is_head || waited.is_some();
         if let (true, Ok(response)) = (was_held, &mut self.result) {
-            if self.settings.server_timing == Some(true) && drain.has_waited() {
-                write_server_timing(response.headers_mut(), drain.waited_for());
+            if let (Some(true), Some(waited)) = (self.settings.server_timing, waited) {
+                write_server_timing(response.headers_mut(), waited);
             }
             if let Some(report) = report {
                 response.extensions_mut().insert(report);
@@ -65,7 +72,11 @@ impl<B: Body, E> Answer<B, E> {
         // A head that is held no longer must not meet its deadline, which would end tasks that the stream
         // goes on with.
         let is_free = self.after_required_now(drain).is_some() && drain.must_wait();
-        if !is_free && drain.poll_drained(cx).is_ready() {
+        if !is_free && drain.poll_free(cx).is_ready() {
+            let body = self.result.as_ref().ok().map(Response::body);
+            if drain.is_cut_short() && body.is_some_and(ResponseBody::is_streaming) {
+                drain.note_held_stream();
+            }
             return Poll::Ready(());
         }
         // Looked at again: a required task may have ended before the poll could hear of it.
@@ -83,9 +94,9 @@ impl<B: Body, E> Answer<B, E> {
         }
         self.after_required = None;
         self.held = then;
-        if let (Held::HeadIfThere(length), Ok(response)) = (then, &mut self.result) {
-            let is_there = response.body_mut().look(length, drain, cx);
-            self.held = if is_there { Held::Head } else { Held::End };
+        if let Held::HeadIfThere(length) = then {
+            self.look_again(length);
+            self.look(drain, cx);
         }
         if self.held == Held::Head {
             // Looking at it may have changed something.
@@ -113,6 +124,7 @@ impl<B: Body, E> Answer<B, E> {
         };
         self.failed = true;
         self.after_required = None;
+        self.look = Look::None;
         // Whatever was to be held before: this ends with its head.
         if self.held != Held::Nothing {
             self.held = Held::Head;

@@ -82,7 +82,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let exchange = Exchange::of(request.method());
+        let exchange = Exchange::of(&request);
         let outer = outer(&request);
         if self.is_overloaded(outer.as_ref()) {
             return ResponseFuture::shed(exchange);

@@ -44,7 +44,7 @@ impl Registry {
         !self.has_spawned()
             && !self.is_tuned()
             && ours.hooks.is_empty()
-            && ours.answer.hold != Some(Hold::Never)
+            && !matches!(ours.answer.hold, Some(Hold::Never | Hold::Required))
     }
 
     #[cfg(feature = "http")]

@@ -79,16 +79,18 @@ impl Registry {
     }
 
     /// The request is over: tells everybody, and leaves the roster as soon as no task is alive.
-    /// `waited`: for whatever it was, so that it is on the roster. `span`: the request's.
+    /// `waited`: for whatever it was, so that it is on the roster. `stream_was_held`: the window closed while the
+    /// head of a stream was kept back. `span`: the request's.
     pub(crate) fn conclude(
         self: &Arc<Self>,
         report: Option<&DrainReport>,
         waited: bool,
+        stream_was_held: bool,
         span: OpenSpan,
     ) {
         if let Some(report) = report {
             metrics::drained(report);
-            self.in_span(|| trace::request_ended(report));
+            self.in_span(|| trace::request_ended(report, stream_was_held));
             self.tell(None, |observer| observer.on_drain(report));
         }
         // Of what comes now the tasks' own spans tell. After the callbacks, and before the request leaves the

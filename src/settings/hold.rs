@@ -4,8 +4,17 @@
 ///
 /// Two things hold in every mode but [`Never`](Hold::Never). A response that has no body (status 204 or
 /// 304, the answer to `HEAD`, a length of zero) has its head held, because the server sends the end with
-/// it. And the end of a body is held for the tasks that it spawns while it streams. An exchange that goes
-/// on as an upgraded stream is held in no mode.
+/// it. And the end of a body is held for the tasks that it spawns while it streams. Under
+/// [`Required`](Hold::Required) both are so for required tasks alone. An exchange that goes on as an upgraded
+/// stream is held in no mode.
+///
+/// Before a wait begins, the layer drops the body if the server would not ask for more of it. So a task that
+/// waits for the end of the body, or for its drop, does not wait for the response itself, with two exceptions:
+///
+/// * the head of a stream is held, which is so under [`Head`](Hold::Head), and under [`Auto`](Hold::Auto) and
+///   [`Required`](Hold::Required) while a required task is alive;
+/// * the body reaches its known length and does not end there, in HTTP/2 and later, or gives more than its
+///   length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Hold {
@@ -20,6 +29,11 @@ pub enum Hold {
     /// The end, wherever there is a body: the head is sent at once, and so are the data, but for the frame
     /// that completes a known length. Of a body in one piece that is all of it.
     End,
+    /// The same as [`Auto`](Hold::Auto) while a [`required`](crate::TaskBuilder::required) task is alive, and
+    /// nothing once none is: for a 202 that is sent as soon as the order is stored, whatever else is still to be
+    /// done. The response does not wait for the other tasks: they are tracked and reported as under
+    /// [`Never`](Hold::Never), and so is what is awaited before the release.
+    Required,
     /// Nothing. The tasks are tracked and reported, but the response does not wait for them.
     Never,
 }

@@ -80,8 +80,10 @@ impl<J> TaskBuilder<J> {
     /// * A head that was not sent yet becomes `failure_status` with an empty body: 500, unless the
     ///   layer says otherwise. While such a task is alive, `Hold::Auto` holds the head of
     ///   every response, also of one that streams; once none is, the response goes on as it would
-    ///   have. So a task that feeds the body must not be required itself, or must go with
-    ///   `Hold::End`.
+    ///   have. So a required task must not feed the body of a stream, read what that body gives, or wait for its
+    ///   drop: it would wait for the head that waits for it, until the deadline, and fail the response. With
+    ///   `Hold::End` it may do all of this, since the head is sent at once. A body that is there as a whole is
+    ///   dropped before the wait, so that waiting for it is no problem.
     /// * A body that has begun ends as an error, in place of its end: the client sees a stream that
     ///   is reset, or that lacks its last chunk or its last bytes. (HTTP/1.0 without a length cannot
     ///   tell the two apart.)

@@ -1,7 +1,7 @@
 //! What is held, row by row: the real source of the decision, asked directly.
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use http_body::SizeHint;
 use tower_task_tracker::Hold;
 
@@ -9,17 +9,24 @@ use tower_task_tracker::Hold;
 mod hold;
 
 use hold::{
-    Exchange, Facts, Held, content_length, has_no_body, held, held_without_required, is_never_sent,
-    known_length,
+    Asked, Exchange, Facts, Held, content_length, has_no_body, held, held_without_required,
+    is_never_sent, known_length,
 };
 
 const HOLDING: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
+
+fn asked(method: Asked) -> Exchange {
+    Exchange {
+        method,
+        is_http1: true,
+    }
+}
 
 /// A plain answer of unknown length.
 fn facts(hold: Hold) -> Facts {
     Facts {
         hold,
-        exchange: Exchange::Other,
+        exchange: asked(Asked::Other),
         status: StatusCode::OK,
         content_length: None,
         size_hint: SizeHint::default(),
@@ -58,7 +65,7 @@ fn row_head_204_and_304_the_head_is_held_in_every_holding_mode() {
     for hold in HOLDING {
         for size_hint in [SizeHint::default(), SizeHint::with_exact(7)] {
             let head = Facts {
-                exchange: Exchange::Head,
+                exchange: asked(Asked::Head),
                 size_hint,
                 ..facts(hold)
             };
@@ -82,7 +89,13 @@ fn row_head_204_and_304_the_head_is_held_in_every_holding_mode() {
 
 #[test]
 fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
-    for hold in [Hold::Auto, Hold::Head, Hold::End, Hold::Never] {
+    for hold in [
+        Hold::Auto,
+        Hold::Head,
+        Hold::End,
+        Hold::Required,
+        Hold::Never,
+    ] {
         let switching = Facts {
             status: StatusCode::SWITCHING_PROTOCOLS,
             is_end_stream: true,
@@ -90,7 +103,7 @@ fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
         };
         assert_eq!(held(&switching), Held::Upgraded, "{hold:?}");
         let connect = Facts {
-            exchange: Exchange::Connect,
+            exchange: asked(Asked::Connect),
             ..facts(hold)
         };
         assert_eq!(held(&connect), Held::Upgraded, "{hold:?}");
@@ -101,7 +114,7 @@ fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
         assert_eq!(held(&created), Held::Upgraded, "{hold:?}");
     }
     let refused = Facts {
-        exchange: Exchange::Connect,
+        exchange: asked(Asked::Connect),
         status: StatusCode::FORBIDDEN,
         ..facts(Hold::Auto)
     };
@@ -121,7 +134,7 @@ fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
 fn row_never_nothing_is_held() {
     let plain = facts(Hold::Never);
     let head = Facts {
-        exchange: Exchange::Head,
+        exchange: asked(Asked::Head),
         ..plain.clone()
     };
     let empty = Facts {
@@ -196,11 +209,70 @@ fn an_exact_hint_goes_before_the_header() {
 
 #[test]
 fn the_method_says_what_kind_of_exchange_it_is() {
-    assert_eq!(Exchange::of(&Method::HEAD), Exchange::Head);
-    assert_eq!(Exchange::of(&Method::CONNECT), Exchange::Connect);
+    let of = |method: Method| {
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        Exchange::of(&request).method
+    };
+    assert_eq!(of(Method::HEAD), Asked::Head);
+    assert_eq!(of(Method::CONNECT), Asked::Connect);
     for method in [Method::GET, Method::POST, Method::PUT, Method::OPTIONS] {
-        assert_eq!(Exchange::of(&method), Exchange::Other);
+        assert_eq!(of(method), Asked::Other);
     }
+}
+
+#[test]
+fn the_version_says_whether_the_server_drops_a_body_at_its_length() {
+    for (version, is_http1) in [
+        (Version::HTTP_09, true),
+        (Version::HTTP_10, true),
+        (Version::HTTP_11, true),
+        (Version::HTTP_2, false),
+        (Version::HTTP_3, false),
+    ] {
+        let mut request = Request::new(());
+        *request.version_mut() = version;
+        assert_eq!(Exchange::of(&request).is_http1, is_http1, "{version:?}");
+    }
+    assert!(
+        Exchange::of(&Request::new(())).is_http1,
+        "as requests are built"
+    );
+}
+
+#[test]
+fn row_required_what_is_held_is_held_for_required_tasks_alone() {
+    for required in [false, true] {
+        let plain = Facts {
+            required,
+            ..facts(Hold::Required)
+        };
+        let whole = Facts {
+            size_hint: SizeHint::with_exact(7),
+            ..plain.clone()
+        };
+        let head = Facts {
+            exchange: asked(Asked::Head),
+            ..plain.clone()
+        };
+        let empty = Facts {
+            is_end_stream: true,
+            ..plain.clone()
+        };
+        for facts in [plain, whole, head, empty] {
+            assert_eq!(held(&facts), Held::WhileRequired, "{facts:?}");
+            assert_eq!(
+                held_without_required(&facts),
+                Held::WhileRequired,
+                "{facts:?}"
+            );
+        }
+    }
+    let upgraded = Facts {
+        status: StatusCode::SWITCHING_PROTOCOLS,
+        ..facts(Hold::Required)
+    };
+    assert_eq!(held(&upgraded), Held::Upgraded);
 }
 
 #[test]

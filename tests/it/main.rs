@@ -3,8 +3,9 @@
 //!
 //! | rule | modules |
 //! |---|---|
-//! | what is held | `hold_table`, `tasks_hold`, `trackers`, `bodies`, `answers_to_head`, `hold_never`, `wire` |
+//! | what is held | `hold_table`, `tasks_hold`, `trackers`, `bodies`, `answers_to_head`, `hold_never`, `hold_required`, `wire` |
 //! | when a hold ends | `hold_ends`, `wire` |
+//! | what is dropped before a wait | `finished_bodies`, `unfinished_bodies`, `wire::finished_bodies` |
 //! | deadline | `deadlines`, `moving_limits` |
 //! | unfinished tasks | `unfinished` |
 //! | nested layers | `nested_layers` |
@@ -40,11 +41,13 @@ mod disconnects;
 mod ergonomics;
 mod failed_heads;
 mod fallible;
+mod finished_bodies;
 mod foreign_panics;
 mod front_page;
 mod handle;
 mod hold_ends;
 mod hold_never;
+mod hold_required;
 mod hold_table;
 mod hook_corners;
 mod last_ends;
@@ -86,4 +89,5 @@ mod support;
 mod tasks_hold;
 mod trackers;
 mod unfinished;
+mod unfinished_bodies;
 mod wire;

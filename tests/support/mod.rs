@@ -3,6 +3,7 @@
 pub(crate) mod deadlines;
 mod frames;
 mod log;
+mod play;
 pub(crate) mod refusals;
 mod runtimes;
 mod watch;
@@ -20,6 +21,7 @@ use tower_task_tracker::{ResponseBody, TaskTrackerLayer, TaskTrackerService, Tas
 
 pub(crate) use self::frames::Frames;
 pub(crate) use self::log::{Log, assert_adds_up, told};
+pub(crate) use self::play::{Act, Play, read_all};
 pub(crate) use self::runtimes::{paused_runtime, runtime, timeless_runtime};
 pub(crate) use self::watch::{DropTime, LastWords, Wakes};
 

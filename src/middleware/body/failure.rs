@@ -28,10 +28,10 @@ pub(super) fn in_place_of<D, E>(
     }
 }
 
-/// What tells of the failure by itself.
-pub(super) fn end<D>(is_grpc: bool) -> Result<Frame<D>, BodyError> {
+/// What reports the failure by itself. `trailers`: those of the inner body, if it has given some.
+pub(super) fn end<D>(is_grpc: bool, trailers: Option<HeaderMap>) -> Result<Frame<D>, BodyError> {
     if is_grpc {
-        Ok(failed_trailers(HeaderMap::new()))
+        Ok(failed_trailers(trailers.unwrap_or_default()))
     } else {
         Err(BodyError::RequiredFailed)
     }

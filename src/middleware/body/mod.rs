@@ -1,9 +1,10 @@
 //! The body of a tracked response.
 
+mod ahead;
 mod error;
 mod failure;
 mod frames;
-mod inner;
+mod kept;
 mod part;
 
 use std::fmt;
@@ -13,10 +14,10 @@ use std::task::Context;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use self::inner::InnerBody;
-use self::part::Kept;
+use self::kept::Kept;
 use crate::drain::Drain;
 
+pub(crate) use self::ahead::Looked;
 pub use self::error::BodyError;
 pub(crate) use self::error::REQUIRED_FAILED;
 
@@ -39,6 +40,11 @@ pin_project! {
     /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
     /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, it says so again.
     ///
+    /// Before a wait begins, the inner body is dropped if a server would not ask for more of it: then a task
+    /// that waits for its end, or for its drop, does not wait for the response. This is so once the inner body
+    /// has ended, and where no body follows the head. If its length is reached, it is polled once more; if
+    /// nothing comes, it is dropped in HTTP/1, and polled on in HTTP/2.
+    ///
     /// In an upgraded exchange the body is passed on as it is, outside of the request: a server does not ask
     /// for it.
     ///
@@ -60,12 +66,12 @@ pin_project! {
     where
         B: Body,
     {
-        // `None` where there never was one, and once it has ended: it is dropped there, so that
-        // what its destructor spawns is waited for.
+        // `None` where there never was one, once it has ended, and where it lies in `kept`. It is dropped at its
+        // end, so that what its destructor spawns is waited for.
         #[pin]
-        inner: Option<InnerBody<B>>,
+        inner: Option<B>,
         // In a box: what is passed on at once should not pay for it.
-        kept: Option<Box<Kept<B::Data, B::Error>>>,
+        kept: Option<Pin<Box<Kept<B>>>>,
         // What is still to come of a length that the server knows; `None` once that is reached.
         length: Option<u64>,
         // Dropping it before the end means that the client is gone. `None` where nothing is
@@ -73,6 +79,8 @@ pin_project! {
         drain: Option<Drain>,
         // A failed task is told of in trailers.
         grpc: bool,
+        // The server drops a body that has reached its length.
+        is_http1: bool,
         done: bool,
     }
 
@@ -91,46 +99,70 @@ pin_project! {
     }
 }
 
+/// What is known of the rest of a response that is let go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rest {
+    /// The length after which a server ends the response, if it knows one.
+    pub(crate) length: Option<u64>,
+    pub(crate) grpc: bool,
+    pub(crate) is_http1: bool,
+}
+
 impl<B: Body> ResponseBody<B> {
     /// A body that is passed through.
     pub(crate) fn new(body: B) -> Self {
         Self {
-            inner: Some(InnerBody::Inline { body }),
+            inner: Some(body),
             kept: None,
             length: None,
             drain: None,
             grpc: false,
+            is_http1: false,
             done: false,
         }
     }
 
     /// A body whose end is watched, unless it was reported already.
     #[inline]
-    pub(crate) fn watched(body: B, drain: Drain, length: Option<u64>, grpc: bool) -> Self {
+    pub(crate) fn watched(body: B, drain: Drain, rest: Rest) -> Self {
+        let Rest {
+            length,
+            grpc,
+            is_http1,
+        } = rest;
         Self {
-            inner: Some(InnerBody::Inline { body }),
+            inner: Some(body),
             kept: None,
             length,
             drain: (!drain.is_over()).then_some(drain),
             grpc,
+            is_http1,
             done: false,
         }
     }
 
-    /// Asks the body for its first frame, and says whether that is there and all there is.
-    pub(crate) fn look(&mut self, length: u64, drain: &mut Drain, cx: &mut Context<'_>) -> bool {
+    /// Asks a body of this length for its first frame, before its head is let go. With a length of zero, which
+    /// is reached already, it is asked for what comes after.
+    pub(crate) fn look(
+        &mut self,
+        length: u64,
+        is_http1: bool,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) -> Looked {
         // It was not polled yet, so that it may still move.
-        let body = match self.inner.take() {
-            Some(InnerBody::Inline { body }) => body,
-            looked_at => {
-                self.inner = looked_at;
-                return false;
-            }
+        if let Some(body) = self.inner.take() {
+            self.kept = Some(Kept::around(body));
+        }
+        let Some(kept) = &mut self.kept else {
+            return Looked::Whole;
         };
-        let _entered = drain.enter();
-        let (inner, is_whole) = InnerBody::look(body, length, cx);
-        self.inner = Some(inner);
-        is_whole
+        let (body, ahead) = kept.as_mut().parts();
+        let looked = ahead.look(body, length, is_http1, drain, cx);
+        if kept.is_spent() {
+            self.kept = None;
+        }
+        looked
     }
 
     /// Drops the inner body, and whatever was taken from it.
@@ -140,30 +172,38 @@ impl<B: Body> ResponseBody<B> {
         self.inner = None;
     }
 
-    /// Drops the inner body, where the server will never ask for it: whoever feeds it can end. Its
-    /// length is still told.
-    pub(crate) fn drop_unsent(&mut self, drain: &mut Drain) {
-        let size_hint = self.rest_hint();
-        let _entered = drain.enter();
-        self.kept = None;
-        self.inner = Some(InnerBody::Gone { size_hint });
+    /// Whether the inner body has nothing more to give, and no end of it is to be passed on.
+    pub(crate) fn inner_has_ended(&self) -> bool {
+        let has_end = self
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.ahead().has_end());
+        !has_end && self.get_ref().is_none_or(Body::is_end_stream)
     }
 
-    /// Whether the inner body has nothing more to say than what it was asked for already.
-    pub(crate) fn inner_has_ended(&self) -> bool {
-        has_ended(&self.inner)
+    /// Whether the inner body is there, and may have data to give.
+    pub(crate) fn is_streaming(&self) -> bool {
+        let kept = self.kept.as_ref();
+        self.get_ref().is_some() && kept.is_none_or(|kept| !kept.ahead().has_reached_length())
     }
 
     /// From now on the end is watched, unless it was reported already.
-    pub(crate) fn watch(&mut self, drain: Drain, length: Option<u64>, grpc: bool) {
+    pub(crate) fn watch(&mut self, drain: Drain, rest: Rest) {
+        let Rest {
+            length,
+            grpc,
+            is_http1,
+        } = rest;
         self.drain = (!drain.is_over()).then_some(drain);
         self.length = length;
         self.grpc = grpc;
+        self.is_http1 = is_http1;
     }
 
     /// The inner body; `None` if there is none, or none any more.
     pub fn get_ref(&self) -> Option<&B> {
-        self.inner.as_ref().and_then(InnerBody::get_ref)
+        let kept = || self.kept.as_ref().and_then(|kept| kept.body());
+        self.inner.as_ref().or_else(kept)
     }
 
     /// The inner body; `None` if there is none, or none any more. A frame taken from it directly
@@ -172,16 +212,16 @@ impl<B: Body> ResponseBody<B> {
     where
         B: Unpin,
     {
-        self.inner.as_mut().and_then(InnerBody::get_mut)
+        Pin::new(self).get_pin_mut().map(Pin::get_mut)
     }
 
     /// The inner body, pinned; `None` if there is none, or none any more. A frame taken from it
     /// directly is not held for.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut B>> {
-        self.project()
-            .inner
-            .as_pin_mut()
-            .and_then(InnerBody::get_pin_mut)
+        let this = self.project();
+        let kept = this.kept.as_mut();
+        let kept = || kept.and_then(|kept| kept.as_mut().body_mut().as_pin_mut());
+        this.inner.as_pin_mut().or_else(kept)
     }
 }
 
@@ -193,6 +233,7 @@ impl<B: Body> Default for ResponseBody<B> {
             length: None,
             drain: None,
             grpc: false,
+            is_http1: false,
             done: true,
         }
     }
@@ -207,12 +248,24 @@ impl<B: Body> fmt::Debug for ResponseBody<B> {
     }
 }
 
-fn has_ended<B: Body>(inner: &Option<InnerBody<B>>) -> bool {
-    inner.as_ref().is_none_or(InnerBody::rest_has_ended)
+/// Whether the inner body has nothing more to give than what is kept of it.
+fn has_ended<B: Body>(inner: Option<&B>) -> bool {
+    inner.is_none_or(Body::is_end_stream)
 }
 
 /// Drops the inner body in the request's context: what its destructor spawns is counted.
-fn drop_inner<B: Body>(mut inner: Pin<&mut Option<InnerBody<B>>>, drain: &mut Drain) {
+fn drop_inner<B: Body>(
+    mut inner: Pin<&mut Option<B>>,
+    kept: &mut Option<Pin<Box<Kept<B>>>>,
+    drain: &mut Drain,
+) {
+    if let Some(held) = kept.as_mut().filter(|kept| kept.body().is_some()) {
+        let _entered = drain.enter();
+        held.as_mut().body_mut().set(None);
+        if held.is_spent() {
+            *kept = None;
+        }
+    }
     if inner.is_some() {
         let _entered = drain.enter();
         inner.set(None);

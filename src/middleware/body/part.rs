@@ -17,15 +17,6 @@ pub(crate) enum Part {
     End,
 }
 
-/// What was taken from the inner body and not passed on yet.
-pub(crate) enum Kept<D, E> {
-    /// It ends the response, and tasks are alive.
-    Withheld(Polled<D, E>, Part),
-    /// A required task has failed, which is still to be told. `waited`: the server had a turn to
-    /// send what it has.
-    Failure { waited: bool },
-}
-
 impl Part {
     /// Counts the item off the length, and says what part of the response it is.
     pub(crate) fn of<D: Buf, E>(item: &Polled<D, E>, length: &mut Option<u64>) -> Self {

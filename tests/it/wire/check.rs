@@ -41,21 +41,24 @@ impl Row {
         }
     }
 
+    /// Over HTTP/2: without the layer, and behind it without a task.
+    pub(super) fn check_http2_idle(self) {
+        for &told in self.told {
+            paused(self.http2_idle(told));
+        }
+    }
+
+    /// Over HTTP/2 with a task alone, where the client gets something else without one.
+    pub(super) fn check_http2_held(self) {
+        for &told in self.told {
+            paused(self.http2_held(told));
+        }
+    }
+
     /// Over HTTP/2: without the layer, behind it without a task, and with one.
     pub(super) fn check_http2(self) {
         for &told in self.told {
-            let bare = paused(async {
-                let (bare, bytes) = self.http2(self.service(told, Work::Nothing)).await;
-                assert_eq!(bare, self.whole(), "the bare service, told: {told}");
-                for work in [Work::Nothing, Work::Before] {
-                    let (log, layer) = self.layer();
-                    let idle = layer.layer(self.service(told, work.clone()));
-                    let (_, idle) = self.http2(idle).await;
-                    assert_eq!(idle, bytes, "no task is alive, told: {told}");
-                    self.assert_idle(&work, &layer, &log);
-                }
-                bytes
-            });
+            let bare = paused(self.http2_idle(told));
             let held = paused(self.http2_held(told));
             // Where the end is on a frame of its own anyway, it is only later.
             if !told {
@@ -99,6 +102,19 @@ impl Row {
         let mut client = Client::connect(service).await;
         let frames = client.request(self.method).until_idle().await;
         (split_ends(&frames), client.bytes())
+    }
+
+    async fn http2_idle(self, told: bool) -> Vec<u8> {
+        let (bare, bytes) = self.http2(self.service(told, Work::Nothing)).await;
+        assert_eq!(bare, self.whole(), "the bare service, told: {told}");
+        for work in [Work::Nothing, Work::Before] {
+            let (log, layer) = self.layer();
+            let idle = layer.layer(self.service(told, work.clone()));
+            let (_, idle) = self.http2(idle).await;
+            assert_eq!(idle, bytes, "no task is alive, told: {told}");
+            self.assert_idle(&work, &layer, &log);
+        }
+        bytes
     }
 
     async fn http2_held(self, told: bool) -> Vec<u8> {

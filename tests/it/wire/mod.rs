@@ -17,6 +17,7 @@ mod disconnects_http2;
 mod disconnects_unnoticed;
 mod disconnects_uploads;
 mod disconnects_whole;
+mod finished_bodies;
 mod frames;
 mod gate;
 mod half_closed;

@@ -2,6 +2,7 @@
 //! no wake-up is lost, no frame either, and the counts add up.
 
 mod check;
+mod gone;
 mod plan;
 mod run;
 mod world;

@@ -1,6 +1,6 @@
 //! What a request does, as data that `proptest` can make up and shrink.
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -12,6 +12,7 @@ use crate::support::ms;
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) method: Method,
+    pub(super) version: Version,
     pub(super) status: StatusCode,
     pub(super) hold: Hold,
     pub(super) drain_timeout: Option<u64>,
@@ -38,6 +39,8 @@ pub(super) struct Task {
     pub(super) children: Vec<Task>,
     pub(super) end: TaskEnd,
     pub(super) kind: Kind,
+    /// When its time is over, it waits for the drop of the body.
+    pub(super) waits_for_body: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +110,7 @@ pub(super) enum Client {
 
 pub(super) fn plan() -> impl Strategy<Value = Plan> {
     let method = prop_oneof![6 => Just(Method::GET), 1 => Just(Method::HEAD)];
+    let version = prop_oneof![Just(Version::HTTP_11), Just(Version::HTTP_2)];
     let status = prop_oneof![
         8 => Just(StatusCode::OK),
         1 => Just(StatusCode::INTERNAL_SERVER_ERROR),
@@ -117,12 +121,13 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
         4 => Just(Hold::Auto),
         2 => Just(Hold::Head),
         2 => Just(Hold::End),
+        1 => Just(Hold::Required),
         1 => Just(Hold::Never),
     ];
     let fails = prop::bool::weighted(0.1);
     let anonymous = prop::option::weighted(0.1, 0..60u64);
     let rarely = |range| prop::option::weighted(0.15, range);
-    let request = (method, status, hold, 0..20u64, fails, anonymous);
+    let request = (method, version, status, hold, 0..20u64, fails, anonymous);
     let window = (
         of(0..60u64),
         rarely(0..60u64),
@@ -133,11 +138,15 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
     );
     let parts = (request, window, vec(task(), 0..4), script(), client());
     parts.prop_map(|(request, window, tasks, body, client)| {
-        let (method, status, hold, handler_takes, handler_fails, anonymous) = request;
+        let (method, version, status, hold, handler_takes, handler_fails, anonymous) = request;
         let (drain_timeout, total_timeout, client_timeout, at_deadline, at_disconnect, hook) =
             window;
+        // Behind the held head of a stream it would wait without end.
+        let waits = tasks.iter().any(Task::waits_for_body);
+        let drain_timeout = drain_timeout.or(waits.then_some(40));
         Plan {
             method,
+            version,
             status,
             hold,
             drain_timeout,
@@ -177,11 +186,13 @@ fn task() -> impl Strategy<Value = Task> {
         1 => Just(Kind::Required),
         1 => Just(Kind::Detached),
     ];
-    let leaf = (0..50u64, end, kind).prop_map(|(takes, end, kind)| Task {
+    let waits = prop::bool::weighted(0.2);
+    let leaf = (0..50u64, end, kind, waits).prop_map(|(takes, end, kind, waits_for_body)| Task {
         takes,
         children: Vec::new(),
         end,
         kind,
+        waits_for_body,
     });
     leaf.prop_recursive(2, 4, 2, |inner| {
         (inner.clone(), vec(inner, 0..2)).prop_map(|(task, children)| Task { children, ..task })
@@ -223,6 +234,19 @@ fn client() -> impl Strategy<Value = Client> {
         1 => (0..80u64).prop_map(Client::LeavesAt),
         1 => (0..4usize).prop_map(Client::LeavesAfter),
     ]
+}
+
+impl Task {
+    /// Whether it waits for the drop of the body, or one that it spawns does.
+    fn waits_for_body(&self) -> bool {
+        self.waits_for_body || self.children.iter().any(Self::waits_for_body)
+    }
+}
+
+impl Plan {
+    pub(super) fn is_http1(&self) -> bool {
+        self.version < Version::HTTP_2
+    }
 }
 
 impl Script {

@@ -49,6 +49,9 @@ pub(super) struct Seen {
     pub(super) none_alive_since: Option<Instant>,
     pub(super) hooked: Option<Instant>,
     pub(super) no_required_since: Option<Instant>,
+    pub(super) required_alive: bool,
+    pub(super) required_failed: bool,
+    pub(super) body_gone: Option<Instant>,
 }
 
 pub(super) async fn run(plan: &Plan) -> Result<Run, TestCaseError> {
@@ -115,6 +118,7 @@ async fn exchange(
     run: &Mutex<Run>,
 ) -> Result<(), TestCaseError> {
     let service = layer.layer(service_fn(|_: Request<()>| async {
+        let guard = world.body_guard();
         for task in &plan.tasks {
             world.start(task);
         }
@@ -122,7 +126,7 @@ async fn exchange(
             world.start_anonymous(takes);
         }
         sleep(ms(plan.handler_takes)).await;
-        let mut response = Response::new(Scripted::new(&plan.body, world.clone()));
+        let mut response = Response::new(Scripted::new(&plan.body, world.clone(), guard));
         *response.status_mut() = plan.status;
         if plan.body.length == Length::Header {
             let length = plan.body.total().into();
@@ -142,6 +146,7 @@ async fn exchange(
     }));
     let mut request = request();
     *request.method_mut() = plan.method.clone();
+    *request.version_mut() = plan.version;
     if let Some((millis, _)) = plan.client_timeout {
         let timeout = HeaderValue::try_from(format!("{millis}m")).expect("ASCII");
         request.headers_mut().insert("grpc-timeout", timeout);
@@ -231,6 +236,9 @@ impl Seen {
             none_alive_since: facts.none_alive_since,
             hooked: facts.hooked,
             no_required_since: facts.no_required_since,
+            required_alive: facts.required_alive > 0,
+            required_failed: facts.required_failed,
+            body_gone: facts.body_gone,
         }
     }
 }

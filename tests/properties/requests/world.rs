@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_task_tracker::BodyError;
 
@@ -54,14 +55,29 @@ pub(super) struct Facts {
     pub(super) hooked: Option<Instant>,
     /// What the inner body gave, and when.
     pub(super) given: Vec<(Instant, Item)>,
+    /// When it was dropped.
+    pub(super) body_gone: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct World(Arc<Mutex<Facts>>);
+pub(super) struct World {
+    facts: Arc<Mutex<Facts>>,
+    body_gone: Arc<Notify>,
+}
+
+/// Whatever holds this is, or becomes, the body.
+pub(super) struct BodyGuard(World);
+
+impl Drop for BodyGuard {
+    fn drop(&mut self) {
+        self.0.facts().body_gone = Some(Instant::now());
+        self.0.body_gone.notify_waiters();
+    }
+}
 
 impl World {
     pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().expect("no panic holds this lock")
+        self.facts.lock().expect("no panic holds this lock")
     }
 
     /// Starts a task through the free functions, as code without a handle does.
@@ -95,6 +111,17 @@ impl World {
         }
     }
 
+    pub(super) fn body_guard(&self) -> BodyGuard {
+        BodyGuard(self.clone())
+    }
+
+    async fn wait_for_body(&self) {
+        let gone = self.body_gone.notified();
+        if self.facts().body_gone.is_none() {
+            gone.await;
+        }
+    }
+
     async fn run(&self, plan: &Task) {
         let half = plan.takes / 2;
         let work = async {
@@ -108,6 +135,9 @@ impl World {
                 self.start(&child);
             }
             sleep(ms(plan.takes - half)).await;
+            if plan.waits_for_body {
+                self.wait_for_body().await;
+            }
         };
         let tasks = current();
         if plan.end == TaskEnd::Heeds {
@@ -195,11 +225,13 @@ pub(super) struct Scripted {
     left: u64,
     knows_its_end: bool,
     wait: Option<Pin<Box<Sleep>>>,
+    _guard: BodyGuard,
 }
 
 impl Scripted {
-    pub(super) fn new(script: &Script, world: World) -> Self {
+    pub(super) fn new(script: &Script, world: World, guard: BodyGuard) -> Self {
         Self {
+            _guard: guard,
             world,
             steps: script.steps.clone().into(),
             ending: Some(script.ending),

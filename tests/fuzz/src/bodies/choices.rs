@@ -1,7 +1,7 @@
 //! What a plan chooses from. Some choices stand there several times, to come more often.
 
 use arbitrary::{Result, Unstructured};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use tower_task_tracker::{Hold, Unfinished};
 
 use super::plan::{Client, DrainTimeout};
@@ -31,10 +31,14 @@ pub(super) fn status(u: &mut Unstructured<'_>) -> Result<StatusCode> {
     StatusCode::from_u16(code).map_err(|_| arbitrary::Error::IncorrectFormat)
 }
 
+pub(super) fn version(u: &mut Unstructured<'_>) -> Result<Version> {
+    u.choose(&[Version::HTTP_11, Version::HTTP_2]).copied()
+}
+
 pub(super) fn hold(u: &mut Unstructured<'_>) -> Result<Hold> {
-    const MODES: [Hold; 7] = {
-        use Hold::{Auto, End, Head, Never};
-        [Auto, Auto, Auto, Head, Head, End, Never]
+    const MODES: [Hold; 8] = {
+        use Hold::{Auto, End, Head, Never, Required};
+        [Auto, Auto, Auto, Head, Head, End, Required, Never]
     };
     u.choose(&MODES).copied()
 }

@@ -9,6 +9,7 @@ mod alive;
 mod check;
 mod choices;
 mod exchange;
+mod gone;
 mod item;
 mod log;
 mod plan;

@@ -2,18 +2,19 @@
 //! byte of zero stands for the plainest choice, so that a short input is a simple request.
 
 use arbitrary::{Arbitrary, Unstructured};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use tower_task_tracker::{Hold, Unfinished};
 
-use super::choices::{client, drain_timeout, hold, method, short, status, unfinished};
+use super::choices::{client, drain_timeout, hold, method, short, status, unfinished, version};
 use super::script::{Ending, Length, Script};
-use super::task::Task;
+use super::task::{Task, wait_for_body};
 use crate::bytes::{few, rarely};
 
 /// One request, from its handler to its client.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) method: Method,
+    pub(super) version: Version,
     pub(super) status: StatusCode,
     pub(super) hold: Hold,
     pub(super) is_grpc: bool,
@@ -32,14 +33,21 @@ pub struct Plan {
 // By hand: a derived one refuses every input that is shorter than its guess.
 impl<'a> Arbitrary<'a> for Plan {
     fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let (client, hold, tasks) = (client(u)?, hold(u)?, few(u)?);
+        let (body, mut window): (Script, Window) = (u.arbitrary()?, u.arbitrary()?);
+        // Behind the held head of a stream it would wait without end.
+        if wait_for_body(&tasks) && window.drain_timeout == DrainTimeout::Set(None) {
+            window.drain_timeout = DrainTimeout::Default;
+        }
         Ok(Self {
-            client: client(u)?,
-            hold: hold(u)?,
-            tasks: few(u)?,
-            body: u.arbitrary()?,
-            window: u.arbitrary()?,
+            client,
+            hold,
+            tasks,
+            body,
+            window,
             handler_takes: short(u)?,
             method: method(u)?,
+            version: version(u)?,
             status: status(u)?,
             is_grpc: u.int_in_range(0..=3)? == 3,
             handler_fails: rarely(u)?.unwrap_or_default(),
@@ -115,6 +123,10 @@ impl Plan {
     /// spawns would be nobody's.
     pub(super) fn is_read(&self) -> bool {
         !self.is_upgraded() || self.body.tasks() == 0
+    }
+
+    pub(super) fn is_http1(&self) -> bool {
+        self.version < Version::HTTP_2
     }
 
     /// Whether something may be kept back.

@@ -135,6 +135,7 @@ fn handler(
     world: &World,
 ) -> impl Service<Request<()>, Response = Response<Scripted>, Error = &'static str> {
     service_fn(move |_| async move {
+        let guard = world.body_guard();
         for task in &plan.tasks {
             world.start(task);
         }
@@ -142,7 +143,7 @@ fn handler(
             world.start_anonymous(takes);
         }
         sleep(ms(plan.handler_takes)).await;
-        let mut response = Response::new(Scripted::new(&plan.body, world.clone()));
+        let mut response = Response::new(Scripted::new(&plan.body, world.clone(), guard));
         *response.status_mut() = plan.status;
         let headers = response.headers_mut();
         for length in plan.body.headers() {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::item::{Item, planned_trailers};
 use super::script::{Ending, Length, Script, Step};
-use super::world::World;
+use super::world::{BodyGuard, World};
 use crate::clock::ms;
 
 pub(super) struct Scripted {
@@ -22,11 +22,13 @@ pub(super) struct Scripted {
     left: u64,
     knows_its_end: bool,
     wait: Option<Pin<Box<Sleep>>>,
+    _guard: BodyGuard,
 }
 
 impl Scripted {
-    pub(super) fn new(script: &Script, world: World) -> Self {
+    pub(super) fn new(script: &Script, world: World, guard: BodyGuard) -> Self {
         Self {
+            _guard: guard,
             world,
             steps: script.steps.clone().into(),
             ending: Some(script.ending),

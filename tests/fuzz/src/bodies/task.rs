@@ -14,6 +14,9 @@ pub(super) struct Task {
     pub(super) end: TaskEnd,
     #[arbitrary(with = kind)]
     pub(super) kind: Kind,
+    /// When its time is over, it waits for the drop of the body.
+    #[arbitrary(with = waits)]
+    pub(super) waits_for_body: bool,
     #[arbitrary(with = few)]
     pub(super) children: Vec<Task>,
 }
@@ -42,6 +45,12 @@ impl Task {
     }
 }
 
+/// Whether one of them waits for the drop of the body, or one that they spawn does.
+pub(super) fn wait_for_body(tasks: &[Task]) -> bool {
+    let waits = |task: &Task| task.waits_for_body || wait_for_body(&task.children);
+    tasks.iter().any(waits)
+}
+
 pub(super) fn count(tasks: &[Task]) -> usize {
     tasks.iter().map(Task::count).sum()
 }
@@ -52,6 +61,10 @@ fn end(u: &mut Unstructured<'_>) -> arbitrary::Result<TaskEnd> {
         Completes, Completes, Completes, Heeds, Fails, Panics, Aborted,
     ];
     u.choose(&ends).copied()
+}
+
+fn waits(u: &mut Unstructured<'_>) -> arbitrary::Result<bool> {
+    Ok(u.int_in_range(0..=3)? == 3)
 }
 
 fn kind(u: &mut Unstructured<'_>) -> arbitrary::Result<Kind> {

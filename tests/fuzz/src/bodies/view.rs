@@ -42,6 +42,8 @@ pub(super) struct Seen {
     pub(super) none_alive_since: Option<Instant>,
     pub(super) hooked: Option<Instant>,
     pub(super) no_required_since: Option<Instant>,
+    pub(super) required_alive: bool,
+    pub(super) body_gone: Option<Instant>,
     /// A task that the response depends on had failed, or was not done.
     pub(super) required_missing: bool,
 }
@@ -64,6 +66,8 @@ impl Seen {
             none_alive_since: facts.none_alive_since,
             hooked: facts.hooked,
             no_required_since: facts.no_required_since,
+            required_alive: facts.required_alive > 0,
+            body_gone: facts.body_gone,
             required_missing: facts.required_failed || facts.required_alive > 0,
         }
     }

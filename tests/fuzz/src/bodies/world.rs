@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower_task_tracker::{TaskBuilder, Tasks, named};
 
@@ -41,6 +42,8 @@ pub(super) struct Facts {
     pub(super) hooked: Option<Instant>,
     /// What the inner body gave, and when.
     pub(super) given: Vec<(Instant, Item)>,
+    /// When the body was dropped.
+    pub(super) body_gone: Option<Instant>,
 }
 
 /// How tasks have ended.
@@ -63,11 +66,35 @@ impl Fates {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct World(Arc<Mutex<Facts>>);
+pub(super) struct World {
+    facts: Arc<Mutex<Facts>>,
+    body_gone: Arc<Notify>,
+}
+
+/// Whatever holds this is, or becomes, the body.
+pub(super) struct BodyGuard(World);
+
+impl Drop for BodyGuard {
+    fn drop(&mut self) {
+        self.0.facts().body_gone = Some(Instant::now());
+        self.0.body_gone.notify_waiters();
+    }
+}
 
 impl World {
+    pub(super) fn body_guard(&self) -> BodyGuard {
+        BodyGuard(self.clone())
+    }
+
+    async fn wait_for_body(&self) {
+        let gone = self.body_gone.notified();
+        if self.facts().body_gone.is_none() {
+            gone.await;
+        }
+    }
+
     pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().expect("no panic holds this lock")
+        self.facts.lock().expect("no panic holds this lock")
     }
 
     /// Starts a task through the free functions, as code without a handle does.
@@ -115,6 +142,9 @@ impl World {
                 self.start(&child);
             }
             sleep(ms(plan.takes - half)).await;
+            if plan.waits_for_body {
+                self.wait_for_body().await;
+            }
         };
         let tasks = Tasks::current().expect("in a request");
         if plan.end == TaskEnd::Heeds {

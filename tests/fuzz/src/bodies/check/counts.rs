@@ -116,6 +116,8 @@ fn may_have_ended(plan: &Plan, run: &Run) -> bool {
     let given = given.filter(|(_, item)| *item != Item::End).count();
     let foretold = plan.body.knows_its_end && given >= frames;
     let length = plan.server_length();
-    let is_reached = length.is_some_and(|length| read >= length);
+    // All of it may have been taken before the head.
+    let taken: u64 = run.facts.given.iter().map(|(_, item)| item.len()).sum();
+    let is_reached = length.is_some_and(|length| read.max(taken) >= length);
     run.view.head.is_some() && (plan.ends_with_head() || foretold || is_reached)
 }

@@ -1,7 +1,7 @@
 //! When something that ends a response may be let go.
 
 use tokio::time::Instant;
-use tower_task_tracker::{Outcome, Unfinished};
+use tower_task_tracker::{Hold, Outcome, Unfinished};
 
 use super::super::plan::{Client, Plan};
 use super::super::run::Run;
@@ -20,6 +20,10 @@ pub(super) fn is_end(plan: &Plan, run: &Run, seen: Seen, ready: Instant) {
     let done = seen.alive == 0 && (plan.hook.is_none() || seen.hooked.is_some());
     let moments = [Some(ready), seen.none_alive_since, seen.hooked];
     if done && moments.contains(&Some(seen.at)) {
+        return;
+    }
+    let moments = [Some(ready), seen.no_required_since];
+    if plan.hold == Hold::Required && !seen.required_alive && moments.contains(&Some(seen.at)) {
         return;
     }
     let Some(closed) = deadline(plan, run, answered) else {

@@ -2,6 +2,7 @@
 
 use tower_task_tracker::Hold;
 
+use super::super::gone;
 use super::super::item::Item;
 use super::super::plan::{Client, Plan};
 use super::super::run::Run;
@@ -20,8 +21,17 @@ pub(super) fn of_the_head(plan: &Plan, run: &Run) {
     );
     let failed_before = answered.required_failed && !run.view.failed;
     let required = plan.hold == Hold::Auto && answered.required_alive;
-    if !plan.holds() || (answered.alive == 0 && plan.hook.is_none()) {
+    let holds_nothing = match plan.hold {
+        Hold::Required => !answered.required_alive,
+        _ => answered.alive == 0 && plan.hook.is_none(),
+    };
+    if !plan.is_upgraded() {
+        gone::before_the_head(plan, head, answered.at);
+    }
+    if !plan.holds() || holds_nothing {
         assert_eq!(head.at, answered.at, "the head was held for nothing");
+    } else if plan.hold == Hold::Required {
+        is_end(plan, run, head, answered.at);
     } else if run.view.failed || plan.ends_with_head() || plan.hold == Hold::Head || failed_before {
         is_end(plan, run, head, answered.at);
     } else if required {
@@ -58,16 +68,22 @@ pub(super) fn of_each_frame(plan: &Plan, run: &Run) {
     };
     let given = &run.facts.given;
     let mut left = plan.body.known_length();
+    let mut before = head.at;
     for (index, Read { seen, item, .. }) in run.view.items.iter().enumerate() {
         // An end that the inner body foretold was ready with the item before.
         let given_item = given.get(index).or(given.last());
-        let ready = given_item.map_or(head.at, |(at, _)| (*at).max(head.at));
+        // It may have been taken ahead of its time.
+        let ready = given_item.map_or(before, |(at, _)| (*at).max(before));
+        before = seen.at;
         if !plan.holds() || !ends(item, &mut left) {
             if is_punctual(plan) && index < given.len() {
                 assert_eq!(seen.at, ready, "item {index} was held for nothing");
             }
         } else if is_punctual(plan) || seen.alive > 0 {
             is_end(plan, run, *seen, ready);
+            if is_punctual(plan) {
+                gone::before_an_end(plan, *seen, ready, index, item);
+            }
         }
     }
 }

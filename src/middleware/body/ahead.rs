@@ -1,0 +1,294 @@
+//! Looks at a body before its frames are passed on: what can be dropped before a wait is dropped.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use http::HeaderMap;
+use http_body::{Body, SizeHint};
+
+use super::part::{Part, Polled, data_len};
+use crate::drain::Drain;
+
+/// A body that has reached its length may give empty frames before its end. No more of them are taken ahead.
+const MAX_EMPTY: usize = 16;
+
+/// Items that are still to be passed on, and what has to happen before.
+pub(super) struct Ahead<D, E> {
+    /// In their order, the first one apart: there is rarely another one.
+    first: Option<Polled<D, E>>,
+    rest: VecDeque<Polled<D, E>>,
+    phase: Phase,
+    past: Past,
+    /// The exact length from before the first item was taken, until that is passed on.
+    exact: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The items may be passed on: they were taken before they were asked for.
+    Ahead,
+    /// The same, and the server has had a turn before the error that comes next.
+    Error,
+    /// The first item ends the response, and tasks are alive.
+    Withheld(Part),
+    /// A required task has failed, which the next item has to report. `waited`: the server had a turn to send
+    /// what it has.
+    Failure { waited: bool },
+}
+
+/// How far the body is beyond its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// It has not reached its length.
+    Below,
+    /// It has, and is polled with the next look.
+    Reached,
+    /// It was polled there, and is not polled again before its items are passed on.
+    Polled,
+}
+
+/// What a look at a body of known length has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// All of its data, or its end.
+    Whole,
+    /// A part of it.
+    Part,
+    /// Nothing yet.
+    Pending,
+}
+
+impl<D: Buf, E> Ahead<D, E> {
+    pub(super) fn new(phase: Phase) -> Self {
+        Self {
+            first: None,
+            rest: VecDeque::new(),
+            phase,
+            past: Past::Below,
+            exact: None,
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    pub(super) fn has_items(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Whether something is to be passed on before the body is asked again.
+    pub(super) fn is_pending(&self) -> bool {
+        self.has_items() || matches!(self.phase, Phase::Failure { .. })
+    }
+
+    /// Whether an error comes next that was taken ahead of its time.
+    pub(super) fn is_error_next(&self) -> bool {
+        self.phase == Phase::Ahead && matches!(self.first, Some(Some(Err(_))))
+    }
+
+    /// Whether an end is among the items.
+    pub(super) fn has_end(&self) -> bool {
+        self.items().any(is_end)
+    }
+
+    pub(super) fn has_reached_length(&self) -> bool {
+        self.past != Past::Below
+    }
+
+    /// Takes the first item, to be passed on or withheld.
+    pub(super) fn pop(&mut self) -> Option<Polled<D, E>> {
+        let rest = self.rest.pop_front();
+        self.phase = Phase::Ahead;
+        self.exact = None;
+        std::mem::replace(&mut self.first, rest)
+    }
+
+    /// Withholds an item: it stands before the others again.
+    pub(super) fn withhold(&mut self, item: Polled<D, E>, part: Part) {
+        if let Some(next) = self.first.replace(item) {
+            self.rest.push_front(next);
+        }
+        self.phase = Phase::Withheld(part);
+        if part == Part::Last && self.past == Past::Below {
+            self.past = Past::Reached;
+        }
+    }
+
+    /// Nothing is passed on any more, except trailers.
+    pub(super) fn fail(&mut self) {
+        let trailers = self.take_trailers();
+        self.rest.clear();
+        self.first = trailers.map(|trailers| Some(Ok(http_body::Frame::trailers(trailers))));
+        self.phase = Phase::Failure { waited: false };
+    }
+
+    /// The trailers among the items, whose others are dropped.
+    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let items = self.first.take().into_iter().chain(self.rest.drain(..));
+        let mut frames = items.filter_map(|item| item?.ok());
+        frames.find_map(|frame| frame.into_trailers().ok())
+    }
+
+    /// What is to come: the items, and then what the body has left.
+    pub(super) fn size_hint(&self, body: &SizeHint) -> SizeHint {
+        if let Some(exact) = self.exact {
+            return SizeHint::with_exact(exact);
+        }
+        let kept = self.items().map(bytes).fold(0, u64::saturating_add);
+        let mut hint = SizeHint::new();
+        // The upper bound goes first: the hint panics if the lower one passes it.
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(kept));
+        }
+        hint.set_lower(body.lower().saturating_add(kept));
+        hint
+    }
+
+    /// Asks a body of this length for its first frame, in the request's context. It is dropped if the server
+    /// will not ask for more.
+    pub(super) fn look<B>(
+        &mut self,
+        mut body: Pin<&mut Option<B>>,
+        length: u64,
+        is_http1: bool,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) -> Looked
+    where
+        B: Body<Data = D, Error = E>,
+    {
+        if self.has_reached_length() {
+            self.look_past(body, is_http1, drain, cx);
+            return Looked::Whole;
+        }
+        if self.has_items() {
+            return Looked::Part;
+        }
+        let exact = body
+            .as_ref()
+            .as_pin_ref()
+            .and_then(|body| body.size_hint().exact());
+        if length > 0 {
+            let _entered = drain.enter();
+            let Some(polled) = body.as_mut().as_pin_mut().map(|body| body.poll_frame(cx)) else {
+                return Looked::Whole;
+            };
+            let Poll::Ready(item) = polled else {
+                return Looked::Pending;
+            };
+            let (item_ends, len) = (is_end(&item), bytes(&item));
+            self.first = Some(item);
+            self.exact = exact;
+            let ends = item_ends || has_ended(body.as_ref());
+            if ends {
+                body.set(None);
+            }
+            if ends || len < length {
+                return if item_ends || !ends {
+                    Looked::Part
+                } else {
+                    Looked::Whole
+                };
+            }
+        }
+        self.past = Past::Reached;
+        self.look_past(body, is_http1, drain, cx);
+        if self.has_items() {
+            self.exact = exact;
+        }
+        Looked::Whole
+    }
+
+    /// Polls a body that has reached its length, in the request's context: an HTTP/1 server drops it there,
+    /// and does not poll it again; an HTTP/2 server waits for its end.
+    ///
+    /// It is polled again with each look while nothing comes over HTTP/2. What it gives is kept. Once it has
+    /// ended, it is dropped.
+    pub(super) fn look_past<B>(
+        &mut self,
+        mut body: Pin<&mut Option<B>>,
+        is_http1: bool,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) where
+        B: Body<Data = D, Error = E>,
+    {
+        if self.past != Past::Reached {
+            return;
+        }
+        let _entered = drain.enter();
+        if self.take_past(body.as_mut(), is_http1, cx) {
+            body.set(None);
+        }
+    }
+
+    /// Returns whether nothing more is asked of the body.
+    fn take_past<B>(
+        &mut self,
+        mut body: Pin<&mut Option<B>>,
+        is_http1: bool,
+        cx: &mut Context<'_>,
+    ) -> bool
+    where
+        B: Body<Data = D, Error = E>,
+    {
+        self.past = Past::Polled;
+        for _ in 0..MAX_EMPTY {
+            if has_ended(body.as_ref()) {
+                return true;
+            }
+            let polled = body.as_mut().as_pin_mut().map(|body| body.poll_frame(cx));
+            let item = match polled {
+                Some(Poll::Ready(item)) => item,
+                Some(Poll::Pending) if !is_http1 => {
+                    self.past = Past::Reached;
+                    return false;
+                }
+                Some(Poll::Pending) | None => return true,
+            };
+            let (ends, len) = (is_end(&item), bytes(&item));
+            // An HTTP/1 server does not ask for an error there.
+            if !is_http1 || !matches!(item, Some(Err(_))) {
+                self.push(item);
+            }
+            if ends || len > 0 {
+                return ends || has_ended(body.as_ref());
+            }
+        }
+        false
+    }
+
+    fn push(&mut self, item: Polled<D, E>) {
+        match self.first {
+            None => self.first = Some(item),
+            Some(_) => self.rest.push_back(item),
+        }
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Polled<D, E>> {
+        self.first.iter().chain(&self.rest)
+    }
+}
+
+/// Whether the body says that nothing follows, or there is none.
+fn has_ended<B: Body>(body: Pin<&Option<B>>) -> bool {
+    body.as_pin_ref().is_none_or(|body| body.is_end_stream())
+}
+
+fn is_end<D: Buf, E>(item: &Polled<D, E>) -> bool {
+    Part::of(item, &mut None) == Part::End
+}
+
+fn bytes<D: Buf, E>(item: &Polled<D, E>) -> u64 {
+    match item {
+        Some(Ok(frame)) => data_len(frame).unwrap_or(0),
+        None | Some(Err(_)) => 0,
+    }
+}
