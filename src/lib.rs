@@ -173,6 +173,7 @@
 //! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location`, `request_id` |
 //! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report`, `hint` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
+//! | ERROR | a handler or middleware took [`Tasks`] where no layer was reached, and was answered 500: at most once a second | `method`, `path` (without the query; of a nested router, as that has it) |
 //!
 //! Work that was left behind by a client, or aborted by a shutdown, is at DEBUG: [`Outcome::Dropped`] and the
 //! [`ShutdownReport`] tell of it too.
@@ -234,6 +235,8 @@ mod run_to_completion;
 mod scope;
 mod settings;
 mod tasks;
+#[cfg(all(feature = "axum", feature = "tracing"))]
+mod throttle;
 mod trace;
 
 pub use deadline::DeadlineSource;

@@ -11,11 +11,15 @@ mod enabled {
     use std::collections::BTreeSet;
     use std::panic::Location;
     use std::sync::{Mutex, PoisonError};
+    #[cfg(feature = "axum")]
+    use std::time::{Duration, Instant};
 
     use tracing::level_filters::LevelFilter;
 
     use crate::panics;
     use crate::report::{DrainReport, Outcome, TaskInfo, TaskState};
+    #[cfg(feature = "axum")]
+    use crate::throttle::Throttle;
 
     /// What users filter by: the crate, not a path inside of it.
     const TARGET: &str = "tower_task_tracker";
@@ -181,6 +185,14 @@ mod enabled {
         tracing::debug!(target: TARGET, live_tasks = live, "a request was shed: too many tasks are alive");
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn layer_is_missing(method: &http::Method, path: &str, message: &str) {
+        static THROTTLE: Throttle = Throttle::new(Duration::from_secs(1));
+        if THROTTLE.lets_through(Instant::now()) {
+            tracing::error!(target: TARGET, %method, path, "{message}");
+        }
+    }
+
     pub(crate) fn deadline_ignored(source: &'static str, reason: &'static str) {
         tracing::debug!(target: TARGET, source, reason, "a deadline was ignored");
     }
@@ -242,6 +254,9 @@ mod disabled {
 
     #[cfg(feature = "http")]
     pub(crate) fn shed(_: usize) {}
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn layer_is_missing(_: &http::Method, _: &str, _: &str) {}
 
     pub(crate) fn deadline_ignored(_: &'static str, _: &'static str) {}
 

@@ -6,16 +6,20 @@ use std::fmt;
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{Method, StatusCode};
 
 use crate::tasks::Tasks;
+use crate::trace;
 
 impl<S: Sync> FromRequestParts<S> for Tasks {
     type Rejection = MissingTaskTracker;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        find(parts).ok_or(MissingTaskTracker { _private: () })
+        find(parts).ok_or_else(|| MissingTaskTracker {
+            method: parts.method.clone(),
+            path: parts.uri.path().into(),
+        })
     }
 }
 
@@ -31,21 +35,24 @@ fn find(parts: &Parts) -> Option<Tasks> {
     parts.extensions.get().cloned().or_else(Tasks::current)
 }
 
-/// The handler asked for [`Tasks`], but the request did not go through a `TaskTrackerLayer`.
+/// [`Tasks`] was extracted from a request that has not reached a `TaskTrackerLayer`: there is none, or it stands
+/// further in, as where a `from_fn` middleware outside of it takes `Tasks`.
 ///
-/// As a response it is a 500 that says how to add the layer.
+/// As a response it is a 500 that says how to add the layer, and an error in the log.
 #[derive(Debug, Clone)]
 pub struct MissingTaskTracker {
-    _private: (),
+    method: Method,
+    path: Box<str>,
 }
+
+const TEXT: &str = "`tower_task_tracker::Tasks` was extracted from a request that has not reached a \
+    `TaskTrackerLayer`. Either there is none: add `.layer(TaskTrackerLayer::new())` to the router, after the route. \
+    Or it is further in than what takes `Tasks`, such as a middleware made by `from_fn`: of a router's layers the \
+    last one is outside, so add the `TaskTrackerLayer` after that middleware";
 
 impl fmt::Display for MissingTaskTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "this handler takes `tower_task_tracker::Tasks`, but its route is not inside a \
-             `TaskTrackerLayer`: add `.layer(TaskTrackerLayer::new())` to the router, after the \
-             route",
-        )
+        f.write_str(TEXT)
     }
 }
 
@@ -53,6 +60,8 @@ impl Error for MissingTaskTracker {}
 
 impl IntoResponse for MissingTaskTracker {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+        // Here, and not where it is made: what is handled in another way is no error.
+        trace::layer_is_missing(&self.method, &self.path, TEXT);
+        (StatusCode::INTERNAL_SERVER_ERROR, TEXT).into_response()
     }
 }

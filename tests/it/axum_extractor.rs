@@ -6,12 +6,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks};
+use tower_task_tracker::{DrainReport, MissingTaskTracker, TaskTrackerLayer, Tasks};
 
+use crate::lines::Lines;
 use crate::support::{Log, after, ms};
 
 fn to(path: &str) -> Request {
@@ -41,14 +43,70 @@ async fn a_handler_takes_its_tasks_as_an_argument() {
     assert_eq!(body.to_bytes(), "hello");
 }
 
+/// One test, because the log has at most one line a second for the whole process.
 #[tokio::test]
-async fn without_the_layer_the_answer_says_how_to_add_it() {
-    let app = Router::new().route("/", get(|_: Tasks| async { "unreachable" }));
+async fn without_the_layer_the_answer_and_the_log_say_how_to_add_it() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let started = std::time::Instant::now();
+    let missing = Router::new().route("/orders", get(|_: Tasks| async { "unreachable" }));
+    let too_far_in = Router::new()
+        .route("/orders", get(|| async { "unreachable" }))
+        .layer(TaskTrackerLayer::new())
+        .layer(from_fn(async |_: Tasks, request: Request, next: Next| {
+            next.run(request).await
+        }));
+    for app in [missing, too_far_in] {
+        for _ in 0..10 {
+            let response = app
+                .clone()
+                .oneshot(to("/orders?card=4711"))
+                .await
+                .expect("infallible");
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response.into_body().collect().await.expect("a whole body");
+            let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            assert!(text.contains(".layer(TaskTrackerLayer::new())"), "{text}");
+            assert!(text.contains("`from_fn`"), "the other cause: {text}");
+        }
+    }
+    let log = lines.text();
+    let (count, seconds) = (log.lines().count() as u64, started.elapsed().as_secs());
+    assert!((1..=1 + seconds).contains(&count), "in {seconds} s: {log}");
+    let line = log.lines().next().expect("one").trim_start();
+    assert!(line.starts_with("ERROR tower_task_tracker: "), "{line}");
+    assert!(line.contains(".layer(TaskTrackerLayer::new())"), "{line}");
+    assert!(line.contains("`from_fn`"), "{line}");
+    assert!(line.ends_with(r#" method=GET path="/orders""#), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_middleware_inside_of_the_layer_takes_its_tasks() {
+    let app = Router::new()
+        .route("/", get(|| async {}))
+        .layer(from_fn(
+            async |tasks: Tasks, request: Request, next: Next| {
+                tasks.spawn(after(30));
+                next.run(request).await
+            },
+        ))
+        .layer(TaskTrackerLayer::new());
+    let start = Instant::now();
     let response = app.oneshot(to("/")).await.expect("infallible");
-    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(start.elapsed(), ms(30));
+}
+
+#[tokio::test]
+async fn a_handler_that_does_without_the_layer_logs_no_error() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let handler = async |tasks: Result<Tasks, MissingTaskTracker>| tasks.is_ok().to_string();
+    let app = Router::new().route("/", get(handler));
+    let response = app.oneshot(to("/")).await.expect("infallible");
     let body = response.into_body().collect().await.expect("a whole body");
-    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    assert!(text.contains(".layer(TaskTrackerLayer::new())"), "{text}");
+    assert_eq!(body.to_bytes(), "false");
+    assert_eq!(lines.text(), "");
 }
 
 #[tokio::test]

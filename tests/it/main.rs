@@ -15,7 +15,7 @@
 //! | late spawns | `late_spawns`, `detached` |
 //! | overload | `handle` |
 //! | panics | `panics`, `foreign_panics` |
-//! | context, logs | `context`, `spares`, `logs`, `late_logs`, `spans`, `span_ends` |
+//! | context, logs | `context`, `spares`, `logs`, `late_logs`, `spans`, `span_ends`, `throttle` |
 //! | counts, ages | `accounting`, `reports`, `observers` |
 //! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`; `examples/graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
@@ -87,6 +87,7 @@ mod static_traits;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks_hold;
+mod throttle;
 mod trackers;
 mod unfinished;
 mod unfinished_bodies;

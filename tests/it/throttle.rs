@@ -1,0 +1,37 @@
+//! How often an event is let through that a client can cause.
+
+use std::time::{Duration, Instant};
+
+use self::source::Throttle;
+
+#[path = "../../src/throttle.rs"]
+mod source;
+
+#[test]
+fn one_event_of_a_second_is_let_through() {
+    let throttle = Throttle::new(Duration::from_secs(1));
+    let start = Instant::now();
+    let let_through = [0, 1, 999, 1000, 1001, 1999, 2000, 60_000, 60_999, 61_000]
+        .into_iter()
+        .filter(|millis| throttle.lets_through(start + Duration::from_millis(*millis)));
+    assert_eq!(Vec::from_iter(let_through), [0, 1000, 2000, 60_000, 61_000]);
+}
+
+#[test]
+fn a_moment_before_the_last_one_is_not_let_through() {
+    let throttle = Throttle::new(Duration::from_secs(1));
+    let start = Instant::now();
+    assert!(throttle.lets_through(start + Duration::from_secs(5)));
+    assert!(!throttle.lets_through(start), "of a thread that was late");
+}
+
+#[test]
+fn of_many_threads_one_is_let_through() {
+    let throttle = Throttle::new(Duration::from_secs(1));
+    let now = Instant::now();
+    let let_through = std::thread::scope(|scope| {
+        let threads = [(); 8].map(|()| scope.spawn(|| throttle.lets_through(now)));
+        threads.map(|thread| usize::from(thread.join().expect("no panic")))
+    });
+    assert_eq!(let_through.iter().sum::<usize>(), 1);
+}
