@@ -257,7 +257,9 @@ pub use scope::{FailWith, Scope, TaskScopeFuture, TaskScopeLayer, TaskScopeServi
 #[cfg(feature = "http")]
 pub use settings::Hold;
 pub use settings::Unfinished;
-pub use tasks::{Fallible, Plain, SpawnError, TaskBuilder, TaskToken, Tasks, TrackedFuture};
+pub use tasks::{
+    Fallible, Plain, SpawnError, TaskBuilder, TaskKind, TaskToken, Tasks, TrackedFuture,
+};
 pub use tasks::{named, spawn, spawn_blocking, untracked};
 
 /// The README's code, compiled.

@@ -102,6 +102,7 @@ impl Anonymous {
             name: None,
             location: self.location,
             age: now.duration_since(self.since),
+            required: false,
             state,
             message: None,
         }

@@ -44,6 +44,7 @@ impl Brief {
             name: self.name,
             location: self.location,
             age,
+            required: self.required,
             state,
             message,
         }

@@ -111,11 +111,18 @@ impl DrainReport {
     pub fn is_clean(&self) -> bool {
         self.completed == self.spawned
     }
+
+    /// Whether a straggler is why the response failed: a required one that was late. A client that left fails
+    /// nothing.
+    fn is_failed_late(&self, straggler: &TaskInfo) -> bool {
+        let is_late = matches!(self.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown);
+        straggler.required && is_late
+    }
 }
 
 impl fmt::Display for DrainReport {
-    /// One line for a log, with the first 16 tasks of each list, such as
-    /// `drained: 2 of 2 tasks completed, held 201.3ms`.
+    /// One line for a log, such as `drained: 2 of 2 tasks completed, held 201.3ms`. Required tasks that failed
+    /// come first, then the other tasks that failed, then the stragglers: the first 16 of each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
             Outcome::Drained => "drained",
@@ -129,31 +136,54 @@ impl fmt::Display for DrainReport {
         if let Some(bound) = self.closed_by {
             write!(f, " ({bound})")?;
         }
-        write!(
-            f,
-            ": {} of {} tasks completed, held {:.1?}",
-            self.completed, self.spawned, self.held
-        )?;
-        if self.cancelled {
-            f.write_str("; asked to stop")?;
+        match self.spawned {
+            // There are detached ones, which are not counted here, or none.
+            0 => f.write_str(": no task to wait for")?,
+            spawned => write!(f, ": {} of {spawned} tasks completed", self.completed)?,
+        }
+        if self.held.is_zero() {
+            f.write_str(", not held")?;
+        } else {
+            write!(f, ", held {:.1?}", self.held)?;
         }
         if self.required_failed {
             f.write_str("; a required task has failed")?;
+            let late = self
+                .stragglers
+                .iter()
+                .filter(|task| self.is_failed_late(task));
+            let failed = self.troubled.iter().filter(|task| task.required);
+            list(f, ": ", failed.chain(late))?;
         }
-        list(f, "; troubled: ", &self.troubled)?;
-        list(f, "; stragglers: ", &self.stragglers)
+        if self.cancelled {
+            f.write_str("; asked to stop")?;
+        }
+        let others = self.troubled.iter().filter(|task| !task.required);
+        list(f, "; troubled: ", others)?;
+        let others = self
+            .stragglers
+            .iter()
+            .filter(|task| !self.is_failed_late(task));
+        list(f, "; stragglers: ", others)
     }
 }
 
 /// A line of a log is to be read.
 const MAX_SHOWN: usize = 16;
 
-fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, tasks: &[T]) -> fmt::Result {
-    for (index, task) in tasks.iter().take(MAX_SHOWN).enumerate() {
+fn list<'a, T>(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    mut tasks: impl Iterator<Item = &'a T>,
+) -> fmt::Result
+where
+    T: fmt::Display + 'a,
+{
+    for (index, task) in tasks.by_ref().take(MAX_SHOWN).enumerate() {
         write!(f, "{}{task}", if index == 0 { title } else { ", " })?;
     }
-    match tasks.len().checked_sub(MAX_SHOWN) {
-        Some(more @ 1..) => write!(f, " and {more} more"),
-        _ => Ok(()),
+    match tasks.count() {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
     }
 }

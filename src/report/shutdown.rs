@@ -41,11 +41,12 @@ impl ShutdownReport {
 impl fmt::Display for ShutdownReport {
     /// One line for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "shut down after {:.1?}: {} tasks completed",
-            self.waited, self.completed
-        )?;
+        if self.waited.is_zero() {
+            f.write_str("shut down at once")?;
+        } else {
+            write!(f, "shut down after {:.1?}", self.waited)?;
+        }
+        write!(f, ": {} tasks completed", self.completed)?;
         for (count, what) in [
             (self.failed, "failed"),
             (self.panicked, "panicked"),
@@ -55,7 +56,7 @@ impl fmt::Display for ShutdownReport {
                 write!(f, ", {count} {what}")?;
             }
         }
-        list(f, "; troubled: ", &self.troubled)?;
-        list(f, "; still running: ", &self.still_running)
+        list(f, "; troubled: ", self.troubled.iter())?;
+        list(f, "; still running: ", self.still_running.iter())
     }
 }

@@ -46,6 +46,8 @@ pub struct TaskInfo {
     /// the drain window opens, while it is open for every spawn, and for those that are late or detached.
     /// All that have no age then get theirs. Zero for a task that ended before.
     pub age: Duration,
+    /// Whether it was spawned as [`required`](crate::TaskBuilder::required).
+    pub required: bool,
     /// What became of it.
     pub state: TaskState,
     /// What its error says, or its panic, where that was a string.
@@ -53,13 +55,16 @@ pub struct TaskInfo {
 }
 
 impl fmt::Display for TaskInfo {
-    /// The name or else the location, the state and the age, then the message: on one line.
+    /// The name or else the location, the state, the age if it has one, then the message: on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name {
             Some(name) => write!(f, "{name}")?,
             None => write!(f, "{}", self.location)?,
         }
-        write!(f, " ({}, {:.1?}", self.state.name(), self.age)?;
+        write!(f, " ({}", self.state.name())?;
+        if !self.age.is_zero() {
+            write!(f, ", {:.1?}", self.age)?;
+        }
         if let Some(message) = &self.message {
             write!(f, ": {}", message.escape_debug())?;
         }
@@ -86,7 +91,8 @@ pub struct LiveTask {
 }
 
 impl fmt::Display for LiveTask {
-    /// The name or else the location, the request and the age: on one line.
+    /// The name or else the location, the request, the age if it has one, and whether it was released: on one
+    /// line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name {
             Some(name) => write!(f, "{name}")?,
@@ -95,7 +101,11 @@ impl fmt::Display for LiveTask {
         if let Some(id) = &self.request_id {
             write!(f, " of {id}")?;
         }
-        let released = if self.released { ", released" } else { "" };
-        write!(f, " ({:.1?}{released})", self.age)
+        match (self.age, self.released) {
+            (Duration::ZERO, false) => Ok(()),
+            (Duration::ZERO, true) => f.write_str(" (released)"),
+            (age, false) => write!(f, " ({age:.1?})"),
+            (age, true) => write!(f, " ({age:.1?}, released)"),
+        }
     }
 }

@@ -4,7 +4,7 @@ use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle};
 
 use super::builder::TaskBuilder;
-use super::judge::Judge;
+use super::kind::TaskKind;
 use super::spawning::listed;
 use super::tracked_closure::TrackedClosure;
 
@@ -15,7 +15,7 @@ impl<J> TaskBuilder<J> {
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
-        J: Judge<T> + 'static,
+        J: TaskKind<T> + 'static,
     {
         let (listing, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
@@ -29,7 +29,7 @@ impl<J> TaskBuilder<J> {
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
-        J: Judge<T> + 'static,
+        J: TaskKind<T> + 'static,
     {
         let (listing, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);

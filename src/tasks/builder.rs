@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle, LocalSet};
 
-use super::judge::{Fallible, Judge, Plain};
+use super::kind::{Fallible, Plain, TaskKind};
 use super::spawn_error::SpawnError;
 use super::spawning::{admit_in, listed, spawn_in};
 use super::token::TaskToken;
@@ -45,7 +45,7 @@ pub struct TaskBuilder<J = Plain> {
     name: Option<&'static str>,
     required: bool,
     detached: bool,
-    judge: PhantomData<J>,
+    kind: PhantomData<J>,
 }
 
 impl TaskBuilder {
@@ -55,7 +55,7 @@ impl TaskBuilder {
             name,
             required: false,
             detached: false,
-            judge: PhantomData,
+            kind: PhantomData,
         }
     }
 }
@@ -64,13 +64,37 @@ impl<J> TaskBuilder<J> {
     /// The task returns a `Result` whose error implements `Display`, and has failed if that is an `Err`: it
     /// is counted as failed, and logged and reported with the error's message. The result comes through the
     /// `JoinHandle` as ever.
+    ///
+    /// Where the error does not implement `Display`, turn it into one that does, or into a text:
+    ///
+    /// ```compile_fail,E0277
+    /// # use tower_task_tracker::Tasks;
+    /// #[derive(Debug)]
+    /// struct NoStock;
+    ///
+    /// fn after_an_order(tasks: &Tasks) {
+    ///     tasks.named("order").fallible().spawn(async { Err::<(), _>(NoStock) });
+    /// }
+    /// ```
+    ///
+    /// ```
+    /// # use tower_task_tracker::Tasks;
+    /// #[derive(Debug)]
+    /// struct NoStock;
+    ///
+    /// fn after_an_order(tasks: &Tasks) {
+    ///     let order = async { Err::<(), _>(NoStock) };
+    ///     let order = async { order.await.map_err(|error| format!("{error:?}")) };
+    ///     tasks.named("order").fallible().spawn(order);
+    /// }
+    /// ```
     pub fn fallible(self) -> TaskBuilder<Fallible> {
         TaskBuilder {
             context: self.context,
             name: self.name,
             required: self.required,
             detached: self.detached,
-            judge: PhantomData,
+            kind: PhantomData,
         }
     }
 
@@ -97,6 +121,9 @@ impl<J> TaskBuilder<J> {
     /// An `Err` of the service itself is passed on as it is. Under `Hold::Never` nothing waits, and
     /// the response says only what is known by then. The report has it in any case:
     /// [`DrainReport::required_failed`](crate::DrainReport::required_failed).
+    ///
+    /// It is the opposite of [`detached`](Self::detached), and of both the last call wins:
+    /// `.detached().required()` is a required task.
     ///
     /// # Where `.await` is better
     ///
@@ -125,6 +152,7 @@ impl<J> TaskBuilder<J> {
     pub fn required(self) -> TaskBuilder<Fallible> {
         let mut task = self.fallible();
         task.required = true;
+        task.detached = false;
         task
     }
 
@@ -133,7 +161,8 @@ impl<J> TaskBuilder<J> {
     /// and its end is told to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     ///
     /// No [`DrainReport`](crate::DrainReport) counts it, though [`Tasks::len`](crate::Tasks::len) does, and
-    /// no response can fail with it: with [`required`](Self::required) it is just fallible. Only the end of
+    /// no response can fail with it. It is the opposite of [`required`](Self::required), and of both the last call
+    /// wins: `.required().detached()` is a detached task that is fallible. Only the end of
     /// a [`shutdown`](crate::TrackerHandle::shutdown) stops it. What it spawns itself belongs to the
     /// request like anything else.
     ///
@@ -142,6 +171,7 @@ impl<J> TaskBuilder<J> {
     /// ends the task may never run on.
     pub fn detached(mut self) -> Self {
         self.detached = true;
+        self.required = false;
         self
     }
 
@@ -151,7 +181,7 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        J: Judge<F::Output> + 'static,
+        J: TaskKind<F::Output> + 'static,
     {
         let brief = self.brief();
         spawn_in::<F, J>(self.registry(brief.location), brief, future)
@@ -168,7 +198,7 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        J: Judge<F::Output> + 'static,
+        J: TaskKind<F::Output> + 'static,
     {
         let brief = self.brief();
         let (listing, guard) = match self.registry(brief.location) {
@@ -189,7 +219,7 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        J: Judge<F::Output> + 'static,
+        J: TaskKind<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
         let handle = handle.spawn(TrackedFuture::<F, J>::new(future, guard));
@@ -202,7 +232,7 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + 'static,
         F::Output: 'static,
-        J: Judge<F::Output> + 'static,
+        J: TaskKind<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
         let handle = task::spawn_local(TrackedFuture::<F, J>::new(future, guard));
@@ -215,7 +245,7 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + 'static,
         F::Output: 'static,
-        J: Judge<F::Output> + 'static,
+        J: TaskKind<F::Output> + 'static,
     {
         let (listing, guard) = self.admit();
         let handle = local_set.spawn_local(TrackedFuture::<F, J>::new(future, guard));
@@ -227,7 +257,7 @@ impl<J> TaskBuilder<J> {
     pub fn track_future<F>(self, future: F) -> TrackedFuture<F, J>
     where
         F: Future,
-        J: Judge<F::Output>,
+        J: TaskKind<F::Output>,
     {
         TrackedFuture::new(future, self.admit_elsewhere())
     }

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use tokio::runtime::Handle;
 
-use super::judge::Plain;
+use super::kind::Plain;
 use super::spawning::spawn_in;
 use crate::registry::context::Context;
 use crate::registry::entry::Brief;

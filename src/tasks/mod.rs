@@ -3,7 +3,7 @@
 mod blocking;
 mod builder;
 pub(crate) mod handler;
-mod judge;
+mod kind;
 mod spawn;
 mod spawn_error;
 mod spawning;
@@ -32,7 +32,7 @@ use crate::settings::{Settings, Unfinished, WindowSettings};
 use self::spawning::spawn_in;
 
 pub use self::builder::TaskBuilder;
-pub use self::judge::{Fallible, Plain};
+pub use self::kind::{Fallible, Plain, TaskKind};
 pub use self::spawn::{named, spawn, spawn_blocking, untracked};
 pub use self::spawn_error::SpawnError;
 pub use self::token::TaskToken;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::judge::Judge;
+use super::kind::TaskKind;
 use super::tracked_future::TrackedFuture;
 use crate::registry::Registry;
 use crate::registry::entry::Brief;
@@ -26,7 +26,7 @@ pub(super) fn spawn_in<F, J>(
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    J: Judge<F::Output> + 'static,
+    J: TaskKind<F::Output> + 'static,
 {
     let (listing, guard) = admit_in(registry, brief);
     let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));

@@ -1,7 +1,7 @@
 //! A blocking closure that counts as a task.
 
 use super::handler::abandon;
-use super::judge::Judge;
+use super::kind::TaskKind;
 use crate::registry::guard::TaskGuard;
 
 /// Runs a closure as a task. If it is never run, it is dropped in the task's context.
@@ -20,7 +20,7 @@ impl<F> TrackedClosure<F> {
     pub(crate) fn call<T, J>(mut self) -> T
     where
         F: FnOnce() -> T,
-        J: Judge<T>,
+        J: TaskKind<T>,
     {
         let Some(f) = self.f.take() else {
             unreachable!("`call` takes the closure by value")

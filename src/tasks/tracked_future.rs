@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::handler::abandon;
-use super::judge::{Judge, Plain};
+use super::kind::{Plain, TaskKind};
 use crate::registry::guard::TaskGuard;
 
 pin_project! {
@@ -28,7 +28,7 @@ pin_project! {
         future: Option<F>,
         // `None` outside of a request, and once the task has ended.
         guard: Option<TaskGuard>,
-        judge: PhantomData<fn() -> J>,
+        kind: PhantomData<fn() -> J>,
     }
 
     impl<F, J> PinnedDrop for TrackedFuture<F, J> {
@@ -50,7 +50,7 @@ impl<F, J> TrackedFuture<F, J> {
         Self {
             future: Some(future),
             guard,
-            judge: PhantomData,
+            kind: PhantomData,
         }
     }
 }
@@ -58,7 +58,7 @@ impl<F, J> TrackedFuture<F, J> {
 impl<F, J> Future for TrackedFuture<F, J>
 where
     F: Future,
-    J: Judge<F::Output>,
+    J: TaskKind<F::Output>,
 {
     type Output = F::Output;
 

@@ -204,6 +204,25 @@ async fn a_required_token_fails_the_response_if_it_is_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_required_and_detached_the_last_call_wins() {
+    let (log, layer) = told();
+    let (answer, took) = answer(&layer, || {
+        let failing = async {
+            after(20).await;
+            FAILURE
+        };
+        named("order").detached().required().spawn(failing);
+    })
+    .await;
+    assert_eq!(took, ms(20), "it is waited for");
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let report = log.report();
+    assert!(report.required_failed, "{report}");
+    assert_eq!((report.failed, report.troubled[0].required), (1, true));
+    assert!(log.late_ends().is_empty(), "the report has it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_detached_task_fails_nothing() {
     let (log, layer) = told();
     let (answer, took) = answer(&layer, || {
@@ -219,5 +238,6 @@ async fn a_detached_task_fails_nothing() {
     assert_eq!(layer.handle().live_tasks(), 1);
     layer.handle().wait_idle().await;
     assert_eq!(log.late_ends().len(), 1);
+    assert!(!log.late_ends()[0].required, "it was detached after that");
     assert!(log.report().is_clean(), "no report counts it");
 }
