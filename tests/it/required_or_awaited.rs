@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{Outcome, TaskTrackerLayer, Unfinished, named};
+use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, Unfinished, named};
 
 use crate::support::{Body, Log, after, full, ms, request};
 
@@ -105,6 +105,24 @@ async fn a_task_that_the_handler_awaits_is_answered_as_it_went_too() {
     assert_eq!(store.stored(), 1);
     let report = log.report();
     assert_eq!((report.outcome, report.completed), (Outcome::Drained, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_awaited_is_answered_without_the_rest_under_hold_never() {
+    let (log, store) = (Log::default(), Store::default());
+    let orders = store.clone();
+    let layer = route(&log).hold(Hold::Never);
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        let put = orders.clone().put();
+        async {
+            let is_stored = put.await.is_ok();
+            named("mail").spawn(after(60_000));
+            Ok::<_, Infallible>(full(if is_stored { "stored" } else { "not" }))
+        }
+    }));
+    assert_eq!(ask(&service).await, (StatusCode::OK, ms(1500)));
+    assert_eq!(store.stored(), 1);
+    assert_eq!(layer.handle().live_tasks(), 1, "the rest is tracked");
 }
 
 #[tokio::test(start_paused = true)]
