@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_http::timeout::ResponseBodyDeadlineLayer;
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, named};
@@ -15,7 +16,7 @@ use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, named};
 use super::handlers::{TEXT, stream, text};
 use super::wire::exchange;
 use super::{LIMIT, NoBody, WORK, answer, told};
-use crate::support::Log;
+use crate::support::{Log, full};
 
 const AT_ONCE: Duration = Duration::ZERO;
 
@@ -64,6 +65,25 @@ async fn a_body_deadline_inside_does_not_see_a_held_end_nor_the_held_head_of_a_w
     assert_eq!((got.head_after, got.body), (WORK, TEXT.into()));
     assert!(got.is_whole, "its body was taken before the deadline");
     assert_eq!(log.report().outcome, Outcome::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_deadline_inside_does_not_see_the_held_head_of_a_whole_body_in_any_mode() {
+    let stack = ServiceBuilder::new().layer(TaskTrackerLayer::new().hold(Hold::Head));
+    let got = exchange(stack.layer(deadline()).service(text(AT_ONCE))).await;
+    assert_eq!((got.head_after, got.body), (WORK, TEXT.into()));
+
+    let stack = ServiceBuilder::new().layer(TaskTrackerLayer::new());
+    let required = service_fn(async |_: Request<Incoming>| {
+        let order = async {
+            tokio::time::sleep(WORK).await;
+            Ok::<_, Infallible>(())
+        };
+        named("order").required().spawn(order);
+        Ok::<_, Infallible>(full(TEXT))
+    });
+    let got = exchange(stack.layer(deadline()).service(required)).await;
+    assert_eq!((got.head_after, got.body), (WORK, TEXT.into()));
 }
 
 #[tokio::test(start_paused = true)]
