@@ -221,7 +221,8 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Adds something to be awaited before a response is released: the place to flush telemetry.
+    /// Adds something to be awaited before a response is released: the place to flush telemetry, with the layers in
+    /// the order that is described below.
     ///
     /// It is called once for each response that ends, when its tasks are done and before what is held of it
     /// is let go, also where there were no tasks; a stream is held at its end for it. It runs for an error
@@ -231,6 +232,27 @@ impl TaskTrackerLayer {
     /// is as things stand then. Under `Hold::Never` it runs after the response. Several run one after the
     /// other, an outer layer's first; one that panics is logged, and counts as done. That of a layer which
     /// a task is the first to call, when the handler has answered, is not heard of.
+    ///
+    /// # A flush of spans
+    ///
+    /// A span is exported after it has closed, so a flush finds the spans that have closed by then:
+    ///
+    /// * The spans of the tasks that were waited for have closed when the hook is called.
+    /// * A span that middleware *inside* of this layer keeps for the request has closed too, because the handler's
+    ///   future and the body are dropped at their ends, before the hook is called. So put tower-http's `TraceLayer`
+    ///   inside of this layer where a hook flushes. That holds for whole bodies and streams, with tasks and
+    ///   without.
+    /// * A span that is kept *outside* of this layer closes after the response has left: no flush before that can
+    ///   have it. The next flush exports it.
+    ///
+    /// No order of layers helps in these cases:
+    ///
+    /// * The head of a stream is held by [`Hold::Head`]: the hook runs before the body, and the body keeps the span.
+    /// * An HTTP/2 body has reached its `content-length` and does not end: the body is still needed.
+    /// * The hook is not called (see above), or a task is late or detached. The next flush exports these spans;
+    ///   flush at the end of the process too, after [`shutdown`](crate::TrackerHandle::shutdown).
+    ///
+    /// The example `telemetry` does all of this with the OpenTelemetry SDK.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,

@@ -132,6 +132,10 @@ impl Scope {
     /// of the drain window and is dropped at the deadline; a window that closes before the tasks are done,
     /// or a drop, does not call it. Several run one after the other; one that panics is logged, and counts
     /// as done. None is there by default.
+    ///
+    /// A span is exported after it has closed. If the hook flushes spans, it finds those of the tasks that were
+    /// waited for, and those that the future of `f` kept, which is dropped before. It misses a span that the future
+    /// of [`run`](Self::run) itself runs in.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,

@@ -210,10 +210,16 @@ impl<D, X> TaskScopeLayer<D, X> {
     }
 
     /// Adds something to be awaited before an answer is let go, when the tasks are done, also where
-    /// there were none: the place to flush telemetry. It runs in the request's span and context, with the
+    /// there were none: the place to flush telemetry, of spans that are kept inside of this layer. It runs in the request's span and context, with the
     /// report as things stand then. It is part of the drain window and is dropped at the deadline; a window
     /// that closes before the tasks are done, or a drop, does not call it. Several run one after the other;
     /// one that panics is logged, and counts as done. None is there by default.
+    ///
+    /// A span is exported after it has closed. When the hook is called, the spans of the tasks that were waited for
+    /// have closed, and so has a span that the inner service's future kept, which is dropped before. A span that is
+    /// kept outside of this layer has not: flush it outside, after this layer's answer, as `OpenTelemetryLayer` of
+    /// `lambda_runtime` does. A span that the answer itself keeps (tower-http's `TraceLayer` keeps its span in the
+    /// body) is open until the answer is dropped.
     pub fn before_release<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
