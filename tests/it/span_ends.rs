@@ -21,8 +21,10 @@ use crate::support::{
 
 type Kept = Slot<Box<dyn Any + Send>>;
 
-/// Ways to keep something of a request.
-const KEEPERS: [(&str, fn(Tasks, &Kept)); 6] = [
+/// A way to keep something of a request.
+type Keeper = (&'static str, fn(Tasks, &Kept));
+
+const KEEPERS: [Keeper; 6] = [
     ("a `Tasks`", |tasks, kept| put(kept, Box::new(tasks))),
     ("a builder that spawns nothing", |tasks, kept| {
         put(kept, Box::new(tasks.named("never").required()));
@@ -343,7 +345,10 @@ async fn when_the_last_task_lets_a_response_go_its_span_has_closed() {
         let service = tracked(&TaskTrackerLayer::new(), move || {
             if required {
                 let task = named("store").required();
-                task.spawn(async { Ok::<_, Infallible>(after(20).await) });
+                task.spawn(async {
+                    after(20).await;
+                    Ok::<_, Infallible>(())
+                });
             } else {
                 named("audit").spawn(after(20));
             }
