@@ -11,6 +11,7 @@ mod catch_panic;
 mod compression;
 mod cors;
 mod early_drops;
+mod flushes;
 mod handlers;
 mod request_id;
 mod routers;
