@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use axum::body::Bytes;
-use futures_util::stream::Empty;
+use futures_util::stream;
 use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
 use lambda_http::http::Response;
@@ -20,7 +20,7 @@ fn both_ways_to_answer_take_every_inner_error() {
     // They are not begun: nothing of Lambda's is here.
     fn are_taken<E: Into<BoxError> + Debug + Send + 'static>() {
         let service = service_fn(async |_: Request| {
-            let frames = Empty::<Result<Frame<Bytes>, E>>::default();
+            let frames = stream::empty::<Result<Frame<Bytes>, E>>();
             Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
         });
         let service = TaskTrackerLayer::new().layer(service);
