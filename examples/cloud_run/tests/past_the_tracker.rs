@@ -61,7 +61,7 @@ async fn a_connection_is_not_waited_for_and_the_process_may_track_it() {
         untracked(async {
             drop(tower_task_tracker::spawn(
                 async move { past.closed().await },
-            ))
+            ));
         })
         .await;
     });
