@@ -14,12 +14,21 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::TaskTrackerLayer;
+use tower_task_tracker::{Hold, TaskTrackerLayer};
 
 use crate::support::{Wakes, current, request};
 
 #[tokio::test]
 async fn a_head_hears_of_the_end_of_tasks_that_come_and_go_elsewhere() {
+    come_and_go_elsewhere(Hold::Auto).await;
+}
+
+#[tokio::test]
+async fn a_response_that_waits_for_required_tasks_alone_is_woken_by_their_end_too() {
+    come_and_go_elsewhere(Hold::Required).await;
+}
+
+async fn come_and_go_elsewhere(hold: Hold) {
     let limit = Instant::now() + Duration::from_secs(3);
     for attempt in 0..20_000 {
         if Instant::now() > limit {
@@ -27,7 +36,7 @@ async fn a_head_hears_of_the_end_of_tasks_that_come_and_go_elsewhere() {
         }
         let done = Arc::new(AtomicBool::new(false));
         let over = done.clone();
-        let service = TaskTrackerLayer::new().layer(service_fn(move |_: Request<()>| {
+        let service = TaskTrackerLayer::new().hold(hold).layer(service_fn(move |_: Request<()>| {
             let tasks = current();
             let kept = tasks.token();
             let first = tasks.named("required").required().token();

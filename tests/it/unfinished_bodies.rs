@@ -159,11 +159,10 @@ async fn with_nothing_to_wait_for_the_body_is_not_polled_ahead() {
                 let polls = body.polls();
                 let layer = TaskTrackerLayer::new().hold(hold);
                 // A task that has ended, so that the response is looked at closely.
-                let task = named("done");
                 let response = case
                     .respond(&layer, body, || {
                         if has_task {
-                            drop(task.token());
+                            drop(named("done").token());
                         }
                     })
                     .await;

@@ -26,8 +26,13 @@ pub(super) fn before_an_end(
     index: usize,
     item: &Item,
 ) -> Checked {
-    let is_last = matches!(item, Item::Data(_));
-    if seen.at > ready && (!is_last || is_gone_behind(plan, steps_after(plan, index))) {
+    let must_be_gone = match item {
+        Item::Data(_) => is_gone_behind(plan, steps_after(plan, index)),
+        // It stands in the place of another one.
+        Item::Failed => false,
+        Item::Trailers | Item::Error | Item::End => true,
+    };
+    if seen.at > ready && must_be_gone {
         is_gone(seen, ready)?;
     }
     Ok(())
@@ -39,15 +44,15 @@ fn is_gone(seen: Seen, since: Instant) -> Checked {
     Ok(())
 }
 
-/// Whether a frame behind the length may be missing: an HTTP/1 server does not ask for it.
-pub(super) fn may_be_cut(plan: &Plan, run: &Run) -> bool {
+/// Whether a frame behind the length may be missing, if the response may have had to wait: an HTTP/1 server does
+/// not ask for it.
+pub(super) fn may_be_cut(plan: &Plan, run: &Run, may_wait: bool) -> bool {
     let bytes = |(_, item): &(Seen, Item)| match item {
         Item::Data(data) => data.len() as u64,
         _ => 0,
     };
     let read: u64 = run.items.iter().map(bytes).sum();
     let length = initial_hint(plan).or(length_header(plan));
-    let may_wait = run.world.facts().spawned > 0 || plan.hook.is_some();
     let is_server = plan.client == Client::IsServer;
     plan.is_http1() && !is_server && may_wait && length.is_some_and(|length| read >= length)
 }

@@ -142,7 +142,12 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
         let (drain_timeout, total_timeout, client_timeout, at_deadline, at_disconnect, hook) =
             window;
         // Behind the held head of a stream it would wait without end.
-        let waits = tasks.iter().any(Task::waits_for_body);
+        let steps = body.steps.iter();
+        let of_the_body = steps.filter_map(|step| match step {
+            Step::Spawn(task) => Some(task),
+            Step::Data(_) | Step::Wait(_) => None,
+        });
+        let waits = tasks.iter().chain(of_the_body).any(Task::waits_for_body);
         let drain_timeout = drain_timeout.or(waits.then_some(40));
         Plan {
             method,

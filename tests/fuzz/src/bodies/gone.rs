@@ -16,8 +16,13 @@ pub(super) fn before_the_head(plan: &Plan, head: Seen, answered: Instant) {
 
 /// An item was seen that ends the response, and was held if that is later than it was ready.
 pub(super) fn before_an_end(plan: &Plan, seen: Seen, ready: Instant, index: usize, item: &Item) {
-    let is_last = matches!(item, Item::Data(_));
-    if seen.at > ready && (!is_last || is_gone_behind(plan, steps_after(plan, index))) {
+    let must_be_gone = match item {
+        Item::Data(_) => is_gone_behind(plan, steps_after(plan, index)),
+        // It stands in the place of another one.
+        Item::Failed => false,
+        Item::Trailers | Item::Error | Item::End => true,
+    };
+    if seen.at > ready && must_be_gone {
         assert_gone(seen, ready);
     }
 }

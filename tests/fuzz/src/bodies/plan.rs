@@ -36,7 +36,8 @@ impl<'a> Arbitrary<'a> for Plan {
         let (client, hold, tasks) = (client(u)?, hold(u)?, few(u)?);
         let (body, mut window): (Script, Window) = (u.arbitrary()?, u.arbitrary()?);
         // Behind the held head of a stream it would wait without end.
-        if wait_for_body(&tasks) && window.drain_timeout == DrainTimeout::Set(None) {
+        let waits = wait_for_body(&tasks) || body.waits_for_itself();
+        if waits && window.drain_timeout == DrainTimeout::Set(None) {
             window.drain_timeout = DrainTimeout::Default;
         }
         Ok(Self {

@@ -3,7 +3,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 
 use super::choices::short;
-use super::task::{Task, count};
+use super::task::{Task, count, wait_for_body};
 
 #[derive(Debug, Clone, Arbitrary)]
 pub(super) struct Script {
@@ -66,6 +66,15 @@ impl Script {
             Step::Data(_) | Step::Wait(_) | Step::Yield => 0,
         };
         self.steps.iter().map(tasks).sum()
+    }
+
+    /// Whether a task that it spawns waits for its drop.
+    pub(super) fn waits_for_itself(&self) -> bool {
+        let waits = |step: &Step| match step {
+            Step::Spawn(task) => wait_for_body(std::slice::from_ref(task)),
+            Step::Data(_) | Step::Wait(_) | Step::Yield => false,
+        };
+        self.steps.iter().any(waits)
     }
 
     /// The exact length that the body speaks of before it is polled.

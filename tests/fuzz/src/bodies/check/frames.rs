@@ -23,7 +23,7 @@ pub(super) fn are_those_of_the_inner_body(plan: &Plan, run: &Run) {
     let outer: Vec<_> = outer.filter(is_of_the_body).collect();
     let failed = has_failed(run);
     let read = view.items.iter().map(|Read { item, .. }| item.len()).sum();
-    let may_wait = facts.spawned > 0 || plan.hook.is_some();
+    let may_wait = facts.spawned > 0 || plan.anonymous.is_some() || plan.hook.is_some();
     if view.finished && !failed && may_wait && gone::may_be_cut(plan, read) {
         assert!(inner.starts_with(&outer), "frames out of order");
         let rest = &inner[outer.len()..];
