@@ -16,8 +16,8 @@ pub use self::task::{LiveTask, TaskInfo, TaskState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Every task ended in time: before the response did, or, where nothing is held (`Hold::Never`),
-    /// before the window closed that begins with its end.
+    /// Every task ended in time: before the response did, or, where it is not held for them (`Hold::Never`,
+    /// `Hold::Required`), before the window closed that begins with its end.
     #[default]
     Drained,
     /// The drain window closed before the tasks were done. They are the report's stragglers, or were

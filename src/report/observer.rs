@@ -35,9 +35,9 @@ use super::{DrainReport, TaskInfo};
 /// ```
 pub trait DrainObserver: Send + Sync + 'static {
     /// Called once for every request that spawned something: when its response ends; under
-    /// `Hold::Never` when its tasks are done after that, or the window closes; and for one that was dropped
-    /// when what `at_disconnect` says of its tasks is through, which is at once by default. A head that was
-    /// released at its deadline is reported with the end of its body.
+    /// `Hold::Never` and `Hold::Required` when its tasks are done after that, or the window closes; and for one
+    /// that was dropped when what `at_disconnect` says of its tasks is through, which is at once by default. A head
+    /// that was released at its deadline is reported with the end of its body.
     fn on_drain(&self, report: &DrainReport) {
         let _ = report;
     }

@@ -36,26 +36,28 @@ async fn come_and_go_elsewhere(hold: Hold) {
         }
         let done = Arc::new(AtomicBool::new(false));
         let over = done.clone();
-        let service = TaskTrackerLayer::new().hold(hold).layer(service_fn(move |_: Request<()>| {
-            let tasks = current();
-            let kept = tasks.token();
-            let first = tasks.named("required").required().token();
-            let over = over.clone();
-            thread::spawn(move || {
-                drop(first);
-                for _ in 0..300 {
-                    drop(tasks.named("required").required().token());
+        let service = TaskTrackerLayer::new()
+            .hold(hold)
+            .layer(service_fn(move |_: Request<()>| {
+                let tasks = current();
+                let kept = tasks.token();
+                let first = tasks.named("required").required().token();
+                let over = over.clone();
+                thread::spawn(move || {
+                    drop(first);
+                    for _ in 0..300 {
+                        drop(tasks.named("required").required().token());
+                    }
+                    drop(kept);
+                    drop(tasks);
+                    over.store(true, Ordering::SeqCst);
+                });
+                async {
+                    let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from("a")))];
+                    let body = StreamBody::new(futures_util::stream::iter(frames));
+                    Ok::<_, Infallible>(Response::new(body))
                 }
-                drop(kept);
-                drop(tasks);
-                over.store(true, Ordering::SeqCst);
-            });
-            async {
-                let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from("a")))];
-                let body = StreamBody::new(futures_util::stream::iter(frames));
-                Ok::<_, Infallible>(Response::new(body))
-            }
-        }));
+            }));
         let mut response: Pin<Box<dyn Future<Output = _>>> = Box::pin(service.oneshot(request()));
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(wakes.clone());

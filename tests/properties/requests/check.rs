@@ -94,7 +94,7 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
             if punctual && index < given.len() {
                 prop_assert_eq!(seen.at, ready, "item {} was held for nothing", index);
             }
-        } else if punctual || waits(plan, seen) {
+        } else if punctual || (seen.alive > 0 && plan.hold != Hold::Required) {
             is_end(plan, run, *seen, ready)?;
             if punctual {
                 gone::before_an_end(plan, *seen, ready, index, item)?;
@@ -102,14 +102,6 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
         }
     }
     Ok(())
-}
-
-/// Whether a task is alive that the response waits for.
-fn waits(plan: &Plan, seen: &Seen) -> bool {
-    match plan.hold {
-        Hold::Required => seen.required_alive,
-        _ => seen.alive > 0,
-    }
 }
 
 /// Something ended at `seen` that was ready at `ready`: not before the tasks were done or the window

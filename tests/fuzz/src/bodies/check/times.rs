@@ -6,7 +6,7 @@ use super::super::gone;
 use super::super::item::Item;
 use super::super::plan::{Client, Plan};
 use super::super::run::Run;
-use super::super::view::{Read, Seen};
+use super::super::view::Read;
 use super::super::world::Answered;
 use super::ends::{is_end, is_punctual};
 
@@ -79,20 +79,12 @@ pub(super) fn of_each_frame(plan: &Plan, run: &Run) {
             if is_punctual(plan) && index < given.len() {
                 assert_eq!(seen.at, ready, "item {index} was held for nothing");
             }
-        } else if is_punctual(plan) || waits(plan, seen) {
+        } else if is_punctual(plan) || (seen.alive > 0 && plan.hold != Hold::Required) {
             is_end(plan, run, *seen, ready);
             if is_punctual(plan) {
                 gone::before_an_end(plan, *seen, ready, index, item);
             }
         }
-    }
-}
-
-/// Whether a task is alive that the response waits for.
-fn waits(plan: &Plan, seen: &Seen) -> bool {
-    match plan.hold {
-        Hold::Required => seen.required_alive,
-        _ => seen.alive > 0,
     }
 }
 
