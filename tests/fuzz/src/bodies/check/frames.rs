@@ -8,6 +8,7 @@ use super::super::plan::{Client, Plan};
 use super::super::run::Run;
 use super::super::script::Ending;
 use super::super::view::Read;
+use super::ends::is_punctual;
 
 pub(super) fn are_those_of_the_inner_body(plan: &Plan, run: &Run) {
     let (facts, view) = (&run.facts, &run.view);
@@ -64,8 +65,9 @@ pub(super) fn claim_no_success_for_failed_work(plan: &Plan, run: &Run) {
     let last = last.or(run.view.head);
     // Nothing depends on what was spawned after the release.
     let missing = run.told.late_spawns == 0 && last.is_some_and(|seen| seen.required_missing);
-    // Under `Required` the response does not depend on what comes after it.
+    // Under `Required` the response does not depend on what comes after it, which a slow client may see.
     let required_failed = required_failed && plan.hold != Hold::Required;
+    let missing = missing && (plan.hold != Hold::Required || is_punctual(plan));
     assert!(
         !(claims_success && plan.holds() && (required_failed || missing)),
         "a success is claimed: {report:?}"
