@@ -7,6 +7,8 @@ use pin_project_lite::pin_project;
 
 use super::ahead::{Ahead, Phase};
 
+type AheadOf<B> = Ahead<<B as Body>::Data, <B as Body>::Error>;
+
 pin_project! {
     /// Items that are still to be passed on, with the body that they were taken from.
     pub(super) struct Kept<B>
@@ -17,7 +19,7 @@ pin_project! {
         // and lies here until it is dropped. Otherwise it lies in the response body.
         #[pin]
         body: Option<B>,
-        ahead: Ahead<B::Data, B::Error>,
+        ahead: AheadOf<B>,
     }
 }
 
@@ -46,18 +48,16 @@ impl<B: Body> Kept<B> {
         self.project().body
     }
 
-    pub(super) fn ahead(&self) -> &Ahead<B::Data, B::Error> {
+    pub(super) fn ahead(&self) -> &AheadOf<B> {
         &self.ahead
     }
 
-    pub(super) fn ahead_mut(self: Pin<&mut Self>) -> &mut Ahead<B::Data, B::Error> {
+    pub(super) fn ahead_mut(self: Pin<&mut Self>) -> &mut AheadOf<B> {
         self.project().ahead
     }
 
     /// Both at once.
-    pub(super) fn parts(
-        self: Pin<&mut Self>,
-    ) -> (Pin<&mut Option<B>>, &mut Ahead<B::Data, B::Error>) {
+    pub(super) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Option<B>>, &mut AheadOf<B>) {
         let this = self.project();
         (this.body, this.ahead)
     }

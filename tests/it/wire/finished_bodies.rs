@@ -296,8 +296,8 @@ async fn a_body_that_is_pending_behind_its_length_is_dropped_in_http1() {
 async fn a_length_of_zero_is_reached_at_once_and_trailers_behind_it_are_not_lost() {
     for (hint, header) in [(Some(0), None), (None, Some(0))] {
         let empty = Case {
-            hint,
             header,
+            hint,
             ..GET
         };
         let one = "HTTP/1.1 200 OK\ncontent-length: 0\n\n";
@@ -339,9 +339,9 @@ async fn with_compression_outside_which_polls_past_the_length_nothing_is_lost() 
     ] {
         for hold in STREAMED {
             let case = Case {
+                header,
                 acts,
                 hint,
-                header,
                 ..GET
             };
             let log = Log::default();
