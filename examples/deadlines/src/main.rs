@@ -69,7 +69,7 @@
 //!
 //! 0.202360 s
 //! # the server:
-//! drained: 0 of 1 tasks completed, held 200.8ms; a required task has failed; troubled: charge (failed, 200.7ms: the card was declined)
+//! drained: 0 of 1 tasks completed, held 200.8ms; a required task has failed: charge (failed, 200.7ms: the card was declined)
 //!
 //! $ curl -i -X POST -w '%{time_total} s\n' 'http://127.0.0.1:3000/required?charge=late'
 //! HTTP/1.1 502 Bad Gateway
@@ -77,7 +77,7 @@
 //!
 //! 1.903411 s
 //! # the server:
-//! deadline exceeded (total timeout): 0 of 1 tasks completed, held 1.9s; asked to stop; a required task has failed; troubled: charge (aborted, 1.9s)
+//! deadline exceeded (total timeout): 0 of 1 tasks completed, held 1.9s; a required task has failed: charge (aborted, 1.9s); asked to stop
 //! ```
 //!
 //! `/prefer` gives up to 4 s, and aborts what is late for that. A client may ask for less: it is

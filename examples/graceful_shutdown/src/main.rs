@@ -47,7 +47,7 @@
 //! # the server:
 //! listening on http://127.0.0.1:3000
 //! to stop it: kill 18961
-//! shut down (shutdown): 0 of 1 tasks completed, held 10.0s; a required task has failed; stragglers: held (running, 10.0s)
+//! shut down (shutdown): 0 of 1 tasks completed, held 10.0s; a required task has failed: held (running, 10.0s)
 //! not done: detached (aborted, 10.0s)
 //! not done: held (aborted, 10.0s)
 //! shut down after 9.0s: 1 tasks completed, 2 aborted; troubled: detached (aborted, 10.0s), held (aborted, 10.0s)

@@ -27,7 +27,7 @@
 //! 1.00 s  Internal: a task that the response depends on has failed
 //! # the server:
 //! mailed: 1 x gold
-//! drained: 1 of 2 tasks completed, held 1.0s; a required task has failed; troubled: audit (failed, 402.1ms: the book is locked)
+//! drained: 1 of 2 tasks completed, held 1.0s; a required task has failed: audit (failed, 402.1ms: the book is locked)
 //!
 //! $ cargo run -q -p grpc-example -- place tea 0
 //! 0.40 s  InvalidArgument: nothing is ordered
@@ -56,7 +56,7 @@
 //! 1.31 s  Internal: a task that the response depends on has failed
 //! # the server:
 //! mailed: 1 x gold
-//! drained: 2 of 3 tasks completed, held 1.0s; a required task has failed; troubled: audit (failed, 401.3ms: the book is locked)
+//! drained: 2 of 3 tasks completed, held 1.0s; a required task has failed: audit (failed, 401.3ms: the book is locked)
 //! ```
 //!
 //! A client that sets a `grpc-timeout` gets the end before that, by a margin of 0.2 s. The tasks go on.
@@ -76,7 +76,7 @@
 //! $ cargo run -q -p grpc-example -- place tea --timeout 400
 //! 0.20 s  Internal: a task that the response depends on has failed
 //! # the server:
-//! deadline exceeded (grpc-timeout): 0 of 2 tasks completed, held 200.8ms; a required task has failed; stragglers: audit (running, 200.9ms), mail (running, 200.9ms)
+//! deadline exceeded (grpc-timeout): 0 of 2 tasks completed, held 200.8ms; a required task has failed: audit (running, 200.9ms); stragglers: mail (running, 200.9ms)
 //! audited: 1 x tea
 //! mailed: 1 x tea
 //! ```
