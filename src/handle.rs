@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::drain::schedule::AGES;
 use crate::drain::shutdown::shut_down;
 use crate::registry::process::Process;
+use crate::registry::waiters::Awaits;
 use crate::registry::{Registry, Shared};
 use crate::report::{LiveTask, ShutdownReport, TaskState};
 use crate::settings::Settings;
@@ -69,11 +70,14 @@ impl TrackerHandle {
     #[must_use]
     pub fn snapshot(&self) -> Vec<LiveTask> {
         let requests = self.process.roster().members();
-        requests.iter().flat_map(|r| r.snapshot()).collect()
+        requests.iter().flat_map(|r| r.snapshot(&[])).collect()
     }
 
     /// Waits until no request is seen here: [`live_requests`](Self::live_requests) is zero, and
     /// with it [`live_tasks`](Self::live_tasks).
+    ///
+    /// Code that is seen here itself, such as a tracked task, waits for everything but itself, and but for other
+    /// code that waits so: see [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     ///
@@ -97,6 +101,7 @@ impl TrackerHandle {
             Registry::of_process(Arc::new(Shared {
                 settings: Settings::default(),
                 process: self.process.clone(),
+                notices: None,
             }))
         });
         Tasks { registry }
@@ -149,6 +154,22 @@ impl TrackerHandle {
     /// `begin_shutdown`. A request whose response is still being read counts as
     /// not done.
     ///
+    /// # Awaited inside of a request
+    ///
+    /// It may be awaited by code that is seen here itself, such as an admin route that stops the server. A wait
+    /// in a tracked task waits neither for that task, nor for its response, nor for other tasks that await a
+    /// shutdown or [`wait_idle`](Self::wait_idle) of this handle: all of them are over at once, when nothing
+    /// else is left. A wait in a handler, in a body or in a `before_release` waits for the tasks of its request,
+    /// and not for the end of its response. A task that awaits the shutdown is not aborted at its end and is not
+    /// [`still_running`](ShutdownReport::still_running); when it has the report, it has all the time it needs. A
+    /// wait outside of any request waits for these tasks and responses too, as long as there is time.
+    ///
+    /// Two limits. A task that awaits another task which awaits the shutdown is waited for, and aborted at the
+    /// end: its own wait is not known here. And the drain window of a response closes with the shutdown at the
+    /// latest: under [`Unfinished::Abort`](crate::Unfinished::Abort) and `Cancel` it aborts what its response
+    /// waits for, such a task too. Spawn it [`detached`](crate::TaskBuilder::detached), or with
+    /// [`spawn`](Self::spawn), where something may be left at the end.
+    ///
     #[cfg_attr(feature = "axum", doc = "```no_run")]
     #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
     /// # use std::time::Duration;
@@ -185,17 +206,28 @@ impl TrackerHandle {
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         self.begin_shutdown(within);
         let began = self.process.began_at().unwrap_or_else(Instant::now);
-        shut_down(&self.process, began).await;
+        let waiting = self.process.waits(Awaits::Shutdown);
+        waiting.during(shut_down(&waiting, began)).await;
         let ended = |state| self.process.ended(state);
-        ShutdownReport {
+        let report = ShutdownReport {
             waited: began.elapsed(),
             completed: ended(TaskState::Completed),
             failed: ended(TaskState::Failed),
             panicked: ended(TaskState::Panicked),
             aborted: ended(TaskState::Aborted),
             troubled: self.process.troubled(),
-            still_running: self.snapshot(),
-        }
+            still_running: self.still_running(),
+        };
+        waiting.ended();
+        report
+    }
+
+    /// Every task that is alive, but those that are waiting for the process themselves.
+    fn still_running(&self) -> Vec<LiveTask> {
+        let requests = self.process.roster().members();
+        let waiters = self.process.waiters();
+        let left = |r: &Arc<Registry>| r.snapshot(&waiters.of(r));
+        requests.iter().flat_map(left).collect()
     }
 }
 

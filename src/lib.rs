@@ -144,9 +144,9 @@
 //! # When the client leaves
 //!
 //! Its tasks run on, unless [`at_disconnect`](TaskTrackerLayer::at_disconnect) says otherwise; its
-//! handler is dropped where it stands, which is what servers do. [`RunToCompletionLayer`] lets the
-//! handler run to its end too. A client that has closed its sending half alone has left as well, for hyper:
-//! [`at_disconnect`](TaskTrackerLayer::at_disconnect) has what to do about those.
+//! handler is dropped where it stands, which is what servers do, and a warning is logged once a minute.
+//! [`RunToCompletionLayer`] lets the handler run to its end too. A client that has closed its sending half alone
+//! has left as well, for hyper: [`at_disconnect`](TaskTrackerLayer::at_disconnect) has what to do about those.
 //!
 //! # The whole process
 //!
@@ -168,10 +168,12 @@
 //! | DEBUG | a deadline was ignored | `source`, `reason` |
 //! | DEBUG | a request was refused by [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) | `live_tasks` |
 //! | WARN | a deadline or a shutdown closed the window before everything was done | `report`; `hint`, if the head of a stream was held: a task may wait for its body |
-//! | WARN | a task failed; one was spawned after the release | `task`, `location`, `request_id` |
+//! | WARN | a task failed; a [`required`](TaskBuilder::required) one failed or panicked and a report follows; one was spawned after the release by code that is no task of its request | `task`, `location`, `request_id` |
+//! | WARN | a client left while its handler ran, which was dropped: once a minute, at most, for each layer | `suppressed`: how many more since the last time |
+//! | WARN | a request passed a nested layer whose own [handle](TrackerHandle) was taken, and does not see it: once for each layer | `location`: where it was taken |
 //! | WARN | a spawn outside of a request, once for each place | `location` |
-//! | ERROR | a task panicked, or a required one returned an `Err` | `task`, `location`, `request_id` |
-//! | ERROR | a request has ended in which a required task did not complete, instead of the two above | `report`, `hint` |
+//! | ERROR | a task panicked that no response depends on; a required one that was spawned too late for the report returned an `Err` | `task`, `location`, `request_id` |
+//! | ERROR | a request has ended in which a required task did not complete, instead of its DEBUG or WARN above | `report`, `hint` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
 //! | ERROR | a handler or middleware took [`Tasks`] where no layer was reached, and was answered 500: at most once a second | `method`, `path` (without the query; of a nested router, as that has it) |
 //!

@@ -33,13 +33,15 @@ mod enabled {
     /// | `tower_task_tracker_held_responses` | gauge | responses | |
     /// | `tower_task_tracker_live_tasks` | gauge | tasks | |
     /// | `tower_task_tracker_tasks_total` | counter | tasks | `state`: `completed`, `failed`, `panicked`, `aborted`; `task`: the name, of named tasks |
-    /// | `tower_task_tracker_stragglers_total` | counter | tasks | |
+    /// | `tower_task_tracker_stragglers_total` | counter | tasks | `reason`: `deadline`, `shutdown`, `client_gone`, `upgraded` |
     /// | `tower_task_tracker_late_spawns_total` | counter | tasks | |
     /// | `tower_task_tracker_shed_requests_total` | counter | requests | |
     ///
     /// The histogram has one value for each request that spawned something: for how long its tasks, and
     /// what was to be awaited before the release, ran on after the response was ready. Tasks are counted when they end, whenever that is;
-    /// stragglers are counted with the report of their request, and once more as tasks when they end. What
+    /// stragglers are counted with the report of their request, and once more as tasks when they end. Those of
+    /// clients that left (`client_gone`) and of exchanges that go on as an upgraded stream (`upgraded`) are no
+    /// fault of the server: build alerts on the other reasons. What
     /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only. A
     /// [`scope`](crate::scope) that waits counts as a response that is held. A counter is there from its
     /// first event on, so that a fresh page may lack some.
@@ -98,9 +100,20 @@ mod enabled {
             #[cfg(feature = "http")]
             Outcome::Upgraded => "upgraded",
         };
+        let reason = match report.outcome {
+            Outcome::Drained => None,
+            Outcome::DeadlineExceeded => Some("deadline"),
+            Outcome::Shutdown => Some("shutdown"),
+            Outcome::Dropped => Some("client_gone"),
+            #[cfg(feature = "http")]
+            Outcome::Upgraded => Some("upgraded"),
+        };
+        let stragglers = report.stragglers.len() as u64;
         record(|| {
             histogram!(DRAIN, "outcome" => outcome).record(report.drain);
-            counter!(STRAGGLERS).increment(report.stragglers.len() as u64);
+            if let Some(reason) = reason.filter(|_| stragglers > 0) {
+                counter!(STRAGGLERS, "reason" => reason).increment(stragglers);
+            }
         });
     }
 

@@ -10,7 +10,8 @@ use tokio::sync::futures::Notified;
 /// A list of `T`s that their owners join and leave.
 pub(crate) struct Roster<T> {
     members: Mutex<Members<T>>,
-    /// Notified when the last member leaves, and by [`announce`](Self::announce).
+    /// Notified when the last member leaves, when a change may be all that an attended one waits for, and by
+    /// [`announce`](Self::announce).
     changed: Notify,
 }
 
@@ -19,6 +20,8 @@ struct Members<T> {
     vacant: Vec<usize>,
     /// Somebody has asked to be told of changes.
     is_watched: bool,
+    /// How many members wait for all others, at most.
+    attended: usize,
 }
 
 /// A member's place in the list, if it has one. It is written under the lock of the list alone.
@@ -53,20 +56,32 @@ impl<T> Roster<T> {
     }
 
     /// Gives the seat back, if there is one and `may_leave` says so, which is asked under the lock.
-    pub(crate) fn leave_if(&self, seat: &Seat, may_leave: impl FnOnce() -> bool) {
+    /// `has_changed`: something has, also if it stays, that other members may wait for.
+    pub(crate) fn leave_if(
+        &self,
+        seat: &Seat,
+        has_changed: bool,
+        may_leave: impl FnOnce() -> bool,
+    ) {
         let tell = self.with(|members| {
-            let Some(index) = seat.index().filter(|_| may_leave()) else {
-                return false;
-            };
-            // Relaxed: who joins again does so under this lock.
-            seat.number.store(0, Ordering::Relaxed);
-            members.seats[index] = None;
-            members.vacant.push(index);
-            members.is_watched && members.is_empty()
+            let leaves = seat.index().filter(|_| may_leave());
+            if let Some(index) = leaves {
+                // Relaxed: who joins again does so under this lock.
+                seat.number.store(0, Ordering::Relaxed);
+                members.seats[index] = None;
+                members.vacant.push(index);
+            }
+            let has_changed = leaves.is_some() || (has_changed && members.attended > 0);
+            members.is_watched && has_changed && members.len() <= members.attended
         });
         if tell {
             self.changed.notify_waiters();
         }
+    }
+
+    /// So many members, at most, wait for all others from now on.
+    pub(crate) fn attend(&self, members: usize) {
+        self.with(|all| all.attended = members);
     }
 
     /// Lets everybody look again who waits for a change.
@@ -98,20 +113,6 @@ impl<T> Roster<T> {
         self.with(|members| members.len())
     }
 
-    /// Waits until nobody is here. Cancel safe.
-    pub(crate) async fn wait_idle(&self) {
-        loop {
-            // Registered before the look, so that a leave in between is not missed.
-            let changed = self.changed();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if self.len() == 0 {
-                return;
-            }
-            changed.await;
-        }
-    }
-
     fn with<R>(&self, f: impl FnOnce(&mut Members<T>) -> R) -> R {
         f(&mut self.members.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -131,10 +132,6 @@ impl<T> Members<T> {
     fn len(&self) -> usize {
         self.seats.len() - self.vacant.len()
     }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl<T> Default for Roster<T> {
@@ -144,6 +141,7 @@ impl<T> Default for Roster<T> {
                 seats: Vec::new(),
                 vacant: Vec::new(),
                 is_watched: false,
+                attended: 0,
             }),
             changed: Notify::new(),
         }

@@ -145,10 +145,22 @@ mod enabled {
         );
     }
 
-    /// A task ended that did not complete.
-    pub(crate) fn task_ended(task: &TaskInfo, required: bool, request_id: Option<&str>) {
+    /// A task ended that did not complete. `reported`: a report follows, which is the error where the task
+    /// is required.
+    pub(crate) fn task_ended(
+        task: &TaskInfo,
+        required: bool,
+        reported: bool,
+        request_id: Option<&str>,
+    ) {
         let location = task.location;
         match task.state {
+            TaskState::Failed if required && reported => {
+                tracing::warn!(target: TARGET, %task, %location, request_id, "a required task failed");
+            }
+            TaskState::Panicked if required && reported => {
+                tracing::warn!(target: TARGET, %task, %location, request_id, "a required task panicked");
+            }
             TaskState::Failed if required => {
                 tracing::error!(target: TARGET, %task, %location, request_id, "a required task failed");
             }
@@ -177,6 +189,22 @@ mod enabled {
             %location,
             "spawned outside a request: the task runs, but nothing waits for it \
              (said once for each place; is `TaskTrackerLayer` missing?)"
+        );
+    }
+
+    pub(crate) fn handler_lost(suppressed: usize) {
+        tracing::warn!(target: TARGET,
+            suppressed,
+            "a client has left while its handler ran: the handler was dropped, and what it had not done is lost \
+             (said once a minute for each layer; `RunToCompletionLayer` lets handlers run to their end)"
+        );
+    }
+
+    pub(crate) fn handle_sees_nothing(location: &'static Location<'static>) {
+        tracing::warn!(target: TARGET,
+            %location,
+            "a request is tracked by the handle of a layer further out: that of this layer does not see it \
+             (said once for each layer; `tracked_by` gives both the same)"
         );
     }
 
@@ -248,9 +276,13 @@ mod disabled {
 
     pub(crate) fn late_spawn(_: &TaskInfo, _: Option<&str>) {}
 
-    pub(crate) fn task_ended(_: &TaskInfo, _: bool, _: Option<&str>) {}
+    pub(crate) fn task_ended(_: &TaskInfo, _: bool, _: bool, _: Option<&str>) {}
 
     pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
+
+    pub(crate) fn handler_lost(_: usize) {}
+
+    pub(crate) fn handle_sees_nothing(_: &'static Location<'static>) {}
 
     #[cfg(feature = "http")]
     pub(crate) fn shed(_: usize) {}

@@ -1,6 +1,8 @@
 //! The client is gone: what becomes of its tasks.
 
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use tokio::runtime::Handle;
@@ -9,6 +11,8 @@ use tokio::time::Instant;
 use super::schedule::Schedule;
 use super::{Drain, Stage};
 use crate::report::Outcome;
+use crate::tasks::handler::can_run_on;
+use crate::trace;
 
 impl Drain {
     /// Does what was said about unfinished tasks, and reports when that is through.
@@ -35,6 +39,23 @@ impl Drain {
                 registry.cancel();
             }
             runtime.spawn(async move { poll_fn(|cx| drain.poll_left(cx)).await });
+        }
+    }
+
+    /// The handler was dropped before it had answered, and does not run on: what it had not done by then is
+    /// lost. That is the client's doing, not that of a runtime that shuts down.
+    pub(crate) fn warn_of_lost_handler(&self) {
+        let Some(registry) = self.registry() else {
+            return;
+        };
+        let Some(notices) = registry.notices() else {
+            return;
+        };
+        if !can_run_on() || registry.ledger().had_handler() {
+            return;
+        }
+        if let Some(suppressed) = notices.handler_is_lost(has_runtime) {
+            registry.in_span(|| trace::handler_lost(suppressed));
         }
     }
 
@@ -83,4 +104,33 @@ impl Drain {
         };
         self.conclude(report.as_ref());
     }
+}
+
+/// Whether there is a runtime that goes on: one that shuts down drops what it is given, at once.
+fn has_runtime() -> bool {
+    struct Probe {
+        is_refused: Arc<AtomicBool>,
+        has_run: bool,
+    }
+    impl Drop for Probe {
+        fn drop(&mut self) {
+            if !self.has_run {
+                self.is_refused.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+    let Ok(runtime) = Handle::try_current() else {
+        return false;
+    };
+    let is_refused = Arc::new(AtomicBool::new(false));
+    let probe = Probe {
+        is_refused: is_refused.clone(),
+        has_run: false,
+    };
+    runtime.spawn(async move {
+        // As a whole: the block would take its field alone.
+        let mut probe = probe;
+        probe.has_run = true;
+    });
+    !is_refused.load(Ordering::Relaxed)
 }

@@ -5,11 +5,13 @@ use std::pin::pin;
 use tokio::time::{Instant, timeout_at};
 
 use super::schedule::{DESTRUCTORS, Schedule};
-use crate::registry::process::Process;
+use crate::registry::waiters::Waiting;
 
-/// Waits until no request is left, or the shutdown is to be over. What nobody waits for is treated as
-/// `at_deadline` says, and whatever is left at the end is aborted.
-pub(crate) async fn shut_down(process: &Process, began: Instant) {
+/// Waits until the process is idle, or the shutdown is to be over. What nobody waits for is treated as
+/// `at_deadline` says, and whatever is left at the end is aborted, but for tasks that await this themselves.
+pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
+    let process = waiting.process();
+    let waiters = process.waiters();
     loop {
         // Registered before the look, so that a change in between is not missed.
         let mut changed = pin!(process.roster().changed());
@@ -34,23 +36,23 @@ pub(crate) async fn shut_down(process: &Process, began: Instant) {
             // Before its release a request has a window still to come.
             let has_window = !request.is_released() && !request.is_process();
             if schedule.abort.is_some_and(|at| at <= now) && !has_window {
-                request.abort_all();
+                request.abort_all_but(&waiters.spared(request));
             }
             next = next.min(schedule.next(now));
         }
-        if requests.is_empty() && process.roster().len() == 0 {
-            return;
-        }
         // The last one may leave with us.
         drop(requests);
+        if waiting.is_idle() {
+            return;
+        }
         let _ = timeout_at(next, changed).await;
     }
     // Twice: destructors may spawn, and have their time.
     for patience in [DESTRUCTORS, DESTRUCTORS / 10] {
         for request in process.roster().members() {
             request.cancel();
-            request.abort_all();
+            request.abort_all_but(&waiters.spared(&request));
         }
-        let _ = timeout_at(Instant::now() + patience, process.wait_idle()).await;
+        let _ = timeout_at(Instant::now() + patience, waiting.idle()).await;
     }
 }

@@ -15,7 +15,7 @@ use super::body::ResponseBody;
 use super::hold::Exchange;
 use super::passing::{passed, watched};
 use crate::registry::context::Context;
-use crate::scope::role::Role;
+use crate::scope::role::{Progress, Role};
 
 pin_project! {
     /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then
@@ -42,6 +42,7 @@ pin_project! {
         state: State<F, F::Output>,
         role: Role,
         exchange: Exchange,
+        progress: Progress,
     }
 
     impl<F> PinnedDrop for ResponseFuture<F>
@@ -55,8 +56,13 @@ pin_project! {
             if let StateProj::Done = this.state.as_mut().project() {
                 return;
             }
-            let _entered = this.role.enter();
+            let is_handling = matches!(this.state.as_mut().project(), StateProj::Handling { .. });
+            let entered = this.role.enter();
             this.state.set(State::Done);
+            drop(entered);
+            if is_handling {
+                this.role.handler_dropped(*this.progress);
+            }
         }
     }
 }
@@ -102,6 +108,7 @@ where
             state: State::Handling { inner },
             role,
             exchange,
+            progress: Progress::New,
         }
     }
 
@@ -111,6 +118,7 @@ where
             state: State::Shed,
             role: Role::Nested(Context::untracked()),
             exchange,
+            progress: Progress::New,
         }
     }
 }
@@ -130,8 +138,10 @@ where
         };
         // Looked at where it lies: a response is large, and each name for it may be another copy.
         let entered = this.role.enter();
+        *this.progress = Progress::Polled;
         let polled = inner.poll(cx);
         let Poll::Ready(result) = &polled else {
+            *this.progress = Progress::Waits;
             return Poll::Pending;
         };
         // The inner future's destructor is part of the request.

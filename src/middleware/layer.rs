@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::service::TaskTrackerService;
 use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
+use crate::registry::notices::Notices;
 use crate::report::{DrainObserver, DrainReport};
 use crate::settings::{Hold, Settings, Unfinished};
 
@@ -39,6 +41,7 @@ pub struct TaskTrackerLayer {
     sources: Sources<Parts>,
     max_live_tasks: Option<usize>,
     handle: TrackerHandle,
+    notices: Arc<Notices>,
 }
 
 impl TaskTrackerLayer {
@@ -49,6 +52,7 @@ impl TaskTrackerLayer {
             sources: Sources::default(),
             max_live_tasks: None,
             handle: TrackerHandle::new(),
+            notices: Arc::default(),
         }
     }
 
@@ -312,15 +316,22 @@ impl TaskTrackerLayer {
     }
 
     /// Tracks the requests by this handle, instead of the layer's own. A request is tracked by the
-    /// handle of the outermost layer that it passes.
+    /// handle of the outermost layer that it passes: give all layers the same one.
+    #[track_caller]
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
+        // Of its own: what it was cloned from has another handle.
+        self.notices = Arc::new(Notices::tracked_from(Location::caller()));
         self
     }
 
     /// The handle that the requests are tracked by, where no other layer stands further out.
+    ///
+    /// For a request that another layer or scope tracks it sees nothing: this is logged once, as a warning.
     #[must_use]
+    #[track_caller]
     pub fn handle(&self) -> TrackerHandle {
+        self.notices.handle_is_taken(Location::caller());
         self.handle.clone()
     }
 }
@@ -342,6 +353,7 @@ impl<S> Layer<S> for TaskTrackerLayer {
         let shared = Shared {
             settings: self.settings.clone(),
             process: self.handle.process.clone(),
+            notices: Some(self.notices.clone()),
         };
         TaskTrackerService::new(
             inner,

@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Registry;
+use super::detached::is_detached;
 use super::entry::{Brief, Pulse, Standing, Task};
 use super::guard::{Extra, TaskGuard};
 use super::listing::Listing;
 use super::live::Added;
+use super::running::Running;
 use crate::report::TaskState;
 use crate::trace::Span;
 use crate::{metrics, trace};
@@ -25,7 +27,7 @@ pub(crate) enum Refusal {
 impl Registry {
     /// Counts in a task that is about to be spawned.
     pub(crate) fn admit(self: &Arc<Self>, brief: Brief) -> (Listing<'_>, TaskGuard) {
-        let brief = self.brief(brief);
+        let brief = self.brief(brief, self.runs_detached());
         let added = if brief.detached {
             self.detached.add(2)
         } else {
@@ -40,7 +42,8 @@ impl Registry {
         self: &Arc<Self>,
         brief: Brief,
     ) -> Result<(Listing<'_>, TaskGuard), Refusal> {
-        let brief = self.brief(brief);
+        // A straggler is refused, as the response does not wait: it may ask for a detached one.
+        let brief = self.brief(brief, self.runs_in_detached_task());
         if self.process().is_closing() {
             return Err(Refusal::ShuttingDown);
         }
@@ -54,7 +57,7 @@ impl Registry {
         // Either a shutdown that begins now sees the task, or the task sees it here.
         fence(Ordering::SeqCst);
         if self.process().is_closing() {
-            self.retract(added, brief);
+            self.retract(added);
             return Err(Refusal::ShuttingDown);
         }
         Ok(self.admitted(added, brief))
@@ -62,12 +65,13 @@ impl Registry {
 
     /// Counts in and lists a task that runs elsewhere.
     pub(crate) fn admit_elsewhere(self: &Arc<Self>, brief: Brief) -> TaskGuard {
-        let brief = self.brief(brief);
+        let brief = self.brief(brief, self.runs_detached());
         let added = if brief.detached {
             self.detached.add(1)
         } else {
             self.live.add()
         };
+        let brief = self.brief_of_added(brief, added);
         let task = self.task(added, brief, false);
         let guard = TaskGuard::new(self, task, self.task_span(&brief));
         self.enlist(task, brief, Pulse::Elsewhere, guard.extra().cloned());
@@ -108,7 +112,7 @@ impl Registry {
             extra = None;
         }
         let spawner = task.is_spawned;
-        let telling = spawner.then(|| self.count_out(task.id, brief.detached));
+        let telling = spawner.then(|| self.count_out(task.id));
         if is_late_spawn {
             let info = brief.info(TaskState::Running, None, Duration::ZERO);
             metrics::late_spawn();
@@ -134,6 +138,7 @@ impl Registry {
 
     #[inline]
     fn admitted(self: &Arc<Self>, added: Added, brief: Brief) -> (Listing<'_>, TaskGuard) {
+        let brief = self.brief_of_added(brief, added);
         let task = self.task(added, brief, true);
         let guard = TaskGuard::new(self, task, self.task_span(&brief));
         let extra = guard.extra().cloned();
@@ -182,19 +187,49 @@ impl Registry {
     }
 
     /// What was counted in is not spawned.
-    fn retract(self: &Arc<Self>, Added { id, .. }: Added, brief: Brief) {
-        if !brief.detached {
+    fn retract(self: &Arc<Self>, Added { id, .. }: Added) {
+        if !is_detached(id) {
             self.ledger().retracted += 1;
         }
         for _ in 0..2 {
-            drop(self.count_out(id, brief.detached));
+            drop(self.count_out(id));
         }
     }
 
-    /// Nobody waits for the work of the process itself. No response fails with what it does not wait for.
+    /// Whether the code that runs is a task of this request that nobody waits for, or no longer: what it
+    /// spawns is detached like itself. An exchange that goes on, and a handler that does, have rules of their
+    /// own for what they spawn.
     #[inline]
-    fn brief(&self, brief: Brief) -> Brief {
-        let detached = brief.detached || self.is_process();
+    pub(crate) fn runs_detached(&self) -> bool {
+        let task = Running::current().task_of(self);
+        task.is_some_and(|task| is_detached(task) || (self.is_released() && !self.spawns_in_time()))
+    }
+
+    fn runs_in_detached_task(&self) -> bool {
+        Running::current().task_of(self).is_some_and(is_detached)
+    }
+
+    /// Whether what is spawned after the release is not late.
+    fn spawns_in_time(&self) -> bool {
+        self.handler_goes_on.load(Ordering::Relaxed) || self.ledger().goes_on
+    }
+
+    /// The same, for a task that was counted in: the request may have been released just before that, under
+    /// the task that spawns. Then it is detached, although it is counted with those that are not.
+    #[inline]
+    fn brief_of_added(&self, brief: Brief, added: Added) -> Brief {
+        if added.late && !brief.detached {
+            self.brief(brief, self.runs_detached())
+        } else {
+            brief
+        }
+    }
+
+    /// `by_detached`: nobody waits for the task that spawns it. Nobody waits for the work of the process
+    /// itself. No response fails with what it does not wait for.
+    #[inline]
+    fn brief(&self, brief: Brief, by_detached: bool) -> Brief {
+        let detached = brief.detached || self.is_process() || by_detached;
         Brief {
             detached,
             required: brief.required && !detached,

@@ -64,9 +64,12 @@ impl Registry {
         });
     }
 
-    /// Makes every task stop, those that are tokio's.
-    pub(crate) fn abort_all(&self) {
-        abort(|| self.ledger().abortable(|_| true));
+    /// Makes every task stop but these, those that are tokio's.
+    pub(crate) fn abort_all_but(&self, spared: &[u32]) {
+        abort(|| {
+            let ledger = self.ledger();
+            ledger.abortable(|entry| !spared.contains(&entry.id))
+        });
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use super::Registry;
+use super::running::Running;
 
 /// Where code runs, as far as tracking goes: in a request, outside of any, or outside on purpose.
 ///
@@ -146,6 +147,7 @@ impl<F: Future> Future for InContext<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let mut this = self.project();
+        let _running = Running::beneath().enter();
         let _entered = this.context.enter();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             panic!("a future in a request's context was polled after it had ended");

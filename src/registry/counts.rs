@@ -25,8 +25,16 @@ impl Registry {
 
     /// How many tasks are alive, detached ones too.
     pub(crate) fn alive(&self) -> usize {
-        let anonymous = self.anonymous().map_or(0, |a| a.tracker().len());
-        self.counted() + anonymous + self.detached.alive()
+        self.alive_here() + self.alive_in_tracker()
+    }
+
+    /// The same, without those in the tokio-util tracker.
+    pub(super) fn alive_here(&self) -> usize {
+        self.counted() + self.detached.alive()
+    }
+
+    pub(super) fn alive_in_tracker(&self) -> usize {
+        self.anonymous().map_or(0, |a| a.tracker().len())
     }
 
     /// Whether there is, or may be, anything to report.

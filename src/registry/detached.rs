@@ -7,6 +7,12 @@ use super::live::Added;
 /// Sets their ids apart from those of tasks that are waited for.
 const DETACHED: u32 = 1 << 31;
 
+/// Whether a task of this id is counted here.
+#[inline]
+pub(super) fn is_detached(id: u32) -> bool {
+    id & DETACHED != 0
+}
+
 /// Counts the detached tasks of a request. They have no part in its release, so that they are not in
 /// the word that decides it.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::Registry;
+use super::detached::is_detached;
 use super::entry::{Standing, Task};
 use super::guard::Extra;
 use super::ledger::End;
@@ -44,16 +45,17 @@ impl Registry {
             // request is released just now, its end is told in the request's span.
             extra = None;
         }
-        let telling = self.count_out(task.id, task.standing == Standing::Detached);
+        let telling = self.count_out(task.id);
         if telling.is_some() {
-            // Released, but the report may be still to come: then it counts this end.
+            // The report may be still to come: then it counts this end.
             let end = noted.unwrap_or_else(|| note_end(None, &extra));
             if let Some(end) = end.filter(|end| !end.is_counted) {
                 self.tell(extra.as_deref(), |observer| observer.on_late_end(&end.info));
             }
             // Before the request may leave the roster: when the handle is idle, spans are closed.
             drop(extra);
-        } else if is_required {
+        }
+        if is_required {
             // A head may be held for it alone.
             self.live.wake();
         }
@@ -74,11 +76,11 @@ impl Registry {
         Some(end)
     }
 
-    /// Counts a task out. Where its end may be news to the report, because nobody waits for it any more,
-    /// this is held until that is told.
+    /// Counts a task out. Where its end may be news to the report, because nobody waits for it any more, or
+    /// to code of the request that waits for the process, this is held until that is told.
     #[inline]
-    pub(super) fn count_out(self: &Arc<Self>, id: u32, is_detached: bool) -> Option<Telling<'_>> {
-        if is_detached {
+    pub(super) fn count_out(self: &Arc<Self>, id: u32) -> Option<Telling<'_>> {
+        if is_detached(id) {
             let telling = Telling::new(self);
             self.detached.remove();
             return Some(telling);
@@ -89,7 +91,8 @@ impl Registry {
     /// Logs the end of a task, if it did not complete: in the request's span, if the report is to count it.
     pub(super) fn log_end(&self, end: &End, extra: Option<&Extra>) {
         if end.info.state != TaskState::Completed {
-            let log = || trace::task_ended(&end.info, end.is_required, self.id.as_deref());
+            let (required, reported) = (end.is_required, end.is_counted);
+            let log = || trace::task_ended(&end.info, required, reported, self.id.as_deref());
             self.in_span_of(extra, end.is_counted, log);
             self.process().note_trouble(&end.info);
         }

@@ -7,6 +7,7 @@ use std::thread;
 use super::Registry;
 use super::context::Context;
 use super::entry::Task;
+use super::running::Running;
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;
@@ -42,16 +43,21 @@ impl TaskGuard {
         }
     }
 
-    /// Runs a piece of the task: in the request's context, in its span. A panic
+    /// Runs a piece of the task: in the request's context, in its span, and as the task that runs. A panic
     /// is noted and goes on.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let running = self
+            .context
+            .registry()
+            .map(|request| Running::task(request, self.task.id));
+        let running = running.map(Running::enter);
         let entered = self.context.enter();
         let work = AssertUnwindSafe(work);
         let caught = match &self.extra {
             Some(extra) => extra.span.in_scope(|| catch_unwind(work)),
             None => catch_unwind(work),
         };
-        drop(entered);
+        drop((entered, running));
         caught.unwrap_or_else(|payload| {
             let extra = self.extra.get_or_insert_with(|| Extra::new(Span::none()));
             // Of several, in the future's destructor too, the first counts.

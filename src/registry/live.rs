@@ -9,8 +9,10 @@ use super::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
 const RELEASED: u64 = 1;
 /// Set when somebody waits for the count to reach zero: only then has the last task to wake.
 const WAITED: u64 = 1 << 1;
-/// One task alive. 30 bits: with what tokio and the ledger keep of a task, memory ends first.
-const ALIVE: u64 = 1 << 2;
+/// Set when code of the request waits for its process: each end is announced then.
+const ATTENDED: u64 = 1 << 2;
+/// One task alive. 29 bits: with what tokio and the ledger keep of a task, memory ends first.
+const ALIVE: u64 = 1 << 3;
 /// One task ever added. It has the top bits, so that a wrap-around falls out of the word.
 const SPAWNED: u64 = 1 << 32;
 
@@ -106,8 +108,8 @@ impl Live {
     }
 
     /// Counts a task out, and wakes who waits if it was the last one. If the request had been released
-    /// before, gives what `released` makes: that is made before the count goes down.
-    pub(crate) fn remove<T>(&self, id: u32, released: impl Fn() -> T) -> Option<T> {
+    /// before, or is attended, gives what `announce` makes: that is made before the count goes down.
+    pub(crate) fn remove<T>(&self, id: u32, announce: impl Fn() -> T) -> Option<T> {
         let mut made = None;
         // Acquire: if another one was alone here before, its store below comes before ours.
         let mut word = self.word.load(Ordering::Acquire);
@@ -117,9 +119,9 @@ impl Live {
                 // has always written its id before.
                 self.last.store(id, Ordering::Relaxed);
             }
-            if word & RELEASED != 0 {
-                // Released once, it stays so: this is made at most once, and not in vain.
-                made.get_or_insert_with(&released);
+            if word & (RELEASED | ATTENDED) != 0 {
+                // Neither is taken back: this is made at most once, and not in vain.
+                made.get_or_insert_with(&announce);
             }
             // Release: what the task did happens before the release of the response, which reads
             // the word with Acquire. Acquire: see 3 above.
@@ -178,6 +180,12 @@ impl Live {
         }
     }
 
+    /// Has each end announced from now on. An end that is not has gone before, so that a count that is read
+    /// after this is without it: both are changes of one word.
+    pub(crate) fn attend(&self) {
+        self.word.fetch_or(ATTENDED, Ordering::AcqRel);
+    }
+
     /// Releases if no task is alive, and tells how many had been added by then.
     pub(crate) fn try_release(&self) -> Option<usize> {
         let mut word = self.word.load(Ordering::Acquire);
@@ -218,7 +226,7 @@ fn added(before: u64) -> Added {
 }
 
 fn alive(word: u64) -> usize {
-    ((word as u32) >> 2) as usize
+    ((word as u32) >> 3) as usize
 }
 
 #[inline]

@@ -11,7 +11,8 @@
 //! A spawn: `admission` counts the task in, `listing` holds the request until the task is in the ledger, and
 //! `guard` is its life, whose drop is `ending`. In order of time a request is *fresh* (nothing was spawned),
 //! *released* (who spawns now is late), *closed* (the report is made), *over* (everybody was told), and off
-//! the roster when no task is alive.
+//! the roster when no task is alive. `running` is the task that a thread runs, which decides what becomes of
+//! the tasks that it spawns, `notices` are the warnings of a layer, and `waiters` are the tasks and the other code that wait for the process.
 
 pub(crate) mod admission;
 pub(crate) mod anonymous;
@@ -26,8 +27,10 @@ pub(crate) mod ledger;
 pub(crate) mod limits;
 pub(crate) mod listing;
 mod live;
+pub(crate) mod notices;
 pub(crate) mod process;
 mod releasing;
+pub(crate) mod running;
 pub(crate) mod said;
 mod seat;
 mod snapshot;
@@ -35,6 +38,7 @@ pub(crate) mod span;
 pub(crate) mod spare;
 mod sync;
 mod telling;
+pub(crate) mod waiters;
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -46,6 +50,7 @@ use self::anonymous::Anonymous;
 use self::detached::Detached;
 use self::ledger::Ledger;
 use self::live::Live;
+use self::notices::Notices;
 use self::process::Process;
 use self::span::SpanRef;
 use crate::roster::Seat;
@@ -56,6 +61,8 @@ use crate::settings::Settings;
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) process: Arc<Process>,
+    /// `None` where there is no layer.
+    pub(crate) notices: Option<Arc<Notices>>,
 }
 
 /// The tasks of one request.
@@ -174,8 +181,17 @@ impl Registry {
         self.anonymous.get()
     }
 
+    /// Code of it waits for the process: each end of a task is announced from now on.
+    fn attend(&self) {
+        self.live.attend();
+    }
+
     pub(crate) fn process(&self) -> &Arc<Process> {
         &self.shared().process
+    }
+
+    pub(crate) fn notices(&self) -> Option<&Notices> {
+        self.shared().notices.as_deref()
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Registry;
 use super::ledger::MAX_TROUBLED;
+use super::waiters::{Awaits, Waiters, Waiting};
 use crate::panics;
 use crate::report::{TaskInfo, TaskState};
 use crate::roster::Roster;
@@ -16,6 +17,7 @@ use crate::roster::Roster;
 #[derive(Default)]
 pub(crate) struct Process {
     roster: Roster<Registry>,
+    waiters: Waiters,
     /// Set once, after those below.
     closing: AtomicBool,
     began_at: OnceLock<Instant>,
@@ -65,13 +67,23 @@ impl Process {
         self.roster.announce();
     }
 
-    /// Waits until no request is here. Cancel safe.
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// A wait that begins.
+    pub(crate) fn waits(&self, awaits: Awaits) -> Waiting<'_> {
+        Waiting::new(self, awaits)
+    }
+
+    /// Waits until no request is here, but for those in which code waits so. Cancel safe.
     pub(crate) async fn wait_idle(&self) {
         // Some may have ended where there was no runtime to wait for the rest of them.
         for request in self.roster.members() {
             request.leave_if_over();
         }
-        self.roster.wait_idle().await;
+        let waiting = self.waits(Awaits::Idleness);
+        waiting.during(waiting.idle()).await;
     }
 
     pub(crate) fn is_closing(&self) -> bool {

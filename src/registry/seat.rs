@@ -19,17 +19,23 @@ impl Registry {
     pub(crate) fn leave_if_over(self: &Arc<Self>) {
         // Who has spawned before this, and does not see `over` in what follows, is seen by `conclude`.
         fence(Ordering::SeqCst);
-        self.leave_if_last();
+        self.leave_if_last(false);
     }
 
-    pub(super) fn leave_if_last(self: &Arc<Self>) {
+    /// The same, where a task has ended, which others may wait for.
+    pub(super) fn leave_after_end(self: &Arc<Self>) {
+        fence(Ordering::SeqCst);
+        self.leave_if_last(true);
+    }
+
+    pub(super) fn leave_if_last(self: &Arc<Self>, has_ended: bool) {
         let mut waits = false;
         // Under the roster's lock: a late task is counted in before it takes that to join. Either it is
         // seen here, or it joins again.
-        self.process().roster().leave_if(&self.seat, || {
+        self.process().roster().leave_if(&self.seat, has_ended, || {
             let is_over = self.over.load(Ordering::Acquire);
             // The counts first: who tells has said so before a count goes down.
-            if !is_over || self.counted() + self.detached.alive() > 0 || self.tells() {
+            if !is_over || self.alive_here() > 0 || self.tells() {
                 return false;
             }
             waits = self.anonymous().is_some_and(|a| !a.tracker().is_empty());
@@ -48,12 +54,12 @@ impl Registry {
     }
 
     /// The tasks in the tokio-util tracker do not keep the request, but the handle has to see them.
-    fn leave_when_empty(self: &Arc<Self>) {
+    pub(super) fn leave_when_empty(self: &Arc<Self>) {
         let Some(anonymous) = self.anonymous() else {
             return;
         };
         let request = self.clone();
-        anonymous.when_empty(move || request.leave_if_over());
+        anonymous.when_empty(move || request.leave_after_end());
     }
 }
 
@@ -61,7 +67,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         // A spare has neither.
         if let (true, Some(shared)) = (self.seat.is_taken(), &self.shared) {
-            shared.process.roster().leave_if(&self.seat, || true);
+            shared.process.roster().leave_if(&self.seat, false, || true);
         }
     }
 }

@@ -6,11 +6,12 @@ use super::Registry;
 use crate::report::LiveTask;
 
 impl Registry {
-    pub(crate) fn snapshot(&self) -> Vec<LiveTask> {
+    /// `but`: tasks that are left out.
+    pub(crate) fn snapshot(&self, but: &[u32]) -> Vec<LiveTask> {
         // Who has no age yet gets one from here on.
         self.stamp();
         let now = Instant::now();
-        let mut alive = self.ledger().alive(now);
+        let mut alive = self.ledger().alive(now, but);
         alive.extend(self.anonymous().into_iter().flat_map(|a| a.alive(now)));
         let released = self.is_released();
         let live = alive.into_iter().map(|task| LiveTask {

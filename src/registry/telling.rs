@@ -6,6 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 use super::Registry;
 use super::context::Context;
 use super::guard::Extra;
+use super::running::Running;
 use super::span::OpenSpan;
 use crate::report::{DrainObserver, DrainReport};
 use crate::trace::Span;
@@ -29,7 +30,7 @@ impl Drop for Telling<'_> {
     fn drop(&mut self) {
         // Release, with the Acquire of `tells`: who leaves after it does so after what was told.
         self.0.telling.fetch_sub(1, Ordering::Release);
-        self.0.leave_if_over();
+        self.0.leave_after_end();
     }
 }
 
@@ -45,6 +46,8 @@ impl Registry {
         let overrides = self.ledger().overrides.clone();
         let mut outside = Context::untracked();
         let _entered = outside.enter();
+        // A callback is no task, whatever task is at its end here.
+        let _running = Running::nothing().enter();
         self.in_span_of(task, false, || {
             self.shared().settings.notify(&call);
             if let Some(overrides) = overrides {
@@ -105,7 +108,7 @@ impl Registry {
                 return;
             }
         }
-        self.leave_if_last();
+        self.leave_if_last(false);
     }
 }
 

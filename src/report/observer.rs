@@ -44,7 +44,8 @@ pub trait DrainObserver: Send + Sync + 'static {
 
     /// Called when a task is spawned after its request was released: it runs, but the response
     /// did not wait for it. That may be before [`on_drain`](Self::on_drain), where a head was released at
-    /// its deadline and the body goes on. It is not called for detached tasks, in an upgraded exchange, or,
+    /// its deadline and the body goes on. It is not called for detached tasks, which includes those that a task
+    /// of the request spawns then, in an upgraded exchange, or,
     /// where a handler runs on alone ([`RunToCompletionLayer`](crate::RunToCompletionLayer)), until no task of
     /// its request is alive.
     fn on_late_spawn(&self, task: &TaskInfo) {

@@ -26,7 +26,8 @@ pub struct ShutdownReport {
     /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of
     /// them.
     pub troubled: Vec<TaskInfo>,
-    /// Tasks that could not be stopped: blocking closures, and what runs elsewhere.
+    /// Tasks that could not be stopped: blocking closures, and what runs elsewhere. A task that is awaiting
+    /// the shutdown itself is not among them.
     pub still_running: Vec<LiveTask>,
 }
 

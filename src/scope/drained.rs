@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::fails::Fails;
-use super::role::Role;
+use super::role::{Progress, Role};
 use crate::drain::Drain;
 use crate::registry::context::Context;
 use crate::report::DrainReport;
@@ -22,14 +22,20 @@ pin_project! {
         state: State<F, Answer<F::Output, X>>,
         role: Role,
         failure: X,
+        progress: Progress,
     }
 
     impl<F: Future, X: Fails<F::Output>> PinnedDrop for Drained<F, X> {
         fn drop(this: Pin<&mut Self>) {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
-            let _entered = this.role.enter();
+            let is_running = matches!(this.state.as_mut().project(), StateProj::Running { .. });
+            let entered = this.role.enter();
             this.state.set(State::Done);
+            drop(entered);
+            if is_running {
+                this.role.handler_dropped(*this.progress);
+            }
         }
     }
 }
@@ -53,6 +59,7 @@ impl<F: Future, X: Fails<F::Output>> Drained<F, X> {
             state: State::Running { future },
             role,
             failure,
+            progress: Progress::New,
         }
     }
 }
@@ -65,7 +72,11 @@ impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
         if let StateProj::Running { future } = this.state.as_mut().project() {
             let output = {
                 let _entered = this.role.enter();
-                let output = ready!(future.poll(cx));
+                *this.progress = Progress::Polled;
+                let Poll::Ready(output) = future.poll(cx) else {
+                    *this.progress = Progress::Waits;
+                    return Poll::Pending;
+                };
                 // The future's destructor is part of the request.
                 this.state.set(State::Done);
                 output

@@ -1,6 +1,7 @@
 //! The drain of a function.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::role::{Role, tell_limits};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
 use crate::registry::context::Context;
+use crate::registry::running::Running;
 use crate::report::{DrainObserver, DrainReport};
 use crate::settings::{Settings, Unfinished};
 use crate::tasks::Tasks;
@@ -201,14 +203,23 @@ impl Scope {
                 (None, Some(request)) => request.process().clone(),
                 (None, None) => TrackerHandle::new().process,
             };
-            let shared = Arc::new(Shared { settings, process });
+            let shared = Arc::new(Shared {
+                settings,
+                process,
+                notices: None,
+            });
             let (mut role, registry) = Role::new(None, &shared, || None);
             tell_limits(&registry, &shared.settings, &(), &());
             let future = {
                 let _entered = role.enter();
                 f(Tasks { registry })
             };
-            let (value, report) = Drained::new(future, role, ()).await;
+            let mut drained = pin!(Drained::new(future, role, ()));
+            let (value, report) = poll_fn(|cx| {
+                let _running = Running::beneath().enter();
+                drained.as_mut().poll(cx)
+            })
+            .await;
             (value, report.unwrap_or_default())
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::service::TaskScopeService;
 use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
 use crate::registry::Shared;
+use crate::registry::notices::Notices;
 use crate::report::{DrainObserver, DrainReport};
 use crate::settings::{Settings, Unfinished};
 
@@ -67,6 +69,7 @@ pub struct TaskScopeLayer<D = (), X = ()> {
     deadlines: D,
     failure: X,
     handle: TrackerHandle,
+    notices: Arc<Notices>,
 }
 
 impl TaskScopeLayer {
@@ -77,6 +80,7 @@ impl TaskScopeLayer {
             deadlines: (),
             failure: (),
             handle: TrackerHandle::new(),
+            notices: Arc::default(),
         }
     }
 }
@@ -143,12 +147,14 @@ impl<D, X> TaskScopeLayer<D, X> {
             deadlines,
             failure,
             handle,
+            notices,
         } = self;
         TaskScopeLayer {
             settings,
             deadlines: deadlines.and(Arc::new(source)),
             failure,
             handle,
+            notices,
         }
     }
 
@@ -200,12 +206,14 @@ impl<D, X> TaskScopeLayer<D, X> {
             deadlines,
             failure: _,
             handle,
+            notices,
         } = self;
         TaskScopeLayer {
             settings,
             deadlines,
             failure: FailWith::new(error),
             handle,
+            notices,
         }
     }
 
@@ -253,14 +261,21 @@ impl<D, X> TaskScopeLayer<D, X> {
     }
 
     /// Tracks the requests by this handle, instead of the layer's own.
+    #[track_caller]
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
+        // Of its own: what it was cloned from has another handle.
+        self.notices = Arc::new(Notices::tracked_from(Location::caller()));
         self
     }
 
     /// The handle that the requests are tracked by, where no other layer stands further out.
+    ///
+    /// For a request that another layer or scope tracks it sees nothing: this is logged once, as a warning.
     #[must_use]
+    #[track_caller]
     pub fn handle(&self) -> TrackerHandle {
+        self.notices.handle_is_taken(Location::caller());
         self.handle.clone()
     }
 }
@@ -278,6 +293,7 @@ impl<S, D: Clone, X: Clone> Layer<S> for TaskScopeLayer<D, X> {
         let shared = Shared {
             settings: self.settings.clone(),
             process: self.handle.process.clone(),
+            notices: Some(self.notices.clone()),
         };
         TaskScopeService::new(
             inner,

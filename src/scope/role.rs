@@ -10,6 +10,7 @@ use crate::registry::context::{Context, Entered};
 use crate::registry::{Registry, Shared};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
+use crate::trace;
 
 /// Who holds this request.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl Role {
             return (Role::Owner(drain), registry);
         };
         registry.overlay(&shared.settings);
+        warn_if_unseen(&registry, shared);
         (Role::Nested(Context::within(registry.clone())), registry)
     }
 
@@ -44,14 +46,49 @@ impl Role {
             Role::Nested(context) => context.enter(),
         }
     }
+
+    /// The handler was dropped, as far as it was.
+    pub(crate) fn handler_dropped(&self, progress: Progress) {
+        if let (Role::Owner(drain), Progress::Waits) = (self, progress) {
+            drain.warn_of_lost_handler();
+        }
+    }
+}
+
+/// The handle of a layer that is nested sees nothing of its requests: whoever has taken it may wait for them.
+fn warn_if_unseen(registry: &Registry, shared: &Shared) {
+    let Some(notices) = &shared.notices else {
+        return;
+    };
+    if Arc::ptr_eq(registry.process(), &shared.process) {
+        return;
+    }
+    if let Some(location) = notices.handle_sees_nothing() {
+        registry.in_span(|| trace::handle_sees_nothing(location));
+    }
+}
+
+/// How far a handler is: what its drop means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Progress {
+    /// It was not polled yet.
+    #[default]
+    New,
+    /// It is being polled. Seen by the destructor: that has panicked.
+    Polled,
+    /// It has begun, and has not answered.
+    Waits,
 }
 
 /// Whether an answer waits for these tasks. None does any more for those of a request that was released,
-/// or whose client has left: what is served over an upgraded connection, or called by a straggler, is a
-/// request of its own. Nor does the work of the process hold.
+/// or whose client has left: what is served over an upgraded connection, or called by a straggler or a
+/// detached task, is a request of its own. Nor does the work of the process hold.
 pub(crate) fn is_held(tasks: &Tasks) -> bool {
     let registry = &tasks.registry;
-    !registry.is_released() && !registry.is_process() && !registry.is_client_gone()
+    !registry.is_released()
+        && !registry.is_process()
+        && !registry.is_client_gone()
+        && !registry.runs_detached()
 }
 
 /// Whether there is anything that has to be known of a request when it arrives.

@@ -163,8 +163,13 @@ impl<J> TaskBuilder<J> {
     /// No [`DrainReport`](crate::DrainReport) counts it, though [`Tasks::len`](crate::Tasks::len) does, and
     /// no response can fail with it. It is the opposite of [`required`](Self::required), and of both the last call
     /// wins: `.required().detached()` is a detached task that is fallible. Only the end of
-    /// a [`shutdown`](crate::TrackerHandle::shutdown) stops it. What it spawns itself belongs to the
-    /// request like anything else.
+    /// a [`shutdown`](crate::TrackerHandle::shutdown) stops it.
+    ///
+    /// What it spawns is detached itself, and so is what that spawns, however it is spawned: through
+    /// [`spawn`](fn@crate::spawn), a kept [`Tasks`](crate::Tasks), a token, in a blocking closure or in a
+    /// destructor. The same goes for what a task spawns that has outlived its response. Where such a task calls
+    /// a service with a layer of this crate, that is a request of its own. The one exception is
+    /// [`Tasks::tracker`](crate::Tasks::tracker), whose tasks are waited for whatever spawns them.
     ///
     /// A request that has spawned nothing else is reported all the same, with
     /// [`spawned`](crate::DrainReport::spawned) zero. On a platform that freezes an instance when the response
@@ -187,8 +192,8 @@ impl<J> TaskBuilder<J> {
         spawn_in::<F, J>(self.registry(brief.location), brief, future)
     }
 
-    /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task is only
-    /// refused in a shutdown.
+    /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task, and what
+    /// such a task spawns, is only refused in a shutdown.
     ///
     /// # Errors
     ///

@@ -44,7 +44,8 @@ pub use self::tracked_future::TrackedFuture;
 /// A handler gets it from the request's extensions, as an axum extractor (feature `axum`), or
 /// anywhere below the handler from [`Tasks::current`]. Clones are handles of the same request, and
 /// may be kept: a task that is spawned after the request was released still runs, but is reported
-/// as late.
+/// as late, unless another task of the request spawns it. That one is
+/// [detached](TaskBuilder::detached) instead.
 ///
 /// Every task runs in the request's context, so that what it spawns itself is tracked too, and in a
 /// `tracing` span of its own under the one that was current where it was spawned (see `task_spans` of the
@@ -96,7 +97,8 @@ impl Tasks {
     /// Spawns a task on the current runtime, unless it would be late: the response waits for it, or
     /// it is not spawned at all.
     ///
-    /// Whether the request was released is decided in the same atomic step that counts the task.
+    /// Whether the request was released is decided in the same atomic step that counts the task. In a
+    /// [detached](TaskBuilder::detached) task, whose children are detached too, it refuses only in a shutdown.
     ///
     /// # Errors
     ///
@@ -206,7 +208,8 @@ impl Tasks {
     /// and waited for like everything else.
     ///
     /// Its tasks are anonymous: they do not run in the request's context, they are counted only as
-    /// far as they are alive while the response waits, and of their ends nothing is known. A spawn
+    /// far as they are alive while the response waits, also those that a detached task spawns in it, and of
+    /// their ends nothing is known. What they spawn late through a kept `Tasks` is reported as late. A spawn
     /// that races the release is not seen, and none after it: it is told to nobody as late, and the handle
     /// knows of it only if it still knows the request. The wait closes the tracker, which refuses
     /// nothing; code that reopens it meanwhile keeps the response until its deadline.

@@ -76,25 +76,6 @@ async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_detached_task_spawns_belongs_to_its_request() {
-    let (log, layer) = told();
-    let service = tracked(&layer, || {
-        named("detached").detached().spawn(async {
-            named("in time").spawn(after(20));
-            after(100).await;
-            named("late").spawn(after(10));
-        });
-        named("slow").spawn(after(10));
-    });
-    let arrived = Instant::now();
-    drop(service.oneshot(request()).await);
-    assert_eq!(arrived.elapsed(), ms(20));
-    layer.handle().wait_idle().await;
-    assert_eq!(log.report().spawned, 2);
-    assert_eq!(log.late_spawns().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn try_spawn_refuses_what_would_be_late_and_gives_the_future_back() {
     let layer = TaskTrackerLayer::new();
     let (give, mut taken) = tokio::sync::mpsc::unbounded_channel();

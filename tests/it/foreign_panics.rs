@@ -162,9 +162,11 @@ async fn a_log_that_panics_spoils_nothing() {
         .observer(log.clone());
     let service = tracked(&layer, || {
         spawn(async { panic!("boom") });
-        spawn(async {
+        spawn(after(30));
+        let tasks = current();
+        tokio::spawn(async move {
             after(20).await;
-            spawn(async {});
+            tasks.spawn(async {});
         });
     });
     let response = service.oneshot(request()).await.expect("infallible");

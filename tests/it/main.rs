@@ -12,12 +12,12 @@
 //! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*`, `wire::half_closed` |
 //! | required tasks | `required`, `required_ends`, `required_corners`, `required_or_awaited`, `failed_heads` |
 //! | errors of a body | `body_errors` |
-//! | late spawns | `late_spawns`, `detached` |
+//! | late spawns | `late_spawns`, `detached`, `children` |
 //! | overload | `handle` |
 //! | panics | `panics`, `foreign_panics` |
-//! | context, logs | `context`, `spares`, `logs`, `late_logs`, `spans`, `span_ends`, `throttle` |
+//! | context, logs | `context`, `spares`, `logs`, `alerts`, `late_logs`, `spans`, `span_ends`, `throttle` |
 //! | counts, ages | `accounting`, `reports`, `observers` |
-//! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`; `examples/graceful_shutdown` |
+//! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`, `shutdown_inside`; `examples/graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
@@ -27,11 +27,13 @@
 //! | all of them at once | `tests/properties` |
 
 mod accounting;
+mod alerts;
 mod answers_to_head;
 mod axum_extractor;
 mod before_release;
 mod bodies;
 mod body_errors;
+mod children;
 mod closed;
 mod completion_corners;
 mod context;
@@ -76,6 +78,7 @@ mod scope_failures;
 mod scope_layer;
 mod server_timing;
 mod shutdown;
+mod shutdown_inside;
 mod shutdown_process;
 mod shutdown_stragglers;
 mod span_ends;

@@ -9,6 +9,15 @@ use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer,
 
 use crate::support::{Log, Slot, after, current, ms, put, request, tracked};
 
+/// Spawns a task of 50 ms, and after 20 ms one of no task, which is late then.
+fn straggle_and_come_late(tasks: Tasks) {
+    tasks.spawn(after(50));
+    tokio::spawn(async move {
+        after(20).await;
+        tasks.spawn(async {});
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_panics_spoils_nothing() {
     struct Broken;
@@ -28,12 +37,7 @@ async fn a_callback_that_panics_spoils_nothing() {
         .drain_timeout(ms(10))
         .observer(Broken)
         .observer(log.clone());
-    let service = tracked(&layer, || {
-        spawn(async {
-            after(20).await;
-            spawn(async {});
-        });
-    });
+    let service = tracked(&layer, || straggle_and_come_late(current()));
     let response = service.oneshot(request()).await.expect("infallible");
     let body = response.into_body().collect().await.expect("a whole body");
     assert_eq!(body.to_bytes(), "done");
@@ -73,10 +77,7 @@ async fn a_callback_may_use_the_request_it_is_told_of() {
         .observer(Looks(seen.clone(), tasks.clone()));
     let service = tracked(&layer, move || {
         put(&tasks, current());
-        spawn(async {
-            after(20).await;
-            spawn(async {});
-        });
+        straggle_and_come_late(current());
     });
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
@@ -154,12 +155,7 @@ async fn what_a_callback_spawns_belongs_to_no_request() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
         .observer(metrics.clone());
-    let service = tracked(&layer, || {
-        spawn(async {
-            after(50).await;
-            spawn(async {});
-        });
-    });
+    let service = tracked(&layer, || straggle_and_come_late(current()));
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
     assert_eq!(

@@ -98,6 +98,25 @@ fn at_a_deadline_every_end_after_the_release_knows_it() {
 }
 
 #[test]
+fn of_an_attended_request_each_end_is_announced_or_seen() {
+    loom::model(|| {
+        let live = Arc::new(Live::new());
+        let id = live.add().id;
+        let task = thread::spawn({
+            let live = live.clone();
+            move || live.remove(id, || ()).is_some()
+        });
+        live.attend();
+        let alive = live.alive();
+        let announced = task.join().expect("no panic");
+        assert!(
+            alive == 0 || announced,
+            "nobody would look again for the end of this task"
+        );
+    });
+}
+
+#[test]
 fn the_last_of_several_ends_wakes_the_wait_and_is_named() {
     // Three threads: all schedules with up to three preemptions, which end in seconds.
     let mut three_threads = loom::model::Builder::new();

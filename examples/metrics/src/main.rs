@@ -44,7 +44,7 @@
 //!
 //! # HELP tower_task_tracker_stragglers_total Tasks that were alive when the response was released, or its client had left.
 //! # TYPE tower_task_tracker_stragglers_total counter
-//! tower_task_tracker_stragglers_total 3
+//! tower_task_tracker_stragglers_total{reason="deadline"} 3
 //!
 //! # HELP tower_task_tracker_late_spawns_total Tasks that were spawned after their request was released.
 //! # TYPE tower_task_tracker_late_spawns_total counter
@@ -171,11 +171,20 @@ async fn place_order(tasks: Tasks, Query(order): Query<Order>) -> &'static str {
     if let Audit::Aborted = order.audit {
         audit.abort();
     }
+    if let Audit::Late = order.audit {
+        tokio::spawn(index(tasks.clone()));
+    }
     // A task without a name has no label `task`.
     tasks.spawn(sleep(seconds(0.03)));
     // Nobody waits for it, but it is a task like any other.
     tasks.named("news").detached().spawn(sleep(seconds(0.02)));
     "thank you\n"
+}
+
+/// Code that is no task of the request, and has kept its `Tasks`: when it spawns, the response is long gone.
+async fn index(tasks: Tasks) {
+    sleep(seconds(5.0)).await;
+    tasks.named("index").spawn(async {});
 }
 
 async fn audit(audit: Audit) -> Result<(), &'static str> {
@@ -186,8 +195,6 @@ async fn audit(audit: Audit) -> Result<(), &'static str> {
         Audit::Aborted => std::future::pending().await,
         Audit::Late => {
             sleep(seconds(6.0)).await;
-            // The response has not waited for this task, and will not wait for one that it spawns.
-            tower_task_tracker::named("index").spawn(async {});
         }
     }
     Ok(())

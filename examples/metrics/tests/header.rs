@@ -100,7 +100,7 @@ fn the_page_shows_what_is_held_while_it_is_and_that_it_is_no_more() {
     });
     let page = shop.page_with("tower_task_tracker_held_responses 0");
     assert!(
-        page.contains("tower_task_tracker_stragglers_total 1"),
+        page.contains("tower_task_tracker_stragglers_total{reason=\"deadline\"} 1"),
         "{page}"
     );
     shop.page_with("tower_task_tracker_live_tasks 0");

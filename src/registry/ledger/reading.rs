@@ -29,6 +29,11 @@ impl Ledger {
         self.entries.iter().any(is_handler)
     }
 
+    /// Whether the handler has become a task.
+    pub(crate) fn had_handler(&self) -> bool {
+        self.entries.iter().any(|entry| entry.brief.is_handler)
+    }
+
     /// What can be aborted, and is alive, of some.
     pub(crate) fn abortable(&self, which: impl Fn(&Entry) -> bool) -> Vec<AbortHandle> {
         let is_alive = |entry: &&Entry| !entry.pulse.has_ended() && which(entry);
@@ -40,11 +45,11 @@ impl Ledger {
         alive.filter_map(handle).collect()
     }
 
-    /// Everybody who is alive.
-    pub(crate) fn alive(&self, now: Instant) -> Vec<TaskInfo> {
+    /// Everybody who is alive, but these.
+    pub(crate) fn alive(&self, now: Instant, but: &[u32]) -> Vec<TaskInfo> {
         self.entries
             .iter()
-            .filter(|entry| !entry.pulse.has_ended())
+            .filter(|entry| !entry.pulse.has_ended() && !but.contains(&entry.id))
             .map(|entry| entry.info(TaskState::Running, None, Some(now)))
             .collect()
     }

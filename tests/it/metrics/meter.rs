@@ -55,9 +55,18 @@ impl Meter {
 
     /// How many tasks have ended, by their labels.
     pub(super) fn tasks(&mut self) -> Vec<(String, f64)> {
+        self.labelled("tasks_total{")
+    }
+
+    /// How many stragglers there were, by their label.
+    pub(super) fn stragglers(&mut self) -> Vec<(String, f64)> {
+        self.labelled("stragglers_total{")
+    }
+
+    fn labelled(&mut self, prefix: &str) -> Vec<(String, f64)> {
         self.look();
         let tasks = self.numbers.iter().filter_map(|(key, number)| {
-            let labels = key.strip_prefix("tasks_total{")?.strip_suffix('}')?;
+            let labels = key.strip_prefix(prefix)?.strip_suffix('}')?;
             Some((labels.to_owned(), *number))
         });
         let mut tasks: Vec<_> = tasks.collect();

@@ -77,7 +77,7 @@ async fn each_task_is_counted_once_by_its_end_and_its_name() {
     assert_eq!(meter.tasks(), owned(&ended));
     assert_eq!(meter.number("live_tasks"), 0.0);
     assert_eq!(meter.number("late_spawns_total"), 0.0);
-    assert_eq!(meter.number("stragglers_total"), 0.0);
+    assert_eq!(meter.stragglers(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,11 +187,13 @@ async fn the_histogram_has_a_value_by_outcome_for_each_request_that_spawns() {
         ("outcome=upgraded", vec![0.0]),
     ];
     assert_eq!(meter.drains(), owned(&values));
-    assert_eq!(
-        meter.number("stragglers_total"),
-        4.0,
-        "but for two all were"
-    );
+    let reasons = [
+        ("reason=client_gone", 1.0),
+        ("reason=deadline", 1.0),
+        ("reason=shutdown", 1.0),
+        ("reason=upgraded", 1.0),
+    ];
+    assert_eq!(meter.stragglers(), owned(&reasons), "but for two all were");
     layer.handle().wait_idle().await;
     assert_eq!(meter.number("live_tasks"), 0.0);
 }
@@ -203,17 +205,19 @@ async fn a_straggler_is_counted_at_its_deadline_and_again_as_a_task_at_its_end()
     let mut meter = Meter::new(&recorder);
     let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
     let service = tracked(&layer, || {
-        named("slow").spawn(async {
-            after(100).await;
-            named("late").spawn(async {});
+        named("slow").spawn(after(100));
+        let tasks = current();
+        tokio::spawn(async move {
+            after(90).await;
+            tasks.named("late").spawn(async {});
         });
     });
     drop(service.oneshot(request()).await);
-    assert_eq!(meter.number("stragglers_total"), 1.0);
+    assert_eq!(meter.stragglers(), owned(&[("reason=deadline", 1.0)]));
     assert_eq!(meter.tasks(), [], "it runs");
     assert_eq!(meter.number("late_spawns_total"), 0.0);
     layer.handle().wait_idle().await;
-    assert_eq!(meter.number("stragglers_total"), 1.0);
+    assert_eq!(meter.stragglers(), owned(&[("reason=deadline", 1.0)]));
     let ended = [
         ("state=completed,task=late", 1.0),
         ("state=completed,task=slow", 1.0),
@@ -234,7 +238,7 @@ async fn what_a_deadline_aborts_is_counted_as_aborted_and_not_as_a_straggler() {
     let service = tracked(&layer, || drop(named("slow").spawn(pending::<()>())));
     drop(service.oneshot(request()).await);
     assert_eq!(meter.tasks(), owned(&[("state=aborted,task=slow", 1.0)]));
-    assert_eq!(meter.number("stragglers_total"), 0.0);
+    assert_eq!(meter.stragglers(), []);
     assert_eq!(meter.number("live_tasks"), 0.0);
 }
 
@@ -341,9 +345,11 @@ async fn every_metric_is_described_with_its_unit_and_named_as_prometheus_wants_i
         .drain_timeout(ms(50))
         .max_live_tasks(1);
     let service = tracked(&layer, || {
-        named("slow").spawn(async {
-            after(100).await;
-            spawn(async {});
+        named("slow").spawn(after(100));
+        let tasks = current();
+        tokio::spawn(async move {
+            after(90).await;
+            tasks.spawn(async {});
         });
     });
     drop(service.clone().oneshot(request()).await);
@@ -363,7 +369,7 @@ async fn every_metric_is_described_with_its_unit_and_named_as_prometheus_wants_i
         let counts_up = key.kind() == MetricKind::Counter;
         assert_eq!(name.ends_with("_total"), counts_up, "{name}");
         for label in key.key().labels() {
-            let named = ["outcome", "state", "task"].contains(&label.key());
+            let named = ["outcome", "state", "task", "reason"].contains(&label.key());
             assert!(named, "a label without bounds: {label:?}");
         }
         names.push(name.strip_prefix(PREFIX).expect("ours").to_owned());

@@ -82,13 +82,18 @@ impl World {
 
     /// Starts a task through the free functions, as code without a handle does.
     pub(super) fn start(&self, task: &Task) {
-        let mut alive = Alive::new(self, task.kind);
+        self.start_as(task, task.kind);
+    }
+
+    /// The same, where what it becomes may be another kind than what it is spawned as.
+    fn start_as(&self, task: &Task, becomes: Kind) {
+        let mut alive = Alive::new(self, becomes);
         alive.killed = task.end != TaskEnd::Aborted;
         let (world, plan) = (self.clone(), task.clone());
         let work = async move {
             // As a whole: the block would take its fields alone.
             let mut alive = alive;
-            world.run(&plan).await;
+            world.run(&plan, becomes).await;
             alive.killed = false;
             if plan.end == TaskEnd::Panics {
                 // Past the panic hook, which would print thousands of these.
@@ -122,24 +127,26 @@ impl World {
         }
     }
 
-    async fn run(&self, plan: &Task) {
+    async fn run(&self, plan: &Task, kind: Kind) {
         let half = plan.takes / 2;
+        let tasks = current();
         let work = async {
             sleep(ms(half)).await;
             for child in &plan.children {
-                let mut child = child.clone();
-                if plan.kind == Kind::Detached {
-                    // It may come after the release, and would be late.
-                    child.kind = Kind::Detached;
-                }
-                self.start(&child);
+                // What a detached task or a straggler spawns is detached itself.
+                let is_detached = kind == Kind::Detached || tasks.is_released();
+                let becomes = if is_detached {
+                    Kind::Detached
+                } else {
+                    child.kind
+                };
+                self.start_as(child, becomes);
             }
             sleep(ms(plan.takes - half)).await;
             if plan.waits_for_body {
                 self.wait_for_body().await;
             }
         };
-        let tasks = current();
         if plan.end == TaskEnd::Heeds {
             tasks.cancellation_token().run_until_cancelled(work).await;
         } else {
