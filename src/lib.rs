@@ -237,7 +237,6 @@ mod run_to_completion;
 mod scope;
 mod settings;
 mod tasks;
-#[cfg(all(feature = "axum", feature = "tracing"))]
 mod throttle;
 mod trace;
 

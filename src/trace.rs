@@ -12,8 +12,10 @@ mod enabled {
     use std::panic::Location;
     use std::sync::{Mutex, PoisonError};
     #[cfg(feature = "axum")]
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
+    #[cfg(feature = "axum")]
+    use tokio::time::Instant;
     use tracing::level_filters::LevelFilter;
 
     use crate::panics;
@@ -216,7 +218,7 @@ mod enabled {
     #[cfg(feature = "axum")]
     pub(crate) fn layer_is_missing(method: &http::Method, path: &str, message: &str) {
         static THROTTLE: Throttle = Throttle::new(Duration::from_secs(1));
-        if THROTTLE.lets_through(Instant::now()) {
+        if THROTTLE.pass(Instant::now(), || true).is_some() {
             tracing::error!(target: TARGET, %method, path, "{message}");
         }
     }

@@ -2,19 +2,21 @@
 
 use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::throttle::Throttle;
+
 /// The warnings of one layer, with its clones and its services.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Notices {
     /// Where the layer was given a handle, or its own was taken, for the first time.
     handle: OnceLock<&'static Location<'static>>,
     /// It was warned that the handle sees nothing.
     is_nested: AtomicBool,
-    lost_handlers: Pace,
+    lost_handlers: Throttle,
 }
 
 impl Notices {
@@ -40,47 +42,16 @@ impl Notices {
     /// A handler was dropped before it had answered. How many others were since the last warning, if it is
     /// time for one and `may` agrees, which is asked only then.
     pub(crate) fn handler_is_lost(&self, may: impl FnOnce() -> bool) -> Option<usize> {
-        self.lost_handlers.take(Instant::now(), may)
+        self.lost_handlers.pass(Instant::now(), may)
     }
 }
 
-/// One in a minute, at most. Relaxed: it orders nothing.
-#[derive(Debug, Default)]
-struct Pace {
-    /// When it was asked first. All times count from here, on tokio's clock.
-    began: OnceLock<Instant>,
-    /// Not before this many milliseconds have passed.
-    next: AtomicU64,
-    suppressed: AtomicUsize,
-}
-
-const PAUSE: Duration = Duration::from_secs(60);
-
-impl Pace {
-    fn take(&self, now: Instant, may: impl FnOnce() -> bool) -> Option<usize> {
-        let began = *self.began.get_or_init(|| now);
-        let passed = now.saturating_duration_since(began);
-        let next = self.next.load(Ordering::Relaxed);
-        if millis(passed) < next {
-            self.suppressed.fetch_add(1, Ordering::Relaxed);
-            return None;
+impl Default for Notices {
+    fn default() -> Self {
+        Self {
+            handle: OnceLock::new(),
+            is_nested: AtomicBool::new(false),
+            lost_handlers: Throttle::new(Duration::from_secs(60)),
         }
-        if !may() {
-            return None;
-        }
-        let later = millis(passed.saturating_add(PAUSE));
-        let is_ours = self
-            .next
-            .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed);
-        if is_ours.is_err() {
-            // Another thread was quicker.
-            self.suppressed.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(self.suppressed.swap(0, Ordering::Relaxed))
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
