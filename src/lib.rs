@@ -66,9 +66,10 @@
 //!
 //! [`Unfinished`] says what becomes of tasks that are alive then, and of those whose
 //! [client has left](TaskTrackerLayer::at_disconnect): they run on, unless you would rather have them
-//! asked to stop, or aborted. What must not be late, or fail, without the client knowing is awaited by the handler;
-//! spawned where no handler can await it, it is [`required`](TaskBuilder::required), and the response fails with
-//! it. What nobody has to wait for is [`detached`](TaskBuilder::detached). The example [`deadlines`](#examples) has a route for each policy, and one for a
+//! asked to stop, or aborted. If the response must not hide that some work was late or failed, the handler awaits that
+//! work. If no handler can await it, because it is spawned deep in the code, it is
+//! [`required`](TaskBuilder::required): the response fails with it. Work that no response has to wait for is
+//! [`detached`](TaskBuilder::detached). The example [`deadlines`](#examples) has a route for each policy, and one for a
 //! required task.
 //!
 //! # When the wait is too long

@@ -33,7 +33,7 @@ impl Throttle {
     }
 
     /// Returns how many events were suppressed since the last one, if an event of this moment is let through. `may`
-    /// is asked only where it is time for one, and an event that it refuses counts as none. The caller writes the
+    /// is called only where it is time for one, and an event that it refuses counts as none. The caller writes the
     /// event afterwards: neither `may` nor a subscriber runs under the lock.
     pub(crate) fn pass(&self, now: Instant, may: impl FnOnce() -> bool) -> Option<usize> {
         if self.lock().is_early(now, self.period) || !may() {

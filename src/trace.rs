@@ -198,7 +198,7 @@ mod enabled {
         tracing::warn!(target: TARGET,
             suppressed,
             "a client has left while its handler ran: the handler was dropped, and what it had not done is lost \
-             (said once a minute for each layer; `RunToCompletionLayer` lets handlers run to their end)"
+             (logged once a minute for each layer at most; `RunToCompletionLayer` lets handlers run to their end)"
         );
     }
 
@@ -206,7 +206,7 @@ mod enabled {
         tracing::warn!(target: TARGET,
             %location,
             "a request is tracked by the handle of a layer further out: that of this layer does not see it \
-             (said once for each layer; `tracked_by` gives both the same)"
+             (logged once for each layer; `tracked_by` gives both the same)"
         );
     }
 

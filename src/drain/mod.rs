@@ -33,7 +33,7 @@ use crate::report::DrainReport;
 pub(crate) struct Drain {
     /// The request. Another context stands here only while the request's code runs.
     context: Context,
-    /// Kept open until everything was told.
+    /// Kept open until the callbacks have run.
     span: OpenSpan,
     /// The wait itself: made when there is something to wait for, which is rare.
     course: Option<Box<Course>>,

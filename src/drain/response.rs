@@ -46,7 +46,7 @@ impl Drain {
         true
     }
 
-    /// From now on the response is kept back for required tasks alone. To be said before a window opens.
+    /// From now on the response is kept back for required tasks alone. Call it before a window opens.
     pub(crate) fn keep_for_required(&mut self) {
         self.kept_for = KeptFor::Required;
     }
@@ -104,7 +104,7 @@ impl Drain {
         if self.kept_for == KeptFor::All {
             return self.poll_drained(cx);
         }
-        // Asked again after the poll: what is waited for may have ended before its end could wake us.
+        // Checked again after the poll: the last of these tasks may have ended before the poll registered a waker.
         if self.must_wait() && self.poll_drained(cx).is_pending() && self.must_wait() {
             return Poll::Pending;
         }

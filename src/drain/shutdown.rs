@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 use super::schedule::{DESTRUCTORS, Schedule};
 use crate::registry::waiters::Waiting;
 
-/// Waits until the process is idle, or the shutdown is to be over. What nobody waits for is treated as
-/// `at_deadline` says, and whatever is left at the end is aborted, but for tasks that await this themselves.
+/// Waits until the process is idle, or the shutdown is to be over. Tasks that no response waits for are
+/// treated by `at_deadline`, and what is left at the end is aborted, except for tasks that await this themselves.
 pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
     let process = waiting.process();
     let waiters = process.waiters();

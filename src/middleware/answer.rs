@@ -25,7 +25,7 @@ pub(super) struct Answer<B: Body, E> {
     pub(super) after_required: Option<Held>,
     /// The server sends the end with the head, and may never look at the body.
     pub(super) no_body: bool,
-    /// The length after which a server ends the response, if it knows one.
+    /// The length after which a server ends the response, if it is known.
     pub(super) length: Option<u64>,
     /// The response is not the handler's any more.
     pub(super) failed: bool,
@@ -37,16 +37,16 @@ pub(super) struct Answer<B: Body, E> {
 pub(super) enum Look {
     /// Nothing: it is a stream, or was looked at.
     None,
-    /// It is dropped: no client is to get it. With the length to be told of.
+    /// It is dropped: no client gets it. With the length to write as `content-length`, if there is one.
     Unsent(Option<u64>),
-    /// It is asked for its first frame. With a length of zero, for what comes after it.
+    /// It is polled for its first frame, or with a length of zero for what comes after its data.
     Into(u64),
-    /// It has reached its length, and may be asked again.
+    /// It has reached its length, and may be polled again.
     Past,
 }
 
 impl<B: Body, E> Answer<B, E> {
-    /// Decides what is held, as far as the body does not have to be asked.
+    /// Decides what is held, as far as that needs no poll of the body.
     pub(super) fn new(
         result: Result<Response<B>, E>,
         exchange: Exchange,

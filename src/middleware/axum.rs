@@ -38,7 +38,7 @@ fn find(parts: &Parts) -> Option<Tasks> {
 /// [`Tasks`] was extracted from a request that has not reached a `TaskTrackerLayer`: there is none, or it stands
 /// further in, as where a `from_fn` middleware outside of it takes `Tasks`.
 ///
-/// As a response it is a 500 that says how to add the layer, and an error in the log.
+/// As a response it is a 500 whose text explains how to add the layer, and an error in the log.
 #[derive(Debug, Clone)]
 pub struct MissingTaskTracker {
     method: Method,

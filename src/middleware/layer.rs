@@ -185,7 +185,7 @@ impl TaskTrackerLayer {
     ///
     /// # What the head keeps
     ///
-    /// The head says nothing of the handler's answer any more. `cache-control` is `no-store`, and of the handler's
+    /// Nothing of the handler's answer is left in the head. `cache-control` is `no-store`, and of the handler's
     /// fields only these stay, which are true of any answer to the request:
     ///
     /// | of | fields | why |
@@ -197,7 +197,7 @@ impl TaskTrackerLayer {
     /// | the trace | `traceparent`, `tracestate`, `traceresponse`, `baggage`, `b3`, `x-b3-*`, `x-datadog-*`, `uber-trace-id`, `server-timing`, `request-id`, `x-request-id`, `correlation-id`, `x-correlation-id`, `x-trace-id`, `x-cloud-trace-context`, `x-amzn-trace-id`, `x-amzn-requestid`, `x-amz-request-id`, `x-amz-cf-id`, `apigw-requestid`, `cf-ray` | logs and traces are read where something has failed |
     /// | the quota | `ratelimit*`, `x-ratelimit-*`, `x-rate-limit-*` | the request has counted |
     ///
-    /// Everything else is taken out, known or not: what tells a cache, a CDN or a proxy what to do with the success
+    /// Everything else is taken out, known or not: what instructs a cache, a CDN or a proxy about the success
     /// (`cdn-cache-control`, `surrogate-control`, `x-accel-redirect`), digests and signatures of its body, `location`,
     /// `link`, `refresh`, and `retry-after`, which was about the handler's own status. For more, write it in
     /// middleware further out. The response's extensions stay.

@@ -196,8 +196,8 @@ impl Registry {
         }
     }
 
-    /// Whether the code that runs is a task of this request that nobody waits for, or no longer: what it
-    /// spawns is detached like itself. An exchange that goes on, and a handler that does, have rules of their
+    /// Whether the code that runs is a task of this request that no response waits for, or waits for any longer:
+    /// what it spawns is detached like itself. An exchange that goes on, and a handler that does, have rules of their
     /// own for what they spawn.
     #[inline]
     pub(crate) fn runs_detached(&self) -> bool {
@@ -225,7 +225,7 @@ impl Registry {
         }
     }
 
-    /// `by_detached`: nobody waits for the task that spawns it. Nobody waits for the work of the process
+    /// `by_detached`: the task that spawns it is detached. So is all work of the process
     /// itself. No response fails with what it does not wait for.
     #[inline]
     fn brief(&self, brief: Brief, by_detached: bool) -> Brief {

@@ -41,8 +41,8 @@ impl Registry {
             self.required.fetch_sub(1, Ordering::Release);
         }
         if extra.is_some() && task.standing.is_counted() && !self.is_released() {
-            // Before it counts down: whoever is let go by that finds the span closed, to export it. If the
-            // request is released just now, its end is told in the request's span.
+            // Before it counts down: a hook or a waiter that runs because of that finds the span closed, to export it. If
+            // the request is released just now, the event of the end is in the request's span.
             extra = None;
         }
         let telling = self.count_out(task.id);
@@ -76,8 +76,8 @@ impl Registry {
         Some(end)
     }
 
-    /// Counts a task out. Where its end may be news to the report, because nobody waits for it any more, or
-    /// to code of the request that waits for the process, this is held until that is told.
+    /// Counts a task out. If its end may have to be reported, because no response waits for it any more, or code of
+    /// the request waits for the process, the caller keeps the result until that has happened.
     #[inline]
     pub(super) fn count_out(self: &Arc<Self>, id: u32) -> Option<Telling<'_>> {
         if is_detached(id) {

@@ -40,7 +40,7 @@ impl Notices {
     }
 
     /// A handler was dropped before it had answered. How many others were since the last warning, if it is
-    /// time for one and `may` agrees, which is asked only then.
+    /// time for one and `may` agrees, which is called only then.
     pub(crate) fn handler_is_lost(&self, may: impl FnOnce() -> bool) -> Option<usize> {
         self.lost_handlers.pass(Instant::now(), may)
     }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 
 use crate::trace::Span;
 
-/// Keeps the span of a request open. The owner of the request holds it, until everything was told of the
-/// request: a [`Tasks`](crate::Tasks) that is kept for longer does not keep the span.
+/// Keeps the span of a request open. The owner of the request holds it until the callbacks of the request have
+/// run: a [`Tasks`](crate::Tasks) that is kept for longer does not keep the span.
 ///
 /// In an `Arc`, because a copy of the span itself would be the subscriber's code.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ thread_local! {
     static SPARE: Cell<Option<Arc<Registry>>> = const { Cell::new(None) };
 }
 
-/// One that nobody else has, and the span that it is served in. `id`: what the request calls itself.
+/// A request that is in no other hands, and the span that it is served in. `id`: what the request calls itself.
 pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> (Arc<Registry>, OpenSpan) {
     let span = OpenSpan::current();
     let spare = SPARE.try_with(Cell::take).ok().flatten();

@@ -96,8 +96,8 @@ impl Registry {
             self.in_span(|| trace::request_ended(report, stream_was_held));
             self.tell(None, |observer| observer.on_drain(report));
         }
-        // Of what comes now the tasks' own spans tell. After the callbacks, and before the request leaves the
-        // roster: when the handle is idle, spans are closed and everything was told.
+        // Later events are in the tasks' own spans. After the callbacks, and before the request leaves the
+        // roster: when the handle is idle, spans are closed and the callbacks have run.
         drop(span);
         self.over.store(true, Ordering::Release);
         if !waited {

@@ -122,7 +122,7 @@ impl Scope {
     }
 
     /// What becomes of the tasks when a run is dropped before its end: [`Unfinished::Detach`] by
-    /// default. In a handler that is also when the client leaves: what a server takes for that is told at
+    /// default. In a handler that is also when the client leaves: what a server takes for that is described at
     /// [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_disconnect = Some(unfinished);

@@ -57,8 +57,8 @@ use crate::settings::{Settings, Unfinished};
 ///
 /// # Over HTTP
 ///
-/// A [`TaskTrackerLayer`](crate::TaskTrackerLayer) is what an axum `Router` needs. This layer knows no
-/// responses: the answer of a request whose [`required`](crate::TaskBuilder::required) task has failed is
+/// A [`TaskTrackerLayer`](crate::TaskTrackerLayer) is what an axum `Router` needs. For this layer an answer is no
+/// response: the answer of a request whose [`required`](crate::TaskBuilder::required) task has failed is
 /// still a 200, because [`fail_with`](Self::fail_with) makes an error of the service, and a router has
 /// none (`Infallible`). It holds the head of every stream, and the body is not part of the request: what a
 /// body spawns is neither tracked nor waited for.
@@ -168,7 +168,7 @@ impl<D, X> TaskScopeLayer<D, X> {
     /// for instance: [`Unfinished::Detach`] by default.
     ///
     /// An HTTP server drops it when it notices that its client left. What hyper notices, and what it takes
-    /// for a disconnect, is told at
+    /// for a disconnect, is described at
     /// [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_disconnect = Some(unfinished);

@@ -55,7 +55,7 @@ impl Role {
     }
 }
 
-/// The handle of a layer that is nested sees nothing of its requests: whoever has taken it may wait for them.
+/// The handle of a nested layer sees none of its requests: code that has taken the handle may wait for them in vain.
 fn warn_if_unseen(registry: &Registry, shared: &Shared) {
     let Some(notices) = &shared.notices else {
         return;

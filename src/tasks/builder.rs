@@ -158,7 +158,7 @@ impl<J> TaskBuilder<J> {
 
     /// Nobody waits for the task, neither the response nor the drain. It is tracked by the handle,
     /// it may outlive the request without being late, neither a deadline nor a disconnect stops it,
-    /// and its end is told to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
+    /// and its end is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     ///
     /// No [`DrainReport`](crate::DrainReport) counts it, though [`Tasks::len`](crate::Tasks::len) does, and
     /// no response can fail with it. It is the opposite of [`required`](Self::required), and of both the last call

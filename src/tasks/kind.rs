@@ -30,7 +30,7 @@ impl<T> TaskKind<T> for Plain {
     }
 }
 
-// Without it rustc tells of the bound on `E` and of how it came to that, rather than what is wrong.
+// Without it rustc prints the bound on `E` and where that comes from, instead of what is wrong.
 #[diagnostic::do_not_recommend]
 impl<T, E: Display> TaskKind<Result<T, E>> for Fallible {
     fn failure(output: &Result<T, E>) -> Option<String> {

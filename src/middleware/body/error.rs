@@ -33,7 +33,7 @@ impl BodyError {
     }
 
     /// Returns whether the body ended because a [`required`](crate::TaskBuilder::required) task has failed: also
-    /// if a `BodyError` in the chain of sources of an inner error is the one that says so, such as one in an
+    /// if a `BodyError` in the chain of sources of an inner error is `RequiredFailed`, such as one in an
     /// `axum::Error`.
     #[must_use]
     pub fn is_required_failed(&self) -> bool {

@@ -102,7 +102,7 @@ pin_project! {
 /// What is known of the rest of a response that is let go.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rest {
-    /// The length after which a server ends the response, if it knows one.
+    /// The length after which a server ends the response, if it is known.
     pub(crate) length: Option<u64>,
     pub(crate) grpc: bool,
     pub(crate) is_http1: bool,

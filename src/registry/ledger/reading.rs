@@ -45,7 +45,7 @@ impl Ledger {
         alive.filter_map(handle).collect()
     }
 
-    /// Everybody who is alive, but these.
+    /// All tasks that are alive, except these.
     pub(crate) fn alive(&self, now: Instant, but: &[u32]) -> Vec<TaskInfo> {
         self.entries
             .iter()
