@@ -39,9 +39,11 @@ pub(super) fn check(plan: &Plan, run: &Run) -> Checked {
     gone::before_the_head(plan, head, answered.at)?;
     if holds_nothing {
         prop_assert_eq!(head.at, answered.at, "the head was held for nothing");
-    } else if plan.hold == Hold::Required {
-        is_end(plan, run, head, answered.at)?;
-    } else if run.failed || ends_with_head(plan) || plan.hold == Hold::Head || failed_before {
+    } else if matches!(plan.hold, Hold::Required | Hold::Head)
+        || run.failed
+        || ends_with_head(plan)
+        || failed_before
+    {
         is_end(plan, run, head, answered.at)?;
     } else if required {
         // After those a stream may go on.
