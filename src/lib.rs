@@ -170,11 +170,11 @@
 //! | DEBUG | a request was refused by [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) | `live_tasks` |
 //! | WARN | a deadline or a shutdown closed the window before everything was done | `report`; `hint`, if the head of a stream was held: a task may wait for its body |
 //! | WARN | a task failed; a [`required`](TaskBuilder::required) one failed or panicked and a report follows; one was spawned after the release by code that is no task of its request | `task`, `location`, `request_id` |
-//! | WARN | a client left while its handler ran, which was dropped: once a minute, at most, for each layer | `suppressed`: how many more since the last time |
+//! | WARN | a handler was dropped before it had answered, because its client left or a layer further out gave up: once a minute, at most, for each layer | `suppressed`: how many more since the last time |
 //! | WARN | a request passed a nested layer whose own [handle](TrackerHandle) was taken, and does not see it: once for each layer | `location`: where it was taken |
 //! | WARN | a spawn outside of a request, once for each place | `location` |
-//! | ERROR | a task panicked that no response depends on; a required one that was spawned too late for the report returned an `Err` | `task`, `location`, `request_id` |
-//! | ERROR | a request has ended in which a required task did not complete, instead of its DEBUG or WARN above | `report`, `hint` |
+//! | ERROR | a task panicked that no response depends on; a required one that is in no report returned an `Err` | `task`, `location`, `request_id` |
+//! | ERROR | a request has ended in which a required task did not complete, instead of its DEBUG or WARN above (if its client has left: in which one failed or panicked) | `report`, `hint` |
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
 //! | ERROR | a handler or middleware took [`Tasks`] where no layer was reached, and was answered 500: at most once a second | `method`, `path` (without the query; of a nested router, as that has it) |
 //!

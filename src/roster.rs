@@ -22,6 +22,8 @@ struct Members<T> {
     is_watched: bool,
     /// How many members wait for all others, at most.
     attended: usize,
+    /// How many waits there are.
+    waits: usize,
 }
 
 /// A member's place in the list, if it has one. It is written under the lock of the list alone.
@@ -32,7 +34,7 @@ pub(crate) struct Seat {
 }
 
 impl<T> Roster<T> {
-    /// Takes a seat, unless there is one, and says whether it did.
+    /// Takes a seat, unless there is one. Returns whether it did and a wait may have to look where it runs.
     pub(crate) fn join(&self, seat: &Seat, member: impl FnOnce() -> Weak<T>) -> bool {
         self.with(|members| {
             if seat.index().is_some() {
@@ -51,7 +53,7 @@ impl<T> Roster<T> {
             };
             // Release: who sees it without the lock is on the list that others find under the lock.
             seat.number.store(index + 1, Ordering::Release);
-            true
+            members.waits > 0
         })
     }
 
@@ -82,6 +84,16 @@ impl<T> Roster<T> {
     /// So many members, at most, wait for all others from now on.
     pub(crate) fn attend(&self, members: usize) {
         self.with(|all| all.attended = members);
+    }
+
+    /// A wait begins that looks at the list: from now on a join is announced.
+    pub(crate) fn begin_wait(&self) {
+        self.with(|all| all.waits += 1);
+    }
+
+    /// It has ended.
+    pub(crate) fn end_wait(&self) {
+        self.with(|all| all.waits -= 1);
     }
 
     /// Lets everybody look again who waits for a change.
@@ -142,6 +154,7 @@ impl<T> Default for Roster<T> {
                 vacant: Vec::new(),
                 is_watched: false,
                 attended: 0,
+                waits: 0,
             }),
             changed: Notify::new(),
         }

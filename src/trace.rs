@@ -127,8 +127,14 @@ mod enabled {
             "the head of a stream was held: a task that feeds or reads its body, or waits for its drop, cannot \
              end before that head is sent; `Hold::End` sends it at once",
         );
+        // What a client leaves behind, and its policy aborts, is no failure of the server.
+        let is_failure = |task: &TaskInfo| {
+            task.required && matches!(task.state, TaskState::Failed | TaskState::Panicked)
+        };
+        let has_failed = report.required_failed
+            && (report.outcome != Outcome::Dropped || report.troubled.iter().any(is_failure));
         match report.outcome {
-            _ if report.required_failed => {
+            _ if has_failed => {
                 tracing::error!(target: TARGET, %report, hint, "a task that the response depends on has failed");
             }
             Outcome::DeadlineExceeded | Outcome::Shutdown => {
@@ -197,7 +203,8 @@ mod enabled {
     pub(crate) fn handler_lost(suppressed: usize) {
         tracing::warn!(target: TARGET,
             suppressed,
-            "a client has left while its handler ran: the handler was dropped, and what it had not done is lost \
+            "a handler was dropped before it had answered, because its client left or a layer further out gave up: \
+             what it had not done is lost \
              (logged once a minute for each layer at most; `RunToCompletionLayer` lets handlers run to their end)"
         );
     }
@@ -205,7 +212,7 @@ mod enabled {
     pub(crate) fn handle_sees_nothing(location: &'static Location<'static>) {
         tracing::warn!(target: TARGET,
             %location,
-            "a request is tracked by the handle of a layer further out: that of this layer does not see it \
+            "a request is tracked by the handle of another layer or scope further out: that of this layer does not see it \
              (logged once for each layer; `tracked_by` gives both the same)"
         );
     }

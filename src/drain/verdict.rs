@@ -58,7 +58,9 @@ impl Drain {
         ledger.closed = true;
         let all_ended = spawned.is_some();
         let spawned = spawned.map_or(ledger.listed(), |spawned| spawned - ledger.retracted);
-        self.report(outcome, closed_by, spawned, all_ended, &ledger)
+        let report = self.report(outcome, closed_by, spawned, all_ended, &ledger);
+        ledger.failure_is_logged = report.as_ref().is_some_and(|r| r.required_failed);
+        report
     }
 
     /// How things stand, while they may go on.

@@ -156,7 +156,8 @@ impl Look {
             let length = facts
                 .size_hint
                 .exact()
-                .filter(|_| is_told && !facts.is_end_stream);
+                // A length of zero hyper leaves out, where the body has not ended.
+                .filter(|length| is_told && !facts.is_end_stream && *length > 0);
             Look::Unsent(length)
         } else if has_no_body(facts) {
             Look::Into(0)

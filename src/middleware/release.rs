@@ -144,14 +144,20 @@ impl<B: Body, E> Answer<B, E> {
             Some(Failure::Required(
                 status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             ))
-        } else if drain.is_cut_short() {
+        } else if drain.is_cut_short() && !self.waits_for_required_alone() {
             self.settings.deadline_status.map(Failure::Deadline)
         } else {
             None
         }
     }
 
-    /// Whether nothing can come after the head.
+    /// Whether the head was held for required tasks alone, and these are done: whatever else was late at the deadline
+    /// has not made it late.
+    fn waits_for_required_alone(&self) -> bool {
+        self.held == Held::WhileRequired || self.after_required.is_some()
+    }
+
+    /// Whether nothing more can come from the inner body.
     fn ends_with_head(&self) -> bool {
         match &self.result {
             Ok(response) => response.body().inner_has_ended(),

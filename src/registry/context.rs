@@ -147,7 +147,7 @@ impl<F: Future> Future for InContext<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let _running = Running::beneath().enter();
+        let _running = Running::enter_beneath();
         let _entered = this.context.enter();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             panic!("a future in a request's context was polled after it had ended");

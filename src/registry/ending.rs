@@ -91,7 +91,7 @@ impl Registry {
     /// Logs the end of a task, if it did not complete: in the request's span, if the report is to count it.
     pub(super) fn log_end(&self, end: &End, extra: Option<&Extra>) {
         if end.info.state != TaskState::Completed {
-            let (required, reported) = (end.is_required, end.is_counted);
+            let (required, reported) = (end.is_required, end.is_reported);
             let log = || trace::task_ended(&end.info, required, reported, self.id.as_deref());
             self.in_span_of(extra, end.is_counted, log);
             self.process().note_trouble(&end.info);

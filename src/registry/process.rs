@@ -108,8 +108,8 @@ impl Process {
     }
 
     pub(super) fn join(&self, request: &Arc<Registry>) {
-        let is_new = self.roster.join(&request.seat, || Arc::downgrade(request));
-        if is_new && self.is_closing() {
+        let is_awaited = self.roster.join(&request.seat, || Arc::downgrade(request));
+        if is_awaited {
             self.roster.announce();
         }
     }

@@ -1,6 +1,6 @@
 //! In which task the running code is.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ const NOTHING: Running = Running {
 
 thread_local! {
     static RUNNING: Cell<Running> = const { Cell::new(NOTHING) };
+    /// What is further up on the stack than that: rarely anything.
+    static BENEATH: RefCell<Vec<Running>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Running {
@@ -43,20 +45,31 @@ impl Running {
         }
     }
 
-    /// What runs here, for code that is about to enter another context: the task, or else the request that
-    /// is current, of which nothing else would be left to be seen.
-    pub(crate) fn beneath() -> Self {
+    /// For code that is about to enter another context: the task that runs goes on, and the request that is current
+    /// is kept beneath it, where [`all`](Self::all) finds it.
+    pub(crate) fn enter_beneath() -> Beneath {
         let running = Self::current();
-        if !running.is_nothing() {
-            return running;
-        }
-        match Context::current().registry() {
+        let outer = match Context::current().registry() {
             Some(request) => Self {
                 request: Arc::as_ptr(request),
                 task: None,
             },
             None => NOTHING,
+        };
+        let outer = outer.enter();
+        Beneath {
+            _running: (!running.is_nothing()).then(|| running.enter()),
+            _outer: outer,
         }
+    }
+
+    /// What runs here, and everything beneath it on the stack.
+    pub(crate) fn all() -> Vec<Self> {
+        let beneath = BENEATH.try_with(|all| all.borrow().clone());
+        let mut all = beneath.unwrap_or_default();
+        all.push(Self::current());
+        all.retain(|running| !running.is_nothing());
+        all
     }
 
     #[inline]
@@ -82,9 +95,11 @@ impl Running {
     #[inline]
     pub(crate) fn enter(self) -> Entered {
         let before = RUNNING.try_with(|running| running.replace(self));
-        Entered {
-            before: before.unwrap_or(NOTHING),
+        let before = before.unwrap_or(NOTHING);
+        if !before.is_nothing() {
+            let _ = BENEATH.try_with(|all| all.borrow_mut().push(before));
         }
+        Entered { before }
     }
 }
 
@@ -98,5 +113,14 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // On a thread that is being torn down there is nothing to put back.
         let _ = RUNNING.try_with(|running| running.set(self.before));
+        if !self.before.is_nothing() {
+            let _ = BENEATH.try_with(|all| all.borrow_mut().pop());
+        }
     }
+}
+
+/// Dropping it puts back what ran before, in the opposite order.
+pub(crate) struct Beneath {
+    _running: Option<Entered>,
+    _outer: Entered,
 }

@@ -49,7 +49,7 @@ impl Registry {
         }
     }
 
-    fn tells(&self) -> bool {
+    pub(super) fn tells(&self) -> bool {
         self.telling.load(Ordering::Acquire) > 0
     }
 

@@ -69,6 +69,7 @@ impl<'a> Waiting<'a> {
             list.next += 1;
             list.next
         };
+        process.roster().begin_wait();
         Self {
             process,
             number,
@@ -129,7 +130,9 @@ impl<'a> Waiting<'a> {
                 if anonymous > 0 && waiting.is_some() {
                     trackers.push(request);
                 }
-                waiting.is_some_and(|waiting| anonymous + request.alive_here() <= waiting)
+                waiting.is_some_and(|waiting| {
+                    anonymous + request.alive_here() <= waiting && !request.tells()
+                })
             });
             if is_over {
                 list.waiters.iter_mut().for_each(|w| w.is_over = true);
@@ -154,31 +157,30 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Lists where the code runs that polls this, if that is new.
+    /// Lists where the code runs that polls this, if that is new. A place stays listed: a wait that several tasks
+    /// drive in turn would move and announce without end.
     fn locate(&self) {
         let places = places(self.process);
         let waiters = self.process.waiters();
-        let before: Vec<Waiter> = {
+        let new: Vec<Place> = {
             let mut list = waiters.lock();
-            let listed = list.waiters.iter().filter(|w| w.number == self.number);
-            if listed.map(|w| &w.place).eq(&places) {
+            let own = || list.waiters.iter().filter(|w| w.number == self.number);
+            let is_new = |place: &Place| own().all(|w| w.place != *place);
+            let new: Vec<Place> = places.into_iter().filter(is_new).collect();
+            if new.is_empty() {
                 return;
             }
-            let before = list.take(self.number);
-            let is_over = before.iter().any(|waiter| waiter.is_over);
-            let now = places.iter().map(|place| Waiter {
+            let is_over = own().any(|w| w.is_over);
+            list.waiters.extend(new.iter().map(|place| Waiter {
                 number: self.number,
                 awaits: self.awaits,
                 place: place.clone(),
                 is_over,
-            });
-            list.waiters.extend(now);
+            }));
             self.process.roster().attend(list.waiters.len());
-            before
+            new
         };
-        // Outside of the lock: it may be the last one.
-        drop(before);
-        for place in &places {
+        for place in &new {
             place.request.attend();
         }
         // What it waits for may be less than before.
@@ -188,6 +190,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        self.process.roster().end_wait();
         let own: Vec<Waiter> = {
             let mut list = self.process.waiters().lock();
             let own = list.take(self.number);
@@ -270,26 +273,35 @@ impl PartialEq for Place {
     }
 }
 
-/// Where the running code is, among the requests of this process: in the task that runs, and in the request
-/// that is current, which may be another one.
+/// Where the running code is, among the requests of this process: in the tasks that run, and in the requests that are
+/// current, from the innermost to the outermost.
 fn places(process: &Process) -> Vec<Place> {
-    let running = Running::current();
+    let all = Running::all();
     let current = Context::current().into_registry();
-    let of_task = match &current {
-        Some(current) if running.is_in(current) => None,
-        _ if running.is_nothing() => None,
-        // A task that runs is alive, so that its request is here.
-        _ => process
-            .roster()
-            .members()
-            .into_iter()
-            .find(|r| running.is_in(r)),
+    let current = current.filter(|request| std::ptr::eq(&**request.process(), process));
+    let is_current =
+        |request: &Registry| current.as_deref().is_some_and(|c| std::ptr::eq(c, request));
+    // A task that runs is alive, so that its request is listed.
+    let mut requests = match &current {
+        Some(current) if all.iter().all(|running| running.is_in(current)) => Vec::new(),
+        _ if all.is_empty() => Vec::new(),
+        _ => process.roster().members(),
     };
-    let requests = current.into_iter().chain(of_task);
-    let here = requests.filter(|request| std::ptr::eq(&**request.process(), process));
-    here.map(|request| Place {
-        task: running.task_of(&request),
-        request,
-    })
-    .collect()
+    requests
+        .retain(|request| !is_current(request) && all.iter().any(|running| running.is_in(request)));
+    requests.extend(current);
+    requests
+        .into_iter()
+        .flat_map(|request| {
+            let tasks = all.iter().filter_map(|running| running.task_of(&request));
+            let mut tasks: Vec<Option<u32>> = tasks.map(Some).collect();
+            if tasks.is_empty() {
+                tasks.push(None);
+            }
+            tasks.into_iter().map(move |task| Place {
+                request: request.clone(),
+                task,
+            })
+        })
+        .collect()
 }

@@ -216,7 +216,7 @@ impl Scope {
             };
             let mut drained = pin!(Drained::new(future, role, ()));
             let (value, report) = poll_fn(|cx| {
-                let _running = Running::beneath().enter();
+                let _running = Running::enter_beneath();
                 drained.as_mut().poll(cx)
             })
             .await;

@@ -8,7 +8,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_task_tracker::{
     RunToCompletionLayer, Scope, TaskBuilder, TaskScopeLayer, TaskTrackerLayer, Tasks,
-    TrackerHandle, named, scope, spawn,
+    TrackerHandle, Unfinished, named, scope, spawn,
 };
 
 use crate::lines::Lines;
@@ -16,7 +16,7 @@ use crate::logs::logged;
 use crate::run_to_completion::poll_and_leave;
 use crate::support::{Body, Slot, after, current, full, ms, put, request, runtime, take, tracked};
 
-const LOST: &str = "a client has left while its handler ran";
+const LOST: &str = "a handler was dropped before it had answered";
 const UNSEEN: &str = "that of this layer does not see it";
 
 fn errors(lines: &Lines) -> usize {
@@ -69,6 +69,46 @@ async fn a_required_task_that_does_not_complete_is_one_error_that_names_it() {
             assert!(line.contains("task=order ("), "{line}");
         }
     }
+}
+
+/// Late for its response, which is the error, and not once more when it fails in the end.
+#[tokio::test(start_paused = true)]
+async fn a_required_task_that_is_late_and_then_fails_is_one_error() {
+    for panics in [false, true] {
+        let layer = TaskTrackerLayer::new().drain_timeout(ms(10));
+        let lines = logged(layer, move || {
+            named("order").required().spawn(async move {
+                after(100).await;
+                if panics {
+                    std::panic::resume_unwind(Box::new("no stock"));
+                }
+                Err::<(), _>("no stock")
+            });
+        })
+        .await;
+        assert_eq!(errors(&lines), 1, "{}", lines.text());
+        let line = lines.with(if panics {
+            "task panicked"
+        } else {
+            "task failed"
+        });
+        assert!(line.starts_with("WARN"), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn required_tasks_that_are_aborted_for_a_client_that_left_are_no_error() {
+    let layer = TaskTrackerLayer::new().at_disconnect(Unfinished::Abort);
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let service = tracked(&layer, || {
+        let order = named("order").required();
+        order.spawn(pending::<Result<(), &str>>());
+    });
+    let left = tokio::time::timeout(ms(10), service.oneshot(request())).await;
+    assert!(left.is_err(), "it was held");
+    layer.handle().wait_idle().await;
+    assert_eq!(errors(&lines), 0, "{}", lines.text());
 }
 
 #[tokio::test(start_paused = true)]

@@ -338,3 +338,27 @@ async fn the_end_of_the_last_required_task_wakes_the_response() {
     assert!(held.poll().is_ready(), "the other one is alive");
     drop(other);
 }
+
+/// What else was aborted for the deadline has not made the response late.
+#[tokio::test(start_paused = true)]
+async fn required_tasks_that_end_while_others_are_aborted_are_in_time() {
+    for hold in [Hold::Required, Hold::Auto] {
+        let layer = TaskTrackerLayer::new()
+            .hold(hold)
+            .drain_timeout(ms(100))
+            .at_deadline(Unfinished::Abort)
+            .deadline_status(StatusCode::GATEWAY_TIMEOUT);
+        let response = respond(&layer, Method::GET, || {
+            let token = current().named("store").required().token();
+            tokio::spawn(async move {
+                after(95).await;
+                drop(token);
+            });
+            named("more").spawn(after(500));
+            // A stream: `Hold::Auto` holds its head for the required task alone.
+            Frames::new(["accepted"])
+        })
+        .await;
+        assert_eq!(response.status(), StatusCode::OK, "{hold:?}");
+    }
+}

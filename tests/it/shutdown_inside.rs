@@ -544,3 +544,87 @@ fn of_waits_that_race_the_ends_of_tasks_none_is_forgotten() {
         assert!(served.is_ok(), "a wait was forgotten in round {round}");
     }
 }
+
+/// Runs a handler that spawns a task of 100 ms and then waits somewhere in `work`.
+async fn answered(
+    layer: &TaskTrackerLayer,
+    work: impl Fn() -> Pin<Box<dyn Future<Output = ()> + Send>>,
+) -> Duration {
+    let began = Instant::now();
+    let service = layer.layer(service_fn(|_: Request<()>| {
+        let work = work();
+        async move {
+            work.await;
+            Ok::<_, Infallible>(full("done"))
+        }
+    }));
+    let response = timeout(Duration::from_secs(60), service.oneshot(request())).await;
+    drop(response.expect("it does not hang"));
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_several_contexts_waits_for_none_of_them() {
+    let layer = TaskTrackerLayer::new();
+    for way in 0..4 {
+        let handle = layer.handle();
+        let took = answered(&layer, move || {
+            let handle = handle.clone();
+            let idle = async move { handle.wait_idle().await };
+            match way {
+                0 => Box::pin(async {
+                    drop(
+                        scope(|_| async {
+                            spawn(after(100));
+                            scope(|_| idle).await
+                        })
+                        .await,
+                    );
+                }),
+                1 => Box::pin(async {
+                    drop(
+                        scope(|_| async {
+                            spawn(after(100));
+                            untracked(idle).await;
+                        })
+                        .await,
+                    );
+                }),
+                2 => Box::pin(async {
+                    spawn(after(100));
+                    drop(scope(|tasks| async move { tasks.track_future(idle).await }).await);
+                }),
+                // The first task of the outer request comes when the wait has begun.
+                _ => Box::pin(async {
+                    spawn(after(10));
+                    let other = async {
+                        after(50).await;
+                        spawn(after(50));
+                    };
+                    tokio::join!(biased; untracked(idle), other);
+                }),
+            }
+        })
+        .await;
+        assert_eq!(took, ms(100), "way {way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_listed_while_its_wait_goes_on_is_found() {
+    let layer = TaskTrackerLayer::new();
+    let handle = layer.handle();
+    handle.spawn(after(80));
+    let took = answered(&layer, move || {
+        let handle = handle.clone();
+        Box::pin(async move {
+            let other = async {
+                after(50).await;
+                spawn(after(100));
+            };
+            tokio::join!(biased; untracked(async move { handle.wait_idle().await }), other);
+        })
+    })
+    .await;
+    assert_eq!(took, ms(150));
+}

@@ -305,6 +305,78 @@ async fn a_failed_grpc_call_of_known_length_gets_the_trailers_that_were_kept() {
     }
 }
 
+/// The last data do not end a call: its status comes behind them.
+#[tokio::test(start_paused = true)]
+async fn a_grpc_call_that_failed_before_its_last_data_keeps_what_its_trailers_have() {
+    let case = Case {
+        version: Version::HTTP_2,
+        is_grpc: true,
+        ..ten(&[Data("01234"), Turn, Data("56789"), Trailers])
+    };
+    let (body, _) = case.body();
+    let layer = TaskTrackerLayer::new().hold(Hold::End);
+    let fails = || {
+        let order = named("order").required();
+        order.spawn(async { Err::<(), _>("out of stock") });
+    };
+    let response = case.respond(&layer, body, fails).await;
+    after(10).await;
+    let (data, end) = read(response.into_body()).await;
+    assert_eq!(data, "0123456789");
+    let End::Trailers(trailers) = end else {
+        panic!("no trailers: {end:?}");
+    };
+    assert_eq!(trailers["grpc-status"], "13");
+    assert_eq!(trailers["cost"], "7", "those of the inner body");
+}
+
+/// hyper checks an exact hint against the header, and writes both.
+#[tokio::test(start_paused = true)]
+async fn a_look_makes_no_length_exact_that_was_not() {
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let case = Case {
+            version,
+            header: Some(0),
+            knows_its_end: true,
+            ..Case::new("more than its header has", &[Data("hello")])
+        };
+        let (body, _) = case.body();
+        let layer = TaskTrackerLayer::new();
+        let response = case.respond(&layer, body, || drop(spawn(after(30)))).await;
+        assert_eq!(response.body().size_hint().exact(), None, "{version:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_head_a_length_of_zero_is_not_written() {
+    let case = Case {
+        method: Method::HEAD,
+        ..Case::new("nothing, and no end", &[])
+    };
+    let case = case.hints(0);
+    let (body, _) = case.body();
+    let layer = TaskTrackerLayer::new();
+    let response = case.respond(&layer, body, || drop(spawn(after(30)))).await;
+    assert!(!response.headers().contains_key(CONTENT_LENGTH));
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http_1_no_number_of_empty_frames_keeps_a_body_behind_its_length() {
+    const EMPTY: [Act; 41] = {
+        let mut acts = [Data(""); 41];
+        acts[0] = Data("0123456789");
+        acts
+    };
+    for version in HTTP_1 {
+        let case = Case {
+            version,
+            ..ten(&EMPTY)
+        };
+        let played = case.play(TaskTrackerLayer::new()).await;
+        assert_eq!(played.took.as_secs(), 0, "{version:?}: {played:?}");
+    }
+}
+
 /// By contract, and as `TaskBuilder::required` documents it.
 #[tokio::test(start_paused = true)]
 async fn a_required_task_that_reads_a_stream_waits_for_itself_under_auto_and_the_log_names_the_cause()

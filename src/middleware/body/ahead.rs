@@ -21,8 +21,9 @@ pub(super) struct Ahead<D, E> {
     rest: VecDeque<Polled<D, E>>,
     phase: Phase,
     past: Past,
-    /// The exact length from before the first item was taken, until that is passed on.
-    exact: Option<u64>,
+    /// The hint from before the first item was taken, until that is passed on: what was taken must not make a length
+    /// exact that was not.
+    before: Option<SizeHint>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl<D: Buf, E> Ahead<D, E> {
             rest: VecDeque::new(),
             phase,
             past: Past::Below,
-            exact: None,
+            before: None,
         }
     }
 
@@ -106,7 +107,7 @@ impl<D: Buf, E> Ahead<D, E> {
     pub(super) fn pop(&mut self) -> Option<Polled<D, E>> {
         let rest = self.rest.pop_front();
         self.phase = Phase::Ahead;
-        self.exact = None;
+        self.before = None;
         std::mem::replace(&mut self.first, rest)
     }
 
@@ -137,9 +138,11 @@ impl<D: Buf, E> Ahead<D, E> {
     }
 
     /// What is to come: the items, and then what the body has left.
+    // A hint is `Copy` since http-body 1.1 only.
+    #[allow(clippy::clone_on_copy)]
     pub(super) fn size_hint(&self, body: &SizeHint) -> SizeHint {
-        if let Some(exact) = self.exact {
-            return SizeHint::with_exact(exact);
+        if let Some(before) = &self.before {
+            return before.clone();
         }
         let kept = self.items().map(bytes).fold(0, u64::saturating_add);
         let mut hint = SizeHint::new();
@@ -153,6 +156,8 @@ impl<D: Buf, E> Ahead<D, E> {
 
     /// Asks a body of this length for its first frame, in the request's context. It is dropped if the server
     /// will not ask for more.
+    // As above.
+    #[allow(clippy::clone_on_copy)]
     pub(super) fn look<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
@@ -171,10 +176,7 @@ impl<D: Buf, E> Ahead<D, E> {
         if self.has_items() {
             return Looked::Part;
         }
-        let exact = body
-            .as_ref()
-            .as_pin_ref()
-            .and_then(|body| body.size_hint().exact());
+        let before = body.as_ref().as_pin_ref().map(|body| body.size_hint());
         if length > 0 {
             let _entered = drain.enter();
             let Some(polled) = body.as_mut().as_pin_mut().map(|body| body.poll_frame(cx)) else {
@@ -185,7 +187,7 @@ impl<D: Buf, E> Ahead<D, E> {
             };
             let (item_ends, len) = (is_end(&item), bytes(&item));
             self.first = Some(item);
-            self.exact = exact;
+            self.before = before.clone();
             let ends = item_ends || has_ended(body.as_ref());
             if ends {
                 body.set(None);
@@ -201,7 +203,7 @@ impl<D: Buf, E> Ahead<D, E> {
         self.past = Past::Reached;
         self.look_past(body, is_http1, drain, cx);
         if self.has_items() {
-            self.exact = exact;
+            self.before = before;
         }
         Looked::Whole
     }
@@ -262,7 +264,8 @@ impl<D: Buf, E> Ahead<D, E> {
                 return ends || has_ended(body.as_ref());
             }
         }
-        false
+        // An HTTP/1 server does not ask for more of them either.
+        is_http1
     }
 
     fn push(&mut self, item: Polled<D, E>) {

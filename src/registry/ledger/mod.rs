@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     aborted: usize,
     /// A required task did not complete.
     pub(crate) required_failed: bool,
+    /// The report was made, and has a required task that failed or was late: the log has an error for it.
+    pub(crate) failure_is_logged: bool,
     /// How many were counted in and then refused.
     pub(crate) retracted: usize,
     /// Ends of tasks that are not listed yet, but for those that have just completed.
@@ -62,6 +64,8 @@ pub(crate) struct End {
     pub(crate) is_required: bool,
     /// The report counts it, or has counted it as ended. If not, the task has to be told of by itself.
     pub(crate) is_counted: bool,
+    /// If the task is required, the event of its request is the error for it.
+    pub(crate) is_reported: bool,
 }
 
 #[derive(Debug)]
@@ -105,6 +109,7 @@ impl Ledger {
             info,
             is_required: brief.required,
             is_counted,
+            is_reported: is_counted,
         })
     }
 
@@ -119,6 +124,7 @@ impl Ledger {
             panicked,
             aborted,
             required_failed,
+            failure_is_logged,
             retracted,
             ended_unlisted,
             closed,
@@ -139,6 +145,7 @@ impl Ledger {
         (*unstamped, *listed, *retracted) = (0, 0, 0);
         (*failed, *panicked, *aborted) = (0, 0, 0);
         (*required_failed, *closed, *cancelled) = (false, false, false);
+        *failure_is_logged = false;
         (*goes_on, *client_gone) = (false, false);
         (*opened, *limits, *token) = (None, None, None);
         *overrides = None;
@@ -188,6 +195,7 @@ impl Ledger {
         let entry = &mut self.entries[index];
         entry.pulse = Pulse::Ended(state);
         let is_required = entry.brief.required;
+        let is_reported = is_counted || (entry.is_counted && self.failure_is_logged);
         let info = entry.info(state, message, Some(now));
         if is_counted {
             self.push_troubled(task.id, &info);
@@ -196,6 +204,7 @@ impl Ledger {
             info,
             is_required,
             is_counted,
+            is_reported,
         })
     }
 
