@@ -164,11 +164,17 @@ impl TrackerHandle {
     /// [`still_running`](ShutdownReport::still_running); when it has the report, it has all the time it needs. A
     /// wait outside of any request waits for these tasks and responses too, as long as there is time.
     ///
-    /// Two limits. A task that awaits another task which awaits the shutdown is waited for, and aborted at the
-    /// end: its own wait is not known here. And the drain window of a response closes with the shutdown at the
-    /// latest: under [`Unfinished::Abort`](crate::Unfinished::Abort) and `Cancel` it aborts what its response
-    /// waits for, such a task too. Spawn it [`detached`](crate::TaskBuilder::detached), or with
-    /// [`spawn`](Self::spawn), where something may be left at the end.
+    /// The limits of this:
+    ///
+    /// * A task that awaits the *handle* of a task which awaits the shutdown is waited for, and aborted at the end.
+    /// * The drain window of a response closes with the shutdown at the latest: under
+    ///   [`Unfinished::Abort`](crate::Unfinished::Abort) and `Cancel` it aborts what its response waits for, such a
+    ///   task too. Spawn it [`detached`](crate::TaskBuilder::detached), or with [`spawn`](Self::spawn), where
+    ///   something may be left at the end.
+    /// * A task that has begun such a wait counts as waiting until it drops the wait, also if it works on beside it.
+    /// * A handler that becomes a task ([`RunToCompletionLayer`](crate::RunToCompletionLayer)) after its wait is over
+    ///   may be aborted by another shutdown.
+    /// * Two tasks, each waiting for the handle that tracks the other one, wait for each other for ever.
     ///
     #[cfg_attr(feature = "axum", doc = "```no_run")]
     #[cfg_attr(not(feature = "axum"), doc = "```ignore")]

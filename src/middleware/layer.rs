@@ -72,8 +72,8 @@ impl TaskTrackerLayer {
     /// scheduler; `None`, and what is too long for the clock, waits without limit.
     ///
     /// Where the head has drained and then the end has to wait too, that has a drain timeout of its own:
-    /// [`total_timeout`](Self::total_timeout) bounds both. One that has passed at the head is not given
-    /// again.
+    /// [`total_timeout`](Self::total_timeout) bounds both. So it is for what the destructor of a body spawns that was
+    /// dropped for a failed required task. A timeout that has passed at the head is not given again.
     ///
     /// # Panics
     ///
@@ -181,7 +181,7 @@ impl TaskTrackerLayer {
     /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. The heads of tonic's
     /// successes are not held, unless by [`Hold::Head`]: their messages are streams. Where a
     /// [`required`](crate::TaskBuilder::required) task was late, [`failure_status`](Self::failure_status)
-    /// counts.
+    /// counts. If the head was held for required tasks alone, and these were done, the handler's response is kept.
     ///
     /// # What the head keeps
     ///

@@ -2,11 +2,13 @@
 
 /// What is held back of a response until the tasks of its request are done.
 ///
-/// Two things hold in every mode but [`Never`](Hold::Never). A response that has no body (status 204 or
-/// 304, the answer to `HEAD`, a length of zero) has its head held, because the server sends the end with
-/// it. And the end of a body is held for the tasks that it spawns while it streams. Under
-/// [`Required`](Hold::Required) both are so for required tasks alone. An exchange that goes on as an upgraded
-/// stream is held in no mode.
+/// In every mode but [`Never`](Hold::Never), and under [`Required`](Hold::Required) for required tasks alone:
+///
+/// * A response that has no body (status 204 or 304, the answer to `HEAD`, a length of zero) has its head held,
+///   because the server sends the end with it.
+/// * The end of a body is held for the tasks that it spawns while it streams.
+///
+/// An exchange that goes on as an upgraded stream is held in no mode.
 ///
 /// Before a wait begins, the layer drops the body if the server would not ask for more of it. So a task that
 /// waits for the end of the body, or for its drop, does not wait for the response itself, with two exceptions:
@@ -15,12 +17,16 @@
 ///   [`Required`](Hold::Required) while a required task is alive;
 /// * the body reaches its known length and does not end there, in HTTP/2 and later, or gives more than its
 ///   length.
+///
+/// An HTTP/1 server does not read past the length of a body. So while a response waits, what would come behind the
+/// length later (trailers, an error) is dropped with the body, also where a layer outside of this one, such as a
+/// compressor, would have read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Hold {
     /// The head, if the whole body is already there, so that nothing is sent before the tasks are
-    /// done, or if a [`required`](crate::TaskBuilder::required) task is alive, so that the status
-    /// can still say that it has failed. Otherwise the end: the body streams through.
+    /// done. While a [`required`](crate::TaskBuilder::required) task is alive, every head, so that the status
+    /// can still report its failure. Otherwise the end: the body streams through.
     #[default]
     Auto,
     /// The head, always. A task that feeds the response body then waits for a reader that

@@ -102,7 +102,7 @@ impl<J> TaskBuilder<J> {
     /// is aborted, or is still alive at the deadline, the response says so.
     ///
     /// * A head that was not sent yet becomes `failure_status` with an empty body: 500, unless the
-    ///   layer says otherwise. While such a task is alive, `Hold::Auto` holds the head of
+    ///   layer says otherwise. While such a task is alive, `Hold::Auto` and `Hold::Required` hold the head of
     ///   every response, also of one that streams; once none is, the response goes on as it would
     ///   have. So a required task must not feed the body of a stream, read what that body gives, or wait for its
     ///   drop: it would wait for the head that waits for it, until the deadline, and fail the response. With
