@@ -30,9 +30,11 @@ pub(super) fn of_the_head(plan: &Plan, run: &Run) {
     }
     if !plan.holds() || holds_nothing {
         assert_eq!(head.at, answered.at, "the head was held for nothing");
-    } else if plan.hold == Hold::Required {
-        is_end(plan, run, head, answered.at);
-    } else if run.view.failed || plan.ends_with_head() || plan.hold == Hold::Head || failed_before {
+    } else if matches!(plan.hold, Hold::Required | Hold::Head)
+        || run.view.failed
+        || plan.ends_with_head()
+        || failed_before
+    {
         is_end(plan, run, head, answered.at);
     } else if required {
         // After those a stream may go on.
