@@ -233,7 +233,7 @@ impl TaskTrackerLayer {
     /// of the service too, and not for an upgraded exchange. It is part of the drain window, in the
     /// request's span and context (what it spawns is waited for too), and it is dropped at the deadline, or
     /// when the client leaves; a window that closes before the tasks are done does not call it. The report
-    /// is as things stand then. Under `Hold::Never` it runs after the response. Several run one after the
+    /// is as things stand then. Under `Hold::Never` and `Hold::Required` it runs after the response. Several run one after the
     /// other, an outer layer's first; one that panics is logged, and counts as done. That of a layer which
     /// a task is the first to call, when the handler has answered, is not heard of.
     ///
