@@ -16,6 +16,7 @@ use super::hold::Exchange;
 use super::passing::{passed, watched};
 use crate::registry::context::Context;
 use crate::scope::role::{Progress, Role};
+use crate::tasks::handler::ran_on;
 
 pin_project! {
     /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then
@@ -57,10 +58,11 @@ pin_project! {
                 return;
             }
             let is_handling = matches!(this.state.as_mut().project(), StateProj::Handling { .. });
+            let before = ran_on();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if is_handling {
+            if is_handling && ran_on() == before {
                 this.role.handler_dropped(*this.progress);
             }
         }

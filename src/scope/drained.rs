@@ -13,6 +13,7 @@ use super::role::{Progress, Role};
 use crate::drain::Drain;
 use crate::registry::context::Context;
 use crate::report::DrainReport;
+use crate::tasks::handler::ran_on;
 
 pin_project! {
     /// Runs a future in the context of its request, and then waits for the tasks. A request that
@@ -30,10 +31,11 @@ pin_project! {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
             let is_running = matches!(this.state.as_mut().project(), StateProj::Running { .. });
+            let before = ran_on();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if is_running {
+            if is_running && ran_on() == before {
                 this.role.handler_dropped(*this.progress);
             }
         }

@@ -47,7 +47,7 @@ impl Role {
         }
     }
 
-    /// The handler was dropped, as far as it was.
+    /// The handler was dropped, as far as it was, and did not become a task in that.
     pub(crate) fn handler_dropped(&self, progress: Progress) {
         if let (Role::Owner(drain), Progress::Waits) = (self, progress) {
             drain.warn_of_lost_handler();

@@ -15,6 +15,8 @@ use crate::trace;
 thread_local! {
     /// A task is being dropped before its end.
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
+    /// How many handlers have become tasks here.
+    static RAN_ON: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Drops a task before its end: by an abort, or with its runtime. Handlers in it end with it.
@@ -41,6 +43,12 @@ pub(crate) fn can_run_on() -> bool {
     !abandoned && Handle::try_current().is_ok()
 }
 
+/// How many handlers have become tasks on this thread: more than before a future was dropped, if one in it runs on,
+/// whatever request it runs on in.
+pub(crate) fn ran_on() -> usize {
+    RAN_ON.try_with(Cell::get).unwrap_or(0)
+}
+
 /// Spawns the rest of a handler as a task of the current request, which is spared when the client
 /// leaves. Outside of a request it runs, tracked by nothing, with the warning of any other spawn there.
 ///
@@ -51,6 +59,7 @@ pub(crate) fn run_on<F>(rest: F, location: &'static Location<'static>)
 where
     F: Future + Send + 'static,
 {
+    let _ = RAN_ON.try_with(|count| count.set(count.get().wrapping_add(1)));
     let context = Context::current();
     if context.is_outside() {
         trace::outside_a_request(location);

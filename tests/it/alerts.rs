@@ -8,7 +8,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_task_tracker::{
     RunToCompletionLayer, Scope, TaskBuilder, TaskScopeLayer, TaskTrackerLayer, Tasks,
-    TrackerHandle, Unfinished, named, scope, spawn,
+    TrackerHandle, Unfinished, named, scope, spawn, untracked,
 };
 
 use crate::lines::Lines;
@@ -215,6 +215,23 @@ async fn what_is_no_lost_work_is_not_warned_of() {
                 }
                 slow(request)
             }));
+        poll_and_leave(service.oneshot(request()));
+        layer.handle().wait_idle().await;
+    }
+    // It runs on in another request, or in none.
+    for in_scope in [false, true] {
+        let layer = TaskTrackerLayer::new();
+        let inner = RunToCompletionLayer::new().layer(service_fn(slow));
+        let service = layer.layer(service_fn(move |request: Request<()>| {
+            let answer = inner.clone().oneshot(request);
+            async move {
+                if in_scope {
+                    scope(|_| answer).await.0
+                } else {
+                    untracked(answer).await
+                }
+            }
+        }));
         poll_and_leave(service.oneshot(request()));
         layer.handle().wait_idle().await;
     }
