@@ -175,8 +175,10 @@ where
                 withhold(this.kept, item, part);
                 continue;
             }
-            // A response that has failed must not reach its length.
-            if ended || (part == Part::Last && drain.required_failed()) {
+            // A response that has failed must not reach its length. A gRPC call over HTTP/2 reports that in its
+            // trailers, whose own status must not be lost.
+            let reports_later = *this.grpc && !*this.is_http1;
+            if ended || (part == Part::Last && !reports_later && drain.required_failed()) {
                 drop_inner(this.inner.as_mut(), this.kept, drain);
                 // A server that sees an end after a frame drops the body there: only here can its
                 // drop be told from an end.

@@ -108,15 +108,6 @@ pub(crate) struct Rest {
     pub(crate) is_http1: bool,
 }
 
-impl Rest {
-    /// The length with which the response ends. gRPC over HTTP/2 ends with its trailers alone: the status that they
-    /// have must not be lost because a task has failed before the last data.
-    #[inline]
-    fn length_of_end(self) -> Option<u64> {
-        self.length.filter(|_| self.is_http1 || !self.grpc)
-    }
-}
-
 impl<B: Body> ResponseBody<B> {
     /// A body that is passed through.
     pub(crate) fn new(body: B) -> Self {
@@ -134,8 +125,11 @@ impl<B: Body> ResponseBody<B> {
     /// A body whose end is watched, unless it was reported already.
     #[inline]
     pub(crate) fn watched(body: B, drain: Drain, rest: Rest) -> Self {
-        let length = rest.length_of_end();
-        let Rest { grpc, is_http1, .. } = rest;
+        let Rest {
+            length,
+            grpc,
+            is_http1,
+        } = rest;
         Self {
             inner: Some(body),
             kept: None,
@@ -195,8 +189,11 @@ impl<B: Body> ResponseBody<B> {
 
     /// From now on the end is watched, unless it was reported already.
     pub(crate) fn watch(&mut self, drain: Drain, rest: Rest) {
-        let length = rest.length_of_end();
-        let Rest { grpc, is_http1, .. } = rest;
+        let Rest {
+            length,
+            grpc,
+            is_http1,
+        } = rest;
         self.drain = (!drain.is_over()).then_some(drain);
         self.length = length;
         self.grpc = grpc;
