@@ -76,7 +76,7 @@ mod enabled {
         }
     }
 
-    /// Under the span that is current; that one itself where nobody listens to it.
+    /// Under the span that is current; that one itself if the subscriber has disabled the span `task`.
     pub(crate) fn task_span(
         name: Option<&'static str>,
         location: &'static Location<'static>,
@@ -85,7 +85,7 @@ mod enabled {
     }
 
     /// A root span that follows from the one that is current: it does not keep that one open. That one itself
-    /// where nobody listens to it.
+    /// if the subscriber has disabled it.
     pub(crate) fn linked_task_span(
         name: Option<&'static str>,
         location: &'static Location<'static>,

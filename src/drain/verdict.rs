@@ -59,7 +59,9 @@ impl Drain {
         let all_ended = spawned.is_some();
         let spawned = spawned.map_or(ledger.listed(), |spawned| spawned - ledger.retracted);
         let report = self.report(outcome, closed_by, spawned, all_ended, &ledger);
-        ledger.failure_is_logged = report.as_ref().is_some_and(|r| r.required_failed);
+        // What is aborted for a client that left is no error in the log.
+        ledger.failure_is_logged = outcome != Outcome::Dropped
+            && report.as_ref().is_some_and(|report| report.required_failed);
         report
     }
 
