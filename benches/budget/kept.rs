@@ -2,10 +2,10 @@
 //!
 //! An allocator that counts would be counted in all other rows. So it is another program that measures.
 
-use std::env;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::BoxError;
+use crate::other::bench;
 use crate::row::{Goal, Reading, Row};
 
 pub(crate) fn row() -> Result<Row, BoxError> {
@@ -16,14 +16,13 @@ pub(crate) fn row() -> Result<Row, BoxError> {
         unit: "bytes",
         with: "`TaskTracker` + timeout",
         readings,
-        goal: Goal::More(1024.0),
+        goal: Goal::More(600.0),
     })
 }
 
 fn of_the_bench_held() -> Result<Reading, BoxError> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["bench", "--quiet", "--bench", "held", "--", "--figures"])
+    let output = bench("held")
+        .arg("--figures")
         .stderr(Stdio::inherit())
         .output()?;
     let said = String::from_utf8(output.stdout)?;

@@ -1,6 +1,7 @@
 //! One line of the budget.
 
 /// What was measured, and what it is to be.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) work: &'static str,
     pub(crate) unit: &'static str,

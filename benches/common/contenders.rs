@@ -1,6 +1,7 @@
 //! Who is measured: the same handler, served in several ways.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,11 @@ use crate::contender::Contender;
 
 /// The layer's own default.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Makes each of a request's tasks.
+pub(crate) trait Task<F>: Fn() -> F + Copy + Send + Sync + 'static {}
+
+impl<F, M> Task<F> for M where M: Fn() -> F + Copy + Send + Sync + 'static {}
 
 /// Of the handler.
 pub(crate) fn answer() -> Response<Full<Bytes>> {
@@ -37,7 +43,7 @@ pub(crate) fn bare() -> Contender {
 }
 
 pub(crate) fn add_extension() -> Contender {
-    Contender::new(AddExtensionLayer::new(TaskTracker::new()).layer(handler()))
+    Contender::new(AddExtensionLayer::new(Arc::new("state")).layer(handler()))
 }
 
 /// The layer, and a handler that spawns nothing.
@@ -47,14 +53,22 @@ pub(crate) fn ours_idle() -> Contender {
 
 /// The layer, and so many empty tasks spawned through the handle in the request.
 pub(crate) fn ours(tasks: usize) -> Contender {
+    ours_with(&TaskTrackerLayer::new(), tasks, || async {})
+}
+
+/// The same with a layer that has settings, or with other tasks.
+pub(crate) fn ours_with<F>(layer: &TaskTrackerLayer, tasks: usize, task: impl Task<F>) -> Contender
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let handler = service_fn(move |request: Request<()>| async move {
         let own: &Tasks = request.extensions().get().expect("the layer's");
         for _ in 0..tasks {
-            own.spawn(async {});
+            own.spawn(task());
         }
         Ok::<_, Infallible>(answer())
     });
-    Contender::new(TaskTrackerLayer::new().layer(handler))
+    Contender::new(layer.layer(handler))
 }
 
 /// The same through the free function.
@@ -70,10 +84,18 @@ pub(crate) fn ours_free(tasks: usize) -> Contender {
 
 /// By hand, with the same powers.
 pub(crate) fn join_set(tasks: usize) -> Contender {
+    join_set_with(tasks, || async {})
+}
+
+/// The same with other tasks.
+pub(crate) fn join_set_with<F>(tasks: usize, task: impl Task<F>) -> Contender
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let handler = service_fn(move |_: Request<()>| async move {
         let mut set = JoinSet::new();
         for _ in 0..tasks {
-            set.spawn(async {});
+            set.spawn(task());
         }
         let drained = async { while set.join_next().await.is_some() {} };
         if tokio::time::timeout(TIMEOUT, drained).await.is_err() {

@@ -1,5 +1,8 @@
 //! What is counted: a server and its client in one process.
 
+use std::env;
+use std::path::Path;
+
 use axum::Router;
 use clap::Subcommand;
 use hyper::server::conn::http1;
@@ -10,6 +13,7 @@ use tokio::runtime::Builder;
 
 use crate::BoxError;
 use crate::app::App;
+use crate::callgrind::{self, Requests};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Asked {
@@ -29,6 +33,23 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf
 
 /// More than there is ever on the way.
 const BUFFER: usize = 4096;
+
+const REQUESTS: Requests = Requests {
+    few: 1_000,
+    many: 6_000,
+};
+
+/// Has this program serve under callgrind. Without an app it is the client that costs.
+pub(crate) fn instructions_a_request(app: Option<App>) -> Result<f64, BoxError> {
+    REQUESTS.instructions_of_one(|requests| {
+        let mut command = callgrind::command(Path::new("/dev/null"));
+        command
+            .arg(env::current_exe()?)
+            .args(["serve", &requests.to_string()])
+            .args(app.map(App::argument));
+        Ok(command)
+    })
+}
 
 pub(crate) fn serve(asked: Asked) -> Result<(), BoxError> {
     let Asked::Serve { requests, app } = asked;

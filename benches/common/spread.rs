@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The middle one of some figures, and how far apart they are. Displayed with the precision asked for.
 pub(crate) struct Spread {
-    median: f64,
+    pub(crate) median: f64,
     least: f64,
     most: f64,
 }

@@ -10,8 +10,9 @@ use tower_task_tracker::{TaskTrackerLayer, Tasks};
 
 use crate::contender::Contender;
 use crate::contenders::{ours, task_tracker};
+use crate::frames::Frames;
 use crate::group::Group;
-use crate::streaming::{Frames, HeldEnd};
+use crate::streaming::HeldEnd;
 
 pub(crate) fn measure(criterion: &mut Criterion) {
     let mut group = Group::on_one_thread(criterion, "held");

@@ -13,6 +13,8 @@
 mod contender;
 #[path = "../common/contenders.rs"]
 mod contenders;
+#[path = "../common/frames.rs"]
+mod frames;
 mod group;
 mod held;
 mod idle;

@@ -1,7 +1,6 @@
-//! Bodies that stream: their length is not known, and a server asks for their end.
+//! A streamed body whose end is held by hand.
 
 use std::convert::Infallible;
-use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,27 +10,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::contenders::TIMEOUT;
-
-/// So many frames, each there at once.
-pub(crate) struct Frames(pub(crate) usize);
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = self.0.checked_sub(1).map(|left| {
-            self.0 = left;
-            // So that it is not known what there is to drop.
-            let data = black_box(Bytes::from_static(b"thank you"));
-            Ok(Frame::data(data))
-        });
-        Poll::Ready(frame)
-    }
-}
+use crate::frames::Frames;
 
 /// Frames, and an end that is held by hand.
 pub(crate) struct HeldEnd {

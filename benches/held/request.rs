@@ -20,7 +20,7 @@ pub(crate) const TASK: Duration = Duration::from_millis(100);
 /// The layer's own default.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// The handler does the work itself.
     NoTask,
