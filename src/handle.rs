@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::drain::schedule::AGES;
+use crate::deadline::schedule::AGES;
 use crate::drain::shutdown::shut_down;
-use crate::registry::process::Process;
-use crate::registry::waiters::Awaits;
-use crate::registry::{Registry, Shared};
+use crate::process::waiters::Awaits;
 use crate::report::{LiveTask, ShutdownReport, TaskState};
+use crate::request::waiting::Waiting;
+use crate::request::{Process, Request, Shared};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 
@@ -21,17 +21,17 @@ use crate::tasks::Tasks;
 /// [`TaskTrackerLayer::tracked_by`](crate::TaskTrackerLayer::tracked_by), and taken from one by
 /// [`TaskTrackerLayer::handle`](crate::TaskTrackerLayer::handle). Clones are the same handle.
 ///
-/// A request is seen here from its first spawn, or from when its response is held back, until its
-/// response has ended, its observers were told, and none of its tasks is alive. One that spawns
-/// nothing is not seen, and costs nothing here.
+/// A request is listed here from its first spawn, or from the moment its response is held, until its response has ended,
+/// its observers were called, and none of its tasks is alive. A request that spawns nothing, and is not held, is not
+/// listed, and costs nothing here.
 ///
 /// # Shutdown
 ///
-/// A process that is told to stop has little time: Cloud Run sends SIGTERM, and SIGKILL 10 s later
+/// A process that is asked to stop has little time: Cloud Run sends SIGTERM, and SIGKILL 10 s later
 /// ([container contract]). Call [`begin_shutdown`](Self::begin_shutdown) at the signal, so that no
 /// response is held past the time there is, let the server stop accepting, await its graceful end for
 /// no longer than there is time (a client may be slow, and a handler that has not spawned yet is not
-/// seen here), and wait with [`shutdown`](Self::shutdown) for what nobody holds a response for. The
+/// listed here), and wait with [`shutdown`](Self::shutdown) for the tasks that no response waits for. The
 /// example [`graceful_shutdown`](crate#examples) does so. A runtime that is dropped waits for blocking closures that
 /// are still running: `std::process::exit` does not.
 ///
@@ -50,18 +50,18 @@ impl TrackerHandle {
         }
     }
 
-    /// The number of requests that are seen here: the response has not ended, or a task is alive. The
+    /// The number of requests that are listed here: the response has not ended, or a task is alive. The
     /// work of the process itself counts as one while there is some.
     #[must_use]
     pub fn live_requests(&self) -> usize {
-        self.process.roster().len()
+        self.process.registry().len()
     }
 
     /// The number of tasks alive, of all requests, also of those that were released. It is summed
     /// up when asked for.
     #[must_use]
     pub fn live_tasks(&self) -> usize {
-        let requests = self.process.roster().members();
+        let requests = self.process.registry().members();
         requests.iter().map(|request| request.alive()).sum()
     }
 
@@ -69,21 +69,26 @@ impl TrackerHandle {
     /// gives up. It walks over all of them.
     #[must_use]
     pub fn snapshot(&self) -> Vec<LiveTask> {
-        let requests = self.process.roster().members();
+        let requests = self.process.registry().members();
         requests.iter().flat_map(|r| r.snapshot(&[])).collect()
     }
 
-    /// Waits until no request is seen here: [`live_requests`](Self::live_requests) is zero, and
+    /// Waits until no request is listed here: [`live_requests`](Self::live_requests) is zero, and
     /// with it [`live_tasks`](Self::live_tasks).
     ///
-    /// Code that is seen here itself, such as a tracked task, waits for everything but itself, and but for other
+    /// Code of a request that is listed here, such as a tracked task, waits for everything but itself, and but for other
     /// code that waits so: see [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn wait_idle(&self) {
-        self.process.wait_idle().await;
+        // Some requests may have ended where there was no runtime to wait for the rest of them.
+        for request in self.process.registry().members() {
+            request.leave_if_over();
+        }
+        let waiting = Waiting::new(&self.process, Awaits::Idleness);
+        waiting.during(waiting.idle()).await;
     }
 
     /// The tasks of the process itself, of no request: caches to warm, queues to drain. No response
@@ -92,19 +97,20 @@ impl TrackerHandle {
     ///
     /// Settings that are about a response do nothing here. The
     /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins: requests may
-    /// go on after that. What runs in its [`tracker`](Tasks::tracker) is seen here if another task
-    /// of the process was alive beside it, and then until it ends. Nobody is told how one of these tasks ended, but for the log and the
-    /// [`ShutdownReport`].
+    /// go on after that. What runs in its [`tracker`](Tasks::tracker) is counted here if another task
+    /// of the process was alive beside it, and then until it ends. How one of these tasks ended is in the log and in
+    /// the [`ShutdownReport`] alone.
     #[must_use]
     pub fn tasks(&self) -> Tasks {
-        let registry = self.process.own(|| {
-            Registry::of_process(Arc::new(Shared {
+        let request = self.process.own(|stop| {
+            let shared = Shared {
                 settings: Settings::default(),
                 process: self.process.clone(),
                 notices: None,
-            }))
+            };
+            Request::of_process(Arc::new(shared), stop)
         });
-        Tasks { registry }
+        Tasks { request }
     }
 
     /// Spawns work of the process itself: [`spawn`](Tasks::spawn) of [`tasks`](Self::tasks).
@@ -134,16 +140,17 @@ impl TrackerHandle {
     /// Zero closes every window at once. Called again, the earlier end counts.
     pub fn begin_shutdown(&self, within: Duration) {
         let now = Instant::now();
-        self.process.close(now, now + within.min(AGES));
+        let at = now + within.min(AGES);
+        self.process.close(now, at, Request::shutdown_begins);
     }
 
-    /// Begins a shutdown, and waits until no request is seen here any more, for this time at most, on
+    /// Begins a shutdown, and waits until no request is listed here any more, for this time at most, on
     /// tokio's clock.
     ///
     /// What no response waits for, which are stragglers, late and detached tasks and the work of the
-    /// process, is treated as [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of its layer says,
-    /// with the end of the shutdown as the deadline. What is left when the time is up is aborted,
-    /// whatever was said, and has up to 110 ms for its destructors. That is so while somebody waits here:
+    /// process, is treated by [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of its layer,
+    /// with the end of the shutdown as the deadline. What is left when the time is up is aborted under any policy,
+    /// and has up to 110 ms for its destructors. All of this happens only while this method is awaited:
     /// to have the grace of [`Unfinished::Cancel`](crate::Unfinished::Cancel) kept while the server ends,
     /// await both at once. What cannot be aborted is
     /// [`still_running`](ShutdownReport::still_running).
@@ -156,7 +163,7 @@ impl TrackerHandle {
     ///
     /// # Awaited inside of a request
     ///
-    /// It may be awaited by code that is seen here itself, such as an admin route that stops the server. A wait
+    /// It may be awaited by code of a request that is listed here, such as an admin route that stops the server. A wait
     /// in a tracked task waits neither for that task, nor for its response, nor for other tasks that await a
     /// shutdown or [`wait_idle`](Self::wait_idle) of this handle: all of them are over at once, when nothing
     /// else is left. A wait in a handler, in a body or in a `before_release` waits for the tasks of its request,
@@ -212,7 +219,7 @@ impl TrackerHandle {
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         self.begin_shutdown(within);
         let began = self.process.began_at().unwrap_or_else(Instant::now);
-        let waiting = self.process.waits(Awaits::Shutdown);
+        let waiting = Waiting::new(&self.process, Awaits::Shutdown);
         waiting.during(shut_down(&waiting, began)).await;
         let ended = |state| self.process.ended(state);
         let report = ShutdownReport {
@@ -230,9 +237,9 @@ impl TrackerHandle {
 
     /// Every task that is alive, but those that are waiting for the process themselves.
     fn still_running(&self) -> Vec<LiveTask> {
-        let requests = self.process.roster().members();
+        let requests = self.process.registry().members();
         let waiters = self.process.waiters();
-        let left = |r: &Arc<Registry>| r.snapshot(&waiters.of(r));
+        let left = |r: &Arc<Request>| r.snapshot(&waiters.of(r));
         requests.iter().flat_map(left).collect()
     }
 }

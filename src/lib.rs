@@ -29,8 +29,8 @@
 //! # When a response is released
 //!
 //! As soon as no task of its request is alive, and at the latest when its drain window closes: 25 s after what is
-//! held could have gone out, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) or another limit says
-//! otherwise. A response whose request spawned nothing is not touched, unless there is a
+//! held could have gone out, unless [`drain_timeout`](TaskTrackerLayer::drain_timeout) or another limit
+//! is set. A response whose request spawned nothing is not touched, unless there is a
 //! [`before_release`](TaskTrackerLayer::before_release).
 //!
 //! What is held is, by default ([`Hold::Auto`]), the **head** of a response whose body is already
@@ -57,14 +57,14 @@
 //! waits for the body's end, or for its drop, does not wait for the response itself. [`Hold`] names the two
 //! exceptions; the head of a stream that is held is one.
 //!
-//! The window closes at the earliest limit that is known:
+//! The window closes at the earliest of its limits:
 //! [`drain_timeout`](TaskTrackerLayer::drain_timeout), from when what is held could have gone out: the head when
 //! the handler has answered, the end when the body has come to its end;
-//! [`total_timeout`](TaskTrackerLayer::total_timeout), from the arrival of the request; what the
-//! [sources](deadline) know that [`deadline_source`](TaskTrackerLayer::deadline_source) adds, which is the
-//! platform's limit, or the client's; and the end of a [shutdown](TrackerHandle::begin_shutdown).
+//! [`total_timeout`](TaskTrackerLayer::total_timeout), from the arrival of the request; the
+//! limits of the [sources](deadline) that [`deadline_source`](TaskTrackerLayer::deadline_source) adds, which are the
+//! platform's, or the client's; and the end of a [shutdown](TrackerHandle::begin_shutdown).
 //!
-//! [`Unfinished`] says what becomes of tasks that are alive then, and of those whose
+//! [`Unfinished`] decides what becomes of tasks that are alive then, and of those whose
 //! [client has left](TaskTrackerLayer::at_disconnect): they run on, unless you would rather have them
 //! asked to stop, or aborted. If the response must not hide that some work was late or failed, the handler awaits that
 //! work. If no handler can await it, because it is spawned deep in the code, it is
@@ -78,14 +78,16 @@
 //! data at once; the work on the platform's own time after the answer, where there is some (a `TaskScopeLayer` on
 //! Lambda's runtime); [`detached`](TaskBuilder::detached) for what may be lost; a queue for what may not. To see the
 //! wait of a held head in a browser, [`server_timing`](TaskTrackerLayer::server_timing). To end it earlier, a shorter
-//! timeout: [`deadline_status`](TaskTrackerLayer::deadline_status) tells the client of a held head, and
-//! [`Unfinished`] the tasks.
+//! timeout: with [`deadline_status`](TaskTrackerLayer::deadline_status) the client of a held head gets an error, and
+//! [`Unfinished`] stops the tasks.
 //!
 //! # What happened
 //!
 //! A task that panics touches neither its siblings nor the response (unless it is required). What became of
-//! each is in the [`DrainReport`]: handed to [`on_drain`](TaskTrackerLayer::on_drain), logged, and carried
-//! as `Arc<DrainReport>` in the extensions of a response whose head was, or would have been, held.
+//! each is in the [`DrainReport`]: passed to [`on_drain`](TaskTrackerLayer::on_drain) and logged. With
+//! [`report_extension`](TaskTrackerLayer::report_extension) a response whose head is held carries it as
+//! `Arc<DrainReport>` in its extensions, also if its tasks were done before the head had to wait. A report that nothing
+//! reads is not made.
 //!
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
@@ -144,7 +146,7 @@
 //!
 //! # When the client leaves
 //!
-//! Its tasks run on, unless [`at_disconnect`](TaskTrackerLayer::at_disconnect) says otherwise; its
+//! Its tasks run on, unless [`at_disconnect`](TaskTrackerLayer::at_disconnect) is set; its
 //! handler is dropped where it stands, which is what servers do, and a warning is logged once a minute.
 //! [`RunToCompletionLayer`] lets the handler run to its end too. A client that has closed its sending half alone
 //! has left as well, for hyper: [`at_disconnect`](TaskTrackerLayer::at_disconnect) has what to do about those.
@@ -152,7 +154,7 @@
 //! # The whole process
 //!
 //! [`TaskTrackerLayer::handle`] sees every request that has tasks: how many are alive, and
-//! [which](TrackerHandle::snapshot), also after their responses are gone. When the process is told to
+//! [which](TrackerHandle::snapshot), also after their responses are gone. When the process is asked to
 //! stop, [`begin_shutdown`](TrackerHandle::begin_shutdown) closes every drain window in time, and
 //! [`shutdown`](TrackerHandle::shutdown) waits for the rest.
 //! [`max_live_tasks`](TaskTrackerLayer::max_live_tasks) keeps what requests leave behind from growing
@@ -178,19 +180,19 @@
 //! | ERROR | a callback, a hook or a deadline source panicked | `panic` |
 //! | ERROR | a handler or middleware took [`Tasks`] where no layer was reached, and was answered 500: at most once a second | `method`, `path` (without the query; of a nested router, as that has it) |
 //!
-//! Work that was left behind by a client, or aborted by a shutdown, is at DEBUG: [`Outcome::Dropped`] and the
-//! [`ShutdownReport`] tell of it too.
+//! Work that a client left behind, or that a shutdown aborted, is at DEBUG. It is also in the report with
+//! [`Outcome::Dropped`], or in the [`ShutdownReport`].
 //!
-//! Events about a request are in its span: the span that is current when the layer is called. So are events about
-//! a task that the report counts. An event about any other task (late, detached, or a straggler) is in the span
-//! of that task.
+//! Events about a request are in its span, which is the span that is current when the layer is called. So are events
+//! about a task whose end the report counts. An event about any other task (late, detached, or a straggler) is in the
+//! span of that task.
 //!
 //! Each task runs in a span `task` of its own with the fields `name` and `location`, unless
 //! [`task_spans`](TaskTrackerLayer::task_spans) is false. Its parent is the span that is current where the task is
 //! spawned. The span of a [`detached`](TaskBuilder::detached) task has no parent: it follows from that one, and has
 //! the field `request_id` too.
 //!
-//! The layer lets go of the request's span once the response is out and no task is waited for. A [`Tasks`] that is
+//! The layer drops its reference to the request's span once the response is out and no task is waited for. A [`Tasks`] that is
 //! kept does not keep the span open, nor does a future that runs in [`Tasks::scope`]. A straggler does, because
 //! its span is under the request's.
 //!
@@ -204,8 +206,8 @@
 //!
 //! * **doing it by hand**, a `TaskTracker` or `JoinSet` awaited at the end of each handler: every
 //!   handler has to remember, on its error paths too, and library code deep in the call stack
-//!   cannot take part. A `JoinSet` cannot be shared without a lock, a `TaskTracker` has no deadline and says
-//!   nothing of panics, and neither can hold the end of a stream.
+//!   cannot take part. A `JoinSet` cannot be shared without a lock, a `TaskTracker` has no deadline and
+//!   does not report panics, and neither can hold the end of a stream.
 //! * **running tasks after the response** (`BackgroundTasks` and the like): on a platform that
 //!   freezes the instance they may not run.
 //! * **graceful shutdown**: it waits for requests when the process ends. This waits for tasks when
@@ -231,12 +233,13 @@ mod metrics;
 #[cfg(feature = "http")]
 mod middleware;
 mod panics;
-mod registry;
+mod process;
 mod report;
-mod roster;
+mod request;
 mod run_to_completion;
 mod scope;
 mod settings;
+mod sync;
 mod tasks;
 mod throttle;
 mod trace;

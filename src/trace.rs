@@ -31,18 +31,13 @@ mod enabled {
     pub(crate) struct Span(tracing::Span);
 
     impl Span {
-        pub(crate) fn current() -> Self {
-            if nobody_listens() {
-                return Self::none();
-            }
-            Self(panics::caught(tracing::Span::current).unwrap_or_else(|_| tracing::Span::none()))
+        /// The span that is current; `None` if there is none.
+        #[inline]
+        pub(crate) fn current() -> Option<Self> {
+            if is_off() { None } else { current() }
         }
 
-        pub(crate) const fn none() -> Self {
-            Self(tracing::Span::none())
-        }
-
-        pub(crate) fn is_none(&self) -> bool {
+        fn is_none(&self) -> bool {
             self.0.is_disabled()
         }
 
@@ -67,6 +62,12 @@ mod enabled {
         }
     }
 
+    #[cold]
+    fn current() -> Option<Span> {
+        let span = panics::caught(tracing::Span::current).ok().map(Span);
+        span.filter(|span| !span.is_none())
+    }
+
     struct Entered<'a>(Option<tracing::span::Entered<'a>>);
 
     impl Drop for Entered<'_> {
@@ -77,10 +78,14 @@ mod enabled {
     }
 
     /// Under the span that is current; that one itself if the subscriber has disabled the span `task`.
+    #[inline]
     pub(crate) fn task_span(
         name: Option<&'static str>,
         location: &'static Location<'static>,
-    ) -> Span {
+    ) -> Option<Span> {
+        if is_off() {
+            return None;
+        }
         made(|| Span(tracing::info_span!(target: TARGET, "task", name, %location)))
     }
 
@@ -90,7 +95,10 @@ mod enabled {
         name: Option<&'static str>,
         location: &'static Location<'static>,
         request_id: Option<&str>,
-    ) -> Span {
+    ) -> Option<Span> {
+        if is_off() {
+            return None;
+        }
         made(|| {
             let span = Span(tracing::info_span!(
                 target: TARGET, parent: None, "task", name, %location, request_id
@@ -105,20 +113,36 @@ mod enabled {
     }
 
     /// It is made while the task is half counted in: a subscriber that panics must not leave it so.
-    fn made(make: impl FnOnce() -> Span) -> Span {
-        if nobody_listens() {
-            return Span::none();
-        }
+    #[cold]
+    fn made(make: impl FnOnce() -> Span) -> Option<Span> {
         match panics::caught(make) {
-            Ok(span) if span.is_none() => Span::current(),
-            Ok(span) => span,
-            Err(_) => Span::none(),
+            Ok(span) if span.is_none() => current(),
+            Ok(span) => Some(span),
+            Err(_) => None,
         }
     }
 
-    /// One load, where no span can be.
-    fn nobody_listens() -> bool {
+    /// Whether no subscriber is interested in anything: one load, where no span can be.
+    #[inline]
+    fn is_off() -> bool {
         LevelFilter::current() == LevelFilter::OFF
+    }
+
+    /// Whether the event of a request is written: of one that has `failed` in some way, or of any other.
+    #[inline]
+    pub(crate) fn is_request_logged(failed: bool) -> bool {
+        if is_off() {
+            return false;
+        }
+        // The subscriber's code: one that panics is asked once more when the event is written.
+        panics::caught(|| {
+            if failed {
+                tracing::enabled!(target: TARGET, tracing::Level::ERROR)
+            } else {
+                tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
+            }
+        })
+        .unwrap_or(true)
     }
 
     /// `stream_was_held`: the window closed while the head of a stream was held.
@@ -155,13 +179,8 @@ mod enabled {
 
     /// A task ended that did not complete. `reported`: a report follows, which is the error where the task
     /// is required.
-    pub(crate) fn task_ended(
-        task: &TaskInfo,
-        required: bool,
-        reported: bool,
-        request_id: Option<&str>,
-    ) {
-        let location = task.location;
+    pub(crate) fn task_ended(task: &TaskInfo, reported: bool, request_id: Option<&str>) {
+        let (location, required) = (task.location, task.required);
         match task.state {
             TaskState::Failed if required && reported => {
                 tracing::warn!(target: TARGET, %task, %location, request_id, "a required task failed");
@@ -252,16 +271,8 @@ mod disabled {
     pub(crate) struct Span;
 
     impl Span {
-        pub(crate) fn current() -> Self {
-            Span
-        }
-
-        pub(crate) const fn none() -> Self {
-            Span
-        }
-
-        pub(crate) fn is_none(&self) -> bool {
-            true
+        pub(crate) fn current() -> Option<Self> {
+            None
         }
 
         pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
@@ -269,23 +280,30 @@ mod disabled {
         }
     }
 
-    pub(crate) fn task_span(_: Option<&'static str>, _: &'static Location<'static>) -> Span {
-        Span
+    pub(crate) fn task_span(
+        _: Option<&'static str>,
+        _: &'static Location<'static>,
+    ) -> Option<Span> {
+        None
     }
 
     pub(crate) fn linked_task_span(
         _: Option<&'static str>,
         _: &'static Location<'static>,
         _: Option<&str>,
-    ) -> Span {
-        Span
+    ) -> Option<Span> {
+        None
+    }
+
+    pub(crate) fn is_request_logged(_: bool) -> bool {
+        false
     }
 
     pub(crate) fn request_ended(_: &DrainReport, _: bool) {}
 
     pub(crate) fn late_spawn(_: &TaskInfo, _: Option<&str>) {}
 
-    pub(crate) fn task_ended(_: &TaskInfo, _: bool, _: bool, _: Option<&str>) {}
+    pub(crate) fn task_ended(_: &TaskInfo, _: bool, _: Option<&str>) {}
 
     pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
 

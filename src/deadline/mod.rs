@@ -37,6 +37,7 @@ mod lambda_web_adapter;
 mod limit;
 #[cfg(feature = "http")]
 mod prefer_wait;
+pub(crate) mod schedule;
 mod source;
 mod unix_millis;
 

@@ -1,4 +1,4 @@
-//! The client is gone: what becomes of its tasks.
+//! The client has gone: what becomes of its tasks.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -8,105 +8,108 @@ use std::task::{Context as TaskContext, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::schedule::Schedule;
+use super::steps::Steps;
 use super::{Drain, Stage};
+use crate::deadline::schedule::Schedule;
 use crate::report::Outcome;
+use crate::request::stopping::abort as stop;
 use crate::tasks::handler::can_run_on;
 use crate::trace;
 
+/// What is done about the tasks of a client that has gone.
+pub(super) struct Leaving {
+    schedule: Schedule,
+    steps: Steps,
+}
+
 impl Drain {
-    /// Does what was said about unfinished tasks, and reports when that is through.
+    /// Treats unfinished tasks by the policy `at_disconnect`, and reports after that.
     pub(super) fn leave(&mut self) {
-        let Some(registry) = self.registry() else {
+        let Some(request) = self.request() else {
             return;
         };
-        registry.note_client_gone();
-        let unfinished = registry.at_disconnect();
+        request.client_gone();
+        let unfinished = request.at_disconnect();
         let schedule = Schedule::at_disconnect(Instant::now(), unfinished);
-        let Some(schedule) = schedule.filter(|_| registry.is_busy()) else {
-            let spawned = registry.try_release();
-            self.report_dropped(spawned);
+        let Some(schedule) = schedule.filter(|_| request.is_busy()) else {
+            self.report_dropped();
             return;
         };
         let mut drain = self.take();
-        drain.stage = Stage::Leaving;
-        drain.course_mut().leaving = Some(Box::new(schedule));
-        // Nothing can be awaited here: a small task does it. Dropped by a runtime that shuts down,
-        // or where there is none, it reports at once.
+        drain.stage = Stage::Leaving(Box::new(Leaving {
+            schedule,
+            steps: Steps::default(),
+        }));
+        // Nothing can be awaited here: a small task does it. If there is no runtime, or it shuts down, the drain is
+        // dropped, and reports at once.
         if let Ok(runtime) = Handle::try_current() {
-            if let Some(registry) = drain.registry() {
-                // Not only when that task first runs.
-                registry.cancel();
+            if let Some(request) = drain.request() {
+                // Now, and not when that task first runs.
+                request.cancel();
             }
             runtime.spawn(async move { poll_fn(|cx| drain.poll_left(cx)).await });
         }
     }
 
-    /// The handler was dropped before it had answered, and does not run on: what it had not done by then is
-    /// lost. That is the client's doing, not that of a runtime that shuts down.
+    /// Logs a warning for a handler that was dropped before it had answered, and does not run on: the rest of its work is
+    /// lost. A runtime that shuts down drops handlers too, and is no reason to warn.
     pub(crate) fn warn_of_lost_handler(&self) {
-        let Some(registry) = self.registry() else {
+        let Some(request) = self.request() else {
             return;
         };
-        let Some(notices) = registry.notices() else {
+        let Some(notices) = request.notices() else {
             return;
         };
-        if !can_run_on() || registry.ledger().had_handler() {
+        if !can_run_on() || request.had_handler() {
             return;
         }
         if let Some(suppressed) = notices.handler_is_lost(has_runtime) {
-            registry.in_span(|| trace::handler_lost(suppressed));
+            request.in_span(|| trace::handler_lost(suppressed));
         }
     }
 
-    /// There is no time.
+    /// Stops the tasks and reports, without waiting for them.
     pub(super) fn leave_at_once(&mut self) {
-        if let Some(registry) = self.registry() {
-            registry.cancel();
-            registry.abort_unfinished();
+        if let Some(request) = self.request() {
+            request.cancel();
+            request.abort_unfinished();
         }
-        self.report_dropped(None);
+        self.report_dropped();
     }
 
     fn poll_left(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let (Some(course), Some(registry)) = (&mut self.course, self.context.registry()) else {
-            return Poll::Ready(());
-        };
-        let (window, Some(schedule)) = (&mut course.window, &course.leaving) else {
+        let (Stage::Leaving(leaving), Some(request)) = (&mut self.stage, self.context.own()) else {
             return Poll::Ready(());
         };
         // What has ended in time wins over the time that is up.
-        let mut spawned = None;
-        // There is nobody to ask again.
-        window.had_turn();
-        if window.poll_none_alive(registry, cx).is_ready() {
-            spawned = registry.try_release();
-            if spawned.is_none() {
-                // A task came up at the last moment, and nobody listens for its end.
-                cx.waker().wake_by_ref();
-            }
+        let mut look = request.look();
+        if look.own || look.in_tracker {
+            look = request.look_again(cx);
         }
-        if spawned.is_none() {
-            // A shutdown that has begun leaves no more time than there is.
-            let schedule = schedule.capped(registry.process().closes_at());
-            ready!(window.poll_schedule(&schedule, registry, cx));
+        if look.own || look.in_tracker {
+            // A shutdown that has begun bounds this time too.
+            let schedule = leaving.schedule.capped(request.process().closes_at());
+            ready!(leaving.steps.poll(&schedule, request, cx));
         }
-        self.report_dropped(spawned);
-        self.abort_rest();
+        self.release_dropped(true);
         Poll::Ready(())
     }
 
-    /// `spawned`: how many tasks there were, if all have ended.
-    pub(super) fn report_dropped(&mut self, spawned: Option<usize>) {
-        let report = match spawned {
-            Some(_) => self.last_report(Outcome::Dropped, None, spawned),
-            None => self.give_up(Outcome::Dropped, None),
-        };
-        self.conclude(report.as_ref());
+    pub(super) fn report_dropped(&mut self) {
+        self.release_dropped(false);
+    }
+
+    /// `aborts`: aborts the tasks that are still alive.
+    fn release_dropped(&mut self, aborts: bool) {
+        let now = Instant::now();
+        let (ended, abort) = self.release(Outcome::Dropped, None, now, aborts);
+        self.conclude(ended);
+        // After the report, which has these tasks as its stragglers.
+        stop(abort);
     }
 }
 
-/// Whether there is a runtime that goes on: one that shuts down drops what it is given, at once.
+/// Whether there is a runtime that goes on. One that shuts down drops a new task at once.
 fn has_runtime() -> bool {
     struct Probe {
         is_refused: Arc<AtomicBool>,
@@ -128,7 +131,7 @@ fn has_runtime() -> bool {
         has_run: false,
     };
     runtime.spawn(async move {
-        // As a whole: the block would take its field alone.
+        // Moves the whole probe: the block would capture the field alone.
         let mut probe = probe;
         probe.has_run = true;
     });

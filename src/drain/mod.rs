@@ -1,71 +1,74 @@
-//! The wait for a request's tasks, and what is said of it: the only place that decides an outcome.
+//! The wait for a request's tasks, and its report: the only place that decides an outcome.
 //!
-//! `waiting` is the wait, `ending` its end, `window` and `schedule` say until when, `hook` is what else is
-//! awaited. `leaving` is what becomes of tasks whose client is gone, `verdict` makes the report, and
-//! `shutdown` waits for a whole process. `response` is what only HTTP asks for.
+//! The life of a request, in order of time:
+//!
+//! ```text
+//!   Drain::new            takes the request from the pool
+//!     │                   (the handler runs in its context, and spawns)
+//!     │ answered          the handler has answered (`await_hooks` without HTTP): hooks, if any, are to run
+//!     │
+//!     ├─ unused ─────────▶ finish_unused: nothing was spawned, and nothing else refers to it; it is Over
+//!     ▼
+//!   poll_drained ◀─────┐  no task alive, and no hook: ready at once
+//!     │                │  otherwise: the window opens, and the tasks get one turn of the scheduler
+//!     │                │  then: woken by the last task, by a limit that changed, or by the timer (`steps`)
+//!     ├────────────────┘  the tasks are done: the hooks run (`poll_work`), and what they spawn is waited for
+//!     │
+//!     ├─ all done ───────▶ try_finish: released, unless a task came up meanwhile (then the wait goes on)
+//!     │
+//!     ├─ the deadline ───▶ expire (or poll_done, if the last tasks ended because they were aborted): released, and
+//!     │                    Expired. Tasks that are alive are the report's stragglers. `try_finish` reports at the
+//!     │                    end of the response
+//!     │
+//!     ├─ an upgrade ─────▶ upgrade: released, whatever is alive
+//!     │
+//!     ├─ dropped ────────▶ end: if the response had ended (`complete`), finish_in_background waits for what is left.
+//!     │                    Otherwise the client has gone (`leave`): released at once, or Leaving while tasks have
+//!     │                    time to stop
+//!     ▼
+//!   conclude              (unless nothing reads the report) logs it, and calls the observers; then drops the span.
+//!     │                   The request leaves the registry once nothing of it is alive
+//!     ▼
+//!   Over                  `pool::keep` keeps its memory when the owner is dropped, if nothing else refers to it
+//! ```
+//!
+//! `wait` is the wait, `hooks` is what else is awaited, `steps` stops tasks on time. `ending` is the end of a request,
+//! `leaving` what becomes of tasks whose client has gone, `report` makes the report, and `shutdown` waits for a whole
+//! process. `response` is what only HTTP asks for.
 
 mod ending;
-mod hook;
+mod hooks;
 mod leaving;
+mod report;
 #[cfg(feature = "http")]
 mod response;
-pub(crate) mod schedule;
 pub(crate) mod shutdown;
-mod verdict;
-mod waiting;
-mod window;
+mod steps;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use self::hook::Hooks;
-use self::schedule::Schedule;
-use self::verdict::Last;
-use self::window::Window;
-use crate::registry::context::{Context, Entered};
-use crate::registry::span::OpenSpan;
-use crate::registry::{Registry, Shared, spare};
+use self::leaving::Leaving;
+use self::wait::Wait;
 use crate::report::DrainReport;
+use crate::request::here::{Context, Entered};
+use crate::request::{Request, Shared, pool};
 
 /// The owner of a request: it lives as long as the response, waits for the tasks, and reports once.
-/// Dropping it before [`try_finish`](Self::try_finish) has said `Ok` means that the client is gone.
+/// Dropping it before [`try_finish`](Self::try_finish) has returned `Ok` means that the client has gone, unless
+/// `complete` was called.
 pub(crate) struct Drain {
-    /// The request. Another context stands here only while the request's code runs.
+    /// The request. While the request's code runs, the context that was current before stands here.
     context: Context,
-    /// Kept open until the callbacks have run.
-    span: OpenSpan,
-    /// The wait itself: made when there is something to wait for, which is rare.
-    course: Option<Box<Course>>,
+    /// Made when there is something to wait for, which is rare.
+    wait: Option<Box<Wait>>,
     /// For which tasks the response is kept back. The others are waited for in the background once it has
     /// ended.
     kept_for: KeptFor,
-    /// The response has to say that a required task has failed: known at the end.
-    required_failed: bool,
+    /// The caller reads the report.
+    wants_report: bool,
     stage: Stage,
-}
-
-/// The wait of one request.
-#[derive(Default)]
-struct Course {
-    window: Window,
-    /// For how long windows were open that have closed.
-    drained: Duration,
-    /// For how long of that the response was kept back.
-    held: Duration,
-    /// A window was opened.
-    waited: bool,
-    hooks: Hooks,
-    last: Last,
-    /// What is done about the tasks of a client that is gone.
-    leaving: Option<Box<Schedule>>,
-    /// What was to be reported when the window closed at its deadline.
-    expired: Option<Arc<DrainReport>>,
-    /// The window closed before the tasks were done.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    cut_short: bool,
-    /// It did so while the head of a stream was kept back, so that a task may have waited for its body.
-    stream_was_held: bool,
 }
 
 /// For which tasks a response is kept back.
@@ -79,18 +82,25 @@ enum KeptFor {
     None,
 }
 
-/// How far a request is.
-#[derive(Debug, Clone, Copy)]
+/// What its owner has still to do for a request.
 enum Stage {
     /// It may spawn, and may be held.
     Open { at_drop: AtDrop },
-    /// The client is gone, and tasks have some time left to stop.
-    Leaving,
-    /// Its window closed at the deadline and stays closed. The report, if there is something to
-    /// report, waits for the end of the response.
-    Expired,
-    /// Everything was said.
-    Over,
+    /// The client has gone, and tasks have some time left to stop.
+    Leaving(Box<Leaving>),
+    /// Its window closed at the deadline and stays closed. The report, if it is to be read, waits for the end of the
+    /// response.
+    Expired(Box<Ended>),
+    /// Everything was reported.
+    Over { required_failed: bool },
+}
+
+/// What is left to report of a request that was released.
+#[derive(Default)]
+struct Ended {
+    required_failed: bool,
+    /// `None` if it is not read.
+    report: Option<Arc<DrainReport>>,
 }
 
 /// What it means that the owner of an open request is dropped.
@@ -108,24 +118,24 @@ enum AtDrop {
 }
 
 /// Something is still to be waited for.
+#[derive(Debug)]
 pub(crate) struct NotDrained;
 
 impl Drain {
-    /// `id`: what the request calls itself.
+    /// `id`: the `x-request-id` that the request came with.
     #[inline]
-    pub(crate) fn new(shared: &Arc<Shared>, id: Option<String>) -> (Self, Arc<Registry>) {
-        let (registry, span) = spare::take(shared, id);
+    pub(crate) fn new(shared: &Arc<Shared>, id: Option<String>) -> (Self, Arc<Request>) {
+        let request = pool::take(shared, id);
         let drain = Self {
-            context: Context::within(registry.clone()),
-            span,
+            context: Context::within(request.clone()),
+            wait: None,
+            kept_for: KeptFor::All,
+            wants_report: false,
             stage: Stage::Open {
                 at_drop: AtDrop::Leaves,
             },
-            course: None,
-            kept_for: KeptFor::All,
-            required_failed: false,
         };
-        (drain, registry)
+        (drain, request)
     }
 
     /// Makes this request the current one, for its code to run in.
@@ -134,73 +144,98 @@ impl Drain {
         self.context.enter()
     }
 
-    /// The request; `None` after [`take`](Self::take). Not to be asked while the request's code runs: what
-    /// was current before stands here then, see [`Context::enter`].
+    /// The request; `None` after [`take`](Self::take). Do not call this while the request's code runs: see
+    /// [`Context::enter`].
     #[inline]
-    pub(crate) fn registry(&self) -> Option<&Arc<Registry>> {
-        self.context.registry()
+    pub(crate) fn request(&self) -> Option<&Arc<Request>> {
+        self.context.own()
     }
 
-    /// Moves it out, and leaves one behind that has nothing to do.
+    /// Moves the drain out, and leaves one behind that has nothing to do.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::over())
+        std::mem::replace(self, Self::over(false))
     }
 
-    /// The code has ended: what is to be awaited before the release can be.
+    /// Has the report made for the caller, even if nothing else reads it.
+    pub(crate) fn want_report(&mut self) {
+        self.wants_report = true;
+    }
+
+    /// The request's code has ended: its hooks run once the tasks are done.
     pub(crate) fn await_hooks(&mut self) {
-        if self.registry().is_some_and(|r| r.has_hooks()) {
-            self.course_mut().hooks = Hooks::Waiting;
+        if self.request().is_some_and(|request| request.has_hooks()) {
+            self.wait_mut().hooks.await_them();
         }
     }
 
     /// Whether a task has failed by now that the response fails with.
+    #[inline]
     pub(crate) fn required_failed(&self) -> bool {
-        match self.stage {
-            Stage::Over | Stage::Leaving => self.required_failed,
-            Stage::Expired => self.expired().is_some_and(|r| r.required_failed),
-            Stage::Open { .. } => self.registry().is_some_and(|r| r.required_failed()),
+        match &self.stage {
+            Stage::Over { required_failed } => *required_failed,
+            Stage::Leaving(_) => false,
+            Stage::Expired(ended) => ended.required_failed,
+            Stage::Open { .. } => match self.drained_as_failed() {
+                Some(failed) => failed,
+                None => self.request().is_some_and(|r| r.required_failed()),
+            },
         }
     }
 
     #[inline]
-    fn over() -> Self {
+    fn over(required_failed: bool) -> Self {
         Self {
             context: Context::outside(),
-            span: OpenSpan::default(),
-            course: None,
+            wait: None,
             kept_for: KeptFor::All,
-            required_failed: false,
-            stage: Stage::Over,
+            wants_report: false,
+            stage: Stage::Over { required_failed },
         }
     }
 
-    /// What is to be reported at the end of the response, if its window closed at the deadline.
-    fn expired(&self) -> Option<&Arc<DrainReport>> {
-        self.course.as_ref()?.expired.as_ref()
+    fn wait_mut(&mut self) -> &mut Wait {
+        self.wait.get_or_insert_default()
     }
 
-    fn course_mut(&mut self) -> &mut Course {
-        self.course.get_or_insert_default()
+    #[inline]
+    fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open { .. })
     }
 
     /// Whether something is still to be awaited before the release, or just is.
+    #[inline]
     fn hooks_remain(&self) -> bool {
-        let course = self.course.as_ref();
-        course.is_some_and(|course| !course.hooks.are_through())
+        let wait = self.wait.as_ref();
+        wait.is_some_and(|wait| !wait.hooks.are_through())
     }
 
     /// Whether the response was kept back, or was to be.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    #[inline]
     pub(crate) fn has_waited(&self) -> bool {
-        self.course.as_ref().is_some_and(|course| course.waited)
+        self.wait.as_ref().is_some_and(|wait| wait.has_waited)
+    }
+
+    /// Whether tasks are alive that the request waits for, or hooks remain.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    #[inline]
+    fn has_to_drain(&self) -> bool {
+        self.is_open() && (self.hooks_remain() || self.request().is_some_and(|r| r.is_busy()))
     }
 }
 
 impl fmt::Debug for Drain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Open { .. } => "Open",
+            Stage::Leaving(_) => "Leaving",
+            Stage::Expired(_) => "Expired",
+            Stage::Over { .. } => "Over",
+        };
         f.debug_struct("Drain")
             .field("context", &self.context)
-            .field("stage", &self.stage)
+            .field("stage", &stage)
             .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::schedule::{DESTRUCTORS, Schedule};
-use crate::registry::waiters::Waiting;
+use crate::deadline::schedule::DESTRUCTORS;
+use crate::request::waiting::Waiting;
 
 /// Waits until the process is idle, or the shutdown is to be over. Tasks that no response waits for are
 /// treated by `at_deadline`, and what is left at the end is aborted, except for tasks that await this themselves.
@@ -14,33 +14,21 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
     let waiters = process.waiters();
     loop {
         // Registered before the look, so that a change in between is not missed.
-        let mut changed = pin!(process.roster().changed());
+        let mut changed = pin!(process.registry().changed());
         changed.as_mut().enable();
         let now = Instant::now();
         let Some(end) = process.closes_at().filter(|end| *end > now) else {
             break;
         };
         let mut next = end;
-        let requests = process.roster().members();
+        let requests = process.registry().members();
         for request in &requests {
             // It may have ended where there was no runtime to wait for the rest of it.
             request.leave_if_over();
-            // The drain of an open window keeps its own time.
-            if request.has_open_window() {
-                continue;
-            }
-            let schedule = Schedule::at_deadline(began, end, request.at_deadline());
-            if schedule.cancel.is_some_and(|at| at <= now) {
-                request.cancel();
-            }
-            // Before its release a request has a window still to come.
-            let has_window = !request.is_released() && !request.is_process();
-            if schedule.abort.is_some_and(|at| at <= now) && !has_window {
-                request.abort_all_but(&waiters.spared(request));
-            }
-            next = next.min(schedule.next(now));
+            let spared = waiters.spared(request);
+            next = next.min(request.step_of_shutdown(began, end, now, &spared));
         }
-        // The last one may leave with us.
+        // These may be the last references: a request leaves the registry when it is dropped.
         drop(requests);
         if waiting.is_idle() {
             return;
@@ -49,9 +37,8 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
     }
     // Twice: destructors may spawn, and have their time.
     for patience in [DESTRUCTORS, DESTRUCTORS / 10] {
-        for request in process.roster().members() {
-            request.cancel();
-            request.abort_all_but(&waiters.spared(&request));
+        for request in process.registry().members() {
+            request.stop_all_but(&waiters.spared(&request));
         }
         let _ = timeout_at(Instant::now() + patience, waiting.idle()).await;
     }

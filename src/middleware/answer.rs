@@ -13,6 +13,7 @@ use super::hold::{
     known_length,
 };
 use crate::drain::Drain;
+use crate::request::tuning::Answered;
 use crate::settings::{AnswerSettings, Hold};
 
 /// What an HTTP service has answered, and what is held of it.
@@ -50,10 +51,12 @@ impl<B: Body, E> Answer<B, E> {
     pub(super) fn new(
         result: Result<Response<B>, E>,
         exchange: Exchange,
+        answered: Option<Answered>,
         drain: &mut Drain,
     ) -> Self {
-        let said = drain.answered();
-        let settings = said.as_ref().map(|said| said.answer).unwrap_or_default();
+        let settings = answered
+            .map(|answered| answered.settings)
+            .unwrap_or_default();
         let hold = settings.hold.unwrap_or_default();
         let response = match result {
             Ok(response) => response,
@@ -78,7 +81,7 @@ impl<B: Body, E> Answer<B, E> {
                 };
             }
         };
-        let required = said.is_some_and(|said| said.required_unfinished);
+        let required = answered.is_some_and(|answered| answered.required_unfinished);
         let facts = Facts::of(&response, exchange, hold, required);
         let held = held(&facts);
         keep_for_required(held, drain);
@@ -104,6 +107,9 @@ impl<B: Body, E> Answer<B, E> {
     /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
     /// asked whether it is there as a whole.
     pub(super) fn look(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
+        if let Look::None = self.look {
+            return;
+        }
         let waits = match self.held {
             Held::Upgraded | Held::Nothing | Held::End => false,
             // With nothing to wait for the body is not looked into.
@@ -128,6 +134,8 @@ impl<B: Body, E> Answer<B, E> {
         let body = response.body_mut();
         let looked = body.look(length, self.exchange.is_http1, drain, cx);
         self.look = match looked {
+            // An HTTP/1 server does not read past the length: the body was dropped.
+            Looked::Whole if self.exchange.is_http1 => Look::None,
             Looked::Whole => Look::Past,
             Looked::Part | Looked::Pending => Look::None,
         };
@@ -186,21 +194,25 @@ fn keep_for_required(held: Held, drain: &mut Drain) {
     }
 }
 
-/// What goes to the server, with the request's owner in the body if it has a rest to watch.
-pub(super) fn released<B: Body, E>(
-    mut result: Result<Response<ResponseBody<B>>, E>,
-    drain: Drain,
+/// Watches what goes to the server, if it has a rest to watch: its body owns the request from now on.
+#[inline]
+pub(super) fn watch<B: Body, E>(
+    result: &mut Result<Response<ResponseBody<B>>, E>,
+    drain: &mut Drain,
     length: Option<u64>,
     is_http1: bool,
-) -> Result<Response<ResponseBody<B>>, E> {
-    if let Ok(response) = &mut result {
+) {
+    let Ok(response) = result else {
+        return;
+    };
+    // Where everything was reported there is no rest.
+    if !drain.is_over() {
         let grpc = is_grpc(response.headers());
         let rest = Rest {
             length,
             grpc,
             is_http1,
         };
-        response.body_mut().watch(drain, rest);
+        response.body_mut().watch(drain.take(), rest);
     }
-    result
 }

@@ -10,11 +10,11 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::answer::{Answer, released};
+use super::answer::{Answer, watch};
 use super::body::ResponseBody;
 use super::hold::Exchange;
 use super::passing::{passed, watched};
-use crate::registry::context::Context;
+use crate::request::here::Context;
 use crate::scope::role::{Progress, Role};
 use crate::tasks::handler::ran_on;
 
@@ -152,11 +152,16 @@ where
         let Role::Owner(drain) = this.role else {
             return polled.map_ok(|response| response.map(ResponseBody::new));
         };
-        if let Some(rest) = passed(result, *this.exchange, drain) {
-            return polled.map_ok(|response| watched(response, rest, drain));
+        let mut answered = drain.answered();
+        if answered.is_some_and(|answered| answered.is_idle) {
+            if let Some(rest) = passed(result, *this.exchange, drain) {
+                return polled.map_ok(|response| watched(response, rest, drain));
+            }
+            // The body was asked meanwhile, and may have spawned.
+            answered = drain.answered();
         }
         if let Poll::Ready(result) = polled {
-            let answer = Box::new(Answer::new(result, *this.exchange, drain));
+            let answer = Box::new(Answer::new(result, *this.exchange, answered, drain));
             this.state.set(State::Draining { answer });
         }
         self.poll_held(cx)
@@ -189,12 +194,13 @@ where
             StateOwn::Draining { answer } => {
                 // Out of the box comes what goes on, and no more.
                 let Answer {
-                    result,
+                    mut result,
                     length,
                     exchange,
                     ..
                 } = *answer;
-                Poll::Ready(released(result, drain.take(), length, exchange.is_http1))
+                watch(&mut result, drain, length, exchange.is_http1);
+                Poll::Ready(result)
             }
             _ => unreachable!("it was in this state above"),
         }

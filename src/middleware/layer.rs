@@ -14,9 +14,9 @@ use tower_layer::Layer;
 use super::service::TaskTrackerService;
 use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
-use crate::registry::Shared;
-use crate::registry::notices::Notices;
 use crate::report::{DrainObserver, DrainReport};
+use crate::request::Shared;
+use crate::request::notices::Notices;
 use crate::settings::{Hold, Settings, Unfinished};
 
 /// Gives every request a task tracker, and holds its response back until the tasks are done.
@@ -225,6 +225,14 @@ impl TaskTrackerLayer {
         self
     }
 
+    /// Sets whether a response whose head is held carries its report, as an `Arc<DrainReport>` in its extensions, for
+    /// middleware outside of this layer. It is there also if the tasks were done before the head had to wait, and not if
+    /// nothing was spawned. False by default: a report that nothing reads is not made.
+    pub fn report_extension(mut self, carry: bool) -> Self {
+        self.settings.answer.report_extension = Some(carry);
+        self
+    }
+
     /// Adds something to be awaited before a response is released: the place to flush telemetry, with the layers in
     /// the order that is described below.
     ///
@@ -233,9 +241,9 @@ impl TaskTrackerLayer {
     /// of the service too, and not for an upgraded exchange. It is part of the drain window, in the
     /// request's span and context (what it spawns is waited for too), and it is dropped at the deadline, or
     /// when the client leaves; a window that closes before the tasks are done does not call it. The report
-    /// is as things stand then. Under `Hold::Never` and `Hold::Required` it runs after the response. Several run one after the
-    /// other, an outer layer's first; one that panics is logged, and counts as done. That of a layer which
-    /// a task is the first to call, when the handler has answered, is not heard of.
+    /// is as things stand then. Under `Hold::Never` and `Hold::Required` it runs after the response. Several run one
+    /// after the other, an outer layer's first; one that panics is logged, and counts as done. Hooks of a nested layer that is
+    /// first reached after the handler has answered are not run.
     ///
     /// # A flush of spans
     ///

@@ -16,9 +16,6 @@ pub(super) fn passed<B: Body, E>(
     exchange: Exchange,
     drain: &mut Drain,
 ) -> Option<Rest> {
-    if !drain.is_idle() {
-        return None;
-    }
     let Ok(response) = result else {
         return drain.finish_idle().then(Rest::default);
     };

@@ -14,9 +14,12 @@ use crate::drain::Drain;
 impl<B: Body, E> Answer<B, E> {
     /// Ready when the head may go.
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        // Once the rest is waited for in the background, the drain does not have them any more.
-        let mut so_far = None;
+        let with_report = self.settings.report_extension == Some(true);
+        let so_far = |drain: &Drain| with_report.then(|| drain.report_so_far()).flatten();
+        // Once the rest is waited for in the background, the drain does not have it any more.
+        let mut before_finish = None;
         let mut waited;
+        let mut held_for;
         let report = loop {
             self.look(drain, cx);
             match self.held {
@@ -29,12 +32,14 @@ impl<B: Body, E> Answer<B, E> {
             if self.fail(drain) {
                 continue;
             }
-            waited = drain.has_waited().then(|| drain.waited_for());
+            waited = drain.has_waited();
+            let has_timing = waited && self.settings.server_timing == Some(true);
+            held_for = has_timing.then(|| drain.waited_for());
             match self.held {
-                Held::HeadIfThere(_) => break drain.report_so_far(),
-                Held::End if waited.is_some() => break drain.report_so_far(),
+                Held::HeadIfThere(_) => break so_far(drain),
+                Held::End if waited => break so_far(drain),
                 Held::End => break None,
-                Held::WhileRequired if waited.is_some() => so_far = drain.report_so_far(),
+                Held::WhileRequired if waited => before_finish = so_far(drain),
                 Held::WhileRequired | Held::Upgraded | Held::Nothing | Held::Head => {}
             }
             if !self.ends_with_head() {
@@ -45,22 +50,23 @@ impl<B: Body, E> Answer<B, E> {
                     }
                     drain.complete();
                 }
-                break drain.report_so_far();
+                break so_far(drain);
             }
             // Only what came up at the last moment is in the way: it has to be waited for.
             if let Ok(report) = drain.try_finish() {
                 // A task may have failed since the look above. No more can.
                 self.fail(drain);
-                break report.or(so_far);
+                break report.or(before_finish);
             }
         };
+        // Of a response that goes on.
+        drain.close_drained();
         let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
-        let was_held = is_head || waited.is_some();
-        if let (true, Ok(response)) = (was_held, &mut self.result) {
-            if let (Some(true), Some(waited)) = (self.settings.server_timing, waited) {
-                write_server_timing(response.headers_mut(), waited);
+        if let (true, Ok(response)) = (is_head || waited, &mut self.result) {
+            if let Some(held_for) = held_for {
+                write_server_timing(response.headers_mut(), held_for);
             }
-            if let Some(report) = report {
+            if let Some(report) = report.filter(|_| with_report) {
                 response.extensions_mut().insert(report);
             }
         }
@@ -79,10 +85,10 @@ impl<B: Body, E> Answer<B, E> {
             }
             return Poll::Ready(());
         }
-        // Looked at again: a required task may have ended before the poll could hear of it.
+        // Looked at again: a required task may have ended before the poll registered a waker.
         let Some(then) = self.after_required_now(drain) else {
             if is_free {
-                // One has come up since, and nobody listens for its end.
+                // One has come up since, and nothing would wake this at its end.
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -110,8 +116,8 @@ impl<B: Body, E> Answer<B, E> {
     /// What is held from now on, if the head was held for required tasks alone and none is alive. Where the
     /// deadline has begun to end tasks, it comes to its end.
     fn after_required_now(&self, drain: &Drain) -> Option<Held> {
-        let is_over = !drain.waits_for_required() && !drain.is_stopping();
-        self.after_required.filter(|_| is_over)
+        self.after_required
+            .filter(|_| !drain.waits_for_required() && !drain.is_stopping())
     }
 
     /// Puts a failure in the place of the handler's response, if there is one, and says whether it did
@@ -129,6 +135,8 @@ impl<B: Body, E> Answer<B, E> {
         if self.held != Held::Nothing {
             self.held = Held::Head;
         }
+        // Its destructor may ask for the deadline.
+        drain.close_drained();
         response.body_mut().drop_all(drain);
         let (mut parts, body) = std::mem::take(response).into_parts();
         failure.write(&mut parts);

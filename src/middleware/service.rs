@@ -14,7 +14,7 @@ use super::fields::first_of;
 use super::future::ResponseFuture;
 use super::hold::Exchange;
 use crate::deadline::Sources;
-use crate::registry::Shared;
+use crate::request::Shared;
 use crate::scope::role::{Role, has_limits, is_held, tell_limits};
 use crate::tasks::Tasks;
 use crate::{metrics, trace};
@@ -89,13 +89,13 @@ where
         }
         // Made before the inner service is called: if that panics, dropping it reports the request.
         let id = || request_id(request.headers());
-        let (mut role, registry) = Role::new(outer, &self.shared, id);
+        let (mut role, tracked) = Role::new(outer, &self.shared, id);
         if has_limits(&self.shared.settings, &self.sources) {
             let (parts, body) = request.into_parts();
-            tell_limits(&registry, &self.shared.settings, &self.sources, &parts);
+            tell_limits(&tracked, &self.shared.settings, &self.sources, &parts);
             request = Request::from_parts(parts, body);
         }
-        request.extensions_mut().insert(Tasks { registry });
+        request.extensions_mut().insert(Tasks { request: tracked });
         let entered = role.enter();
         let inner = self.inner.call(request);
         drop(entered);
@@ -118,7 +118,7 @@ impl<S> TaskTrackerService<S> {
         let Some(max) = self.max_live_tasks else {
             return false;
         };
-        let process = outer.map_or(&self.shared.process, |tasks| tasks.registry.process());
+        let process = outer.map_or(&self.shared.process, |tasks| tasks.request.process());
         let live = process.load();
         if live < max {
             return false;

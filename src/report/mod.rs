@@ -1,7 +1,8 @@
-//! What is told of a request's tasks, and to whom.
+//! Reports of what happened to tasks, and the observers that they are passed to.
 
 mod observer;
 mod shutdown;
+mod tally;
 mod task;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use self::observer::DrainObserver;
 pub(crate) use self::observer::OnDrain;
 pub use self::shutdown::ShutdownReport;
+pub(crate) use self::tally::{MAX_FAILURES, Tally};
 pub use self::task::{LiveTask, TaskInfo, TaskState};
 
 /// How the wait for the tasks of a request ended.
@@ -21,8 +23,8 @@ pub enum Outcome {
     #[default]
     Drained,
     /// The drain window closed before the tasks were done. They are the report's stragglers, or were
-    /// aborted, as [`Unfinished`](crate::Unfinished) says. With neither, it was a `before_release`
-    /// that was not through.
+    /// aborted: [`Unfinished`](crate::Unfinished) decides. If the report has neither, a `before_release` had not
+    /// ended.
     DeadlineExceeded,
     /// The drain window closed before the tasks were done because the process shuts down.
     Shutdown,
@@ -34,6 +36,16 @@ pub enum Outcome {
     /// tasks were not waited for.
     #[cfg(feature = "http")]
     Upgraded,
+}
+
+impl Outcome {
+    /// Whether the exchange goes on as an upgraded stream.
+    pub(crate) fn is_upgraded(self) -> bool {
+        #[cfg(feature = "http")]
+        return self == Outcome::Upgraded;
+        #[cfg(not(feature = "http"))]
+        false
+    }
 }
 
 /// One of the limits of a drain window: the deadline is the earliest of them.
@@ -61,8 +73,9 @@ impl fmt::Display for Bound {
     }
 }
 
-/// What happened to the tasks of one request: handed to [`DrainObserver::on_drain`], and found as
-/// `Arc<DrainReport>` in the extensions of a response whose head was held.
+/// What happened to the tasks of one request: passed to [`DrainObserver::on_drain`], and found as
+/// `Arc<DrainReport>` in the extensions of a response whose head was held, after
+/// `TaskTrackerLayer::report_extension(true)`.
 ///
 /// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of
 /// `stragglers` add up to `spawned`.
@@ -78,8 +91,8 @@ pub struct DrainReport {
     /// For how long tasks, and what was to be awaited before the release, ran on after the response
     /// was ready, until the last one ended or the window closed.
     pub drain: Duration,
-    /// The tasks that the request started before it was released. Detached ones are not among them:
-    /// each is told of by itself.
+    /// The tasks that the request spawned before it was released. Detached ones are not among them: the end of each is
+    /// passed to [`DrainObserver::on_late_end`].
     pub spawned: usize,
     /// Those that ran to their end.
     pub completed: usize,
@@ -92,16 +105,16 @@ pub struct DrainReport {
     /// Whether a [`required`](crate::TaskBuilder::required) task did not complete: it failed,
     /// panicked, was aborted, or was late for the deadline.
     pub required_failed: bool,
-    /// Whether the tasks were asked to stop, as [`Unfinished`](crate::Unfinished) says: those that
-    /// completed may have done less than they would have.
+    /// Whether the tasks were asked to stop, under [`Unfinished`](crate::Unfinished): those that completed may have done
+    /// less than they would have.
     pub cancelled: bool,
     /// The task whose end released the response; `None` where none was waited for, or not to its
     /// end.
     pub last: Option<TaskInfo>,
     /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of them.
     pub troubled: Vec<TaskInfo>,
-    /// The tasks that were alive when the window closed, or when the response was dropped. One that
-    /// ended in that instant on another thread may be among them.
+    /// The tasks that were alive when the window closed, or when the response was dropped, in the order of their
+    /// spawns. How each of them ends is passed to [`DrainObserver::on_late_end`].
     pub stragglers: Vec<TaskInfo>,
 }
 
@@ -168,7 +181,7 @@ impl fmt::Display for DrainReport {
     }
 }
 
-/// A line of a log is to be read.
+/// More tasks would make a line of the log hard to read.
 const MAX_SHOWN: usize = 16;
 
 fn list<'a, T>(

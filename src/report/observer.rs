@@ -1,4 +1,4 @@
-//! Who is told.
+//! The callbacks about what happens to tasks.
 
 use super::{DrainReport, TaskInfo};
 
@@ -35,26 +35,28 @@ use super::{DrainReport, TaskInfo};
 /// ```
 pub trait DrainObserver: Send + Sync + 'static {
     /// Called once for every request that spawned something: when its response ends; under
-    /// `Hold::Never` and `Hold::Required` when its tasks are done after that, or the window closes; and for one
-    /// that was dropped when what `at_disconnect` says of its tasks is through, which is at once by default. A head
-    /// that was released at its deadline is reported with the end of its body.
+    /// `Hold::Never` and `Hold::Required` when its tasks are done after that, or the window closes. If the response was
+    /// dropped, it is called once `at_disconnect` has been applied to the tasks, which is at once by default. A response
+    /// whose head was released at its deadline is reported at the end of its body.
     fn on_drain(&self, report: &DrainReport) {
         let _ = report;
     }
 
-    /// Called when a task is spawned after its request was released: it runs, but the response
-    /// did not wait for it. That may be before [`on_drain`](Self::on_drain), where a head was released at
-    /// its deadline and the body goes on. It is not called for detached tasks, which includes those that a task
-    /// of the request spawns then, in an upgraded exchange, or,
-    /// where a handler runs on alone ([`RunToCompletionLayer`](crate::RunToCompletionLayer)), until no task of
-    /// its request is alive.
+    /// Called just before a task is spawned whose request was released: it runs, but the response does not wait for
+    /// it. This may be before [`on_drain`](Self::on_drain), if a head was released at its deadline and the body goes on.
+    ///
+    /// It is not called:
+    ///
+    /// * for detached tasks, which includes what a task of a released request spawns;
+    /// * in an upgraded exchange;
+    /// * while a handler runs on alone ([`RunToCompletionLayer`](crate::RunToCompletionLayer)), until no task of its
+    ///   request is alive.
     fn on_late_spawn(&self, task: &TaskInfo) {
         let _ = task;
     }
 
-    /// Called when a task ends that no report counts as ended: a straggler or a late spawn, after its
-    /// request was released, and a [`detached`](crate::TaskBuilder::detached) one at any time. A
-    /// straggler that ended on another thread in the very instant of the report is not told of again.
+    /// Called when a task ends whose end no report counts: a straggler or a late spawn, after its request was released,
+    /// and a [`detached`](crate::TaskBuilder::detached) task at any time.
     fn on_late_end(&self, task: &TaskInfo) {
         let _ = task;
     }

@@ -1,4 +1,4 @@
-//! What is told of a shutdown.
+//! The report of a shutdown.
 
 use std::fmt;
 use std::time::Duration;

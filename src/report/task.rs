@@ -1,4 +1,4 @@
-//! What is told of one task.
+//! What a report, an observer or a snapshot has of one task.
 
 use std::fmt;
 use std::panic::Location;
@@ -50,7 +50,7 @@ pub struct TaskInfo {
     pub required: bool,
     /// What became of it.
     pub state: TaskState,
-    /// What its error says, or its panic, where that was a string.
+    /// The message of its error, or of its panic if that was a string.
     pub message: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub struct LiveTask {
     /// the process itself, in a [`scope`](fn@crate::scope), and under an outermost `TaskScopeLayer`.
     pub request_id: Option<String>,
     /// Whether its request was released: nothing is held for it any more. Nothing ever is for detached
-    /// tasks and the work of the process, whatever this says.
+    /// tasks and the work of the process, whatever this is.
     pub released: bool,
 }
 

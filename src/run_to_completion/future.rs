@@ -29,7 +29,7 @@ where
     /// It is being polled. Seen by the destructor: that has panicked.
     is_polled: bool,
     /// That of the request.
-    span: Span,
+    span: Option<Span>,
     /// Where the layer was made.
     location: &'static Location<'static>,
 }
@@ -89,7 +89,9 @@ where
         };
         // Whoever drops it may be in no span. A subscriber that panics must not take the destructor down,
         // nor the handler.
-        let _ = panics::caught(|| self.span.in_scope(&mut run_on));
+        if let Some(span) = &self.span {
+            let _ = panics::caught(|| span.in_scope(&mut run_on));
+        }
         let _ = panics::caught(run_on);
     }
 }

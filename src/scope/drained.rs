@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 use super::fails::Fails;
 use super::role::{Progress, Role};
 use crate::drain::Drain;
-use crate::registry::context::Context;
 use crate::report::DrainReport;
+use crate::request::here::Context;
 use crate::tasks::handler::ran_on;
 
 pin_project! {
@@ -87,6 +87,9 @@ impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
                 return Poll::Ready((output, None));
             };
             drain.await_hooks();
+            if X::READS_REPORT {
+                drain.want_report();
+            }
             let answer = Some(Ok(output));
             this.state.set(State::Draining { answer });
         }
@@ -144,6 +147,8 @@ fn discard<O, X: Fails<O>>(
     let Some(Ok(answer)) = slot.take_if(|answer| answer.is_ok()) else {
         return false;
     };
+    // Its destructor may ask for the deadline.
+    drain.close_drained();
     let _entered = drain.enter();
     let answer = failure.discard(answer);
     let was_dropped = answer.is_err();

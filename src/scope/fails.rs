@@ -16,6 +16,9 @@ pub trait Fails<O> {
     /// In the place of an answer.
     type Gap;
 
+    /// Whether it reads the report.
+    const READS_REPORT: bool;
+
     /// Drops an answer that must not be given, in its request, while that is open.
     fn discard(&self, answer: O) -> Result<O, Self::Gap>;
 
@@ -32,6 +35,8 @@ impl<E> FailWith<E> {
 impl<O> Fails<O> for () {
     type Gap = Infallible;
 
+    const READS_REPORT: bool = false;
+
     fn discard(&self, answer: O) -> Result<O, Infallible> {
         Ok(answer)
     }
@@ -43,6 +48,8 @@ impl<O> Fails<O> for () {
 
 impl<T, E> Fails<Result<T, E>> for FailWith<E> {
     type Gap = ();
+
+    const READS_REPORT: bool = true;
 
     fn discard(&self, answer: Result<T, E>) -> Result<Result<T, E>, ()> {
         match answer {

@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::drained::Drained;
 use super::role::{Role, tell_limits};
 use crate::handle::TrackerHandle;
-use crate::registry::Shared;
-use crate::registry::context::Context;
-use crate::registry::running::Running;
 use crate::report::{DrainObserver, DrainReport};
+use crate::request::Shared;
+use crate::request::here::{Context, Running};
 use crate::settings::{Settings, Unfinished};
 use crate::tasks::Tasks;
 
@@ -198,7 +197,7 @@ impl Scope {
     {
         let Self { settings, handle } = self.clone();
         async move {
-            let process = match (handle, Context::current().registry()) {
+            let process = match (handle, Context::current().request()) {
                 (Some(handle), _) => handle.process,
                 (None, Some(request)) => request.process().clone(),
                 (None, None) => TrackerHandle::new().process,
@@ -208,11 +207,14 @@ impl Scope {
                 process,
                 notices: None,
             });
-            let (mut role, registry) = Role::new(None, &shared, || None);
-            tell_limits(&registry, &shared.settings, &(), &());
+            let (mut role, request) = Role::new(None, &shared, || None);
+            tell_limits(&request, &shared.settings, &(), &());
+            if let Role::Owner(drain) = &mut role {
+                drain.want_report();
+            }
             let future = {
                 let _entered = role.enter();
-                f(Tasks { registry })
+                f(Tasks { request })
             };
             let mut drained = pin!(Drained::new(future, role, ()));
             let (value, report) = poll_fn(|cx| {

@@ -14,9 +14,9 @@ use super::fails::FailWith;
 use super::service::TaskScopeService;
 use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
-use crate::registry::Shared;
-use crate::registry::notices::Notices;
 use crate::report::{DrainObserver, DrainReport};
+use crate::request::Shared;
+use crate::request::notices::Notices;
 use crate::settings::{Settings, Unfinished};
 
 /// Gives every request of any service a task tracker, and holds its answer back until the tasks are

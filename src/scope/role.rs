@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::asks::Asks;
 use crate::drain::Drain;
-use crate::registry::context::{Context, Entered};
-use crate::registry::{Registry, Shared};
+use crate::request::here::{Context, Entered};
+use crate::request::{Request, Shared};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 use crate::trace;
@@ -29,14 +29,14 @@ impl Role {
         outer: Option<Tasks>,
         shared: &Arc<Shared>,
         id: impl FnOnce() -> Option<String>,
-    ) -> (Self, Arc<Registry>) {
-        let Some(Tasks { registry }) = outer else {
-            let (drain, registry) = Drain::new(shared, id());
-            return (Role::Owner(drain), registry);
+    ) -> (Self, Arc<Request>) {
+        let Some(Tasks { request }) = outer else {
+            let (drain, request) = Drain::new(shared, id());
+            return (Role::Owner(drain), request);
         };
-        registry.overlay(&shared.settings);
-        warn_if_unseen(&registry, shared);
-        (Role::Nested(Context::within(registry.clone())), registry)
+        request.overlay(&shared.settings);
+        warn_if_unseen(&request, shared);
+        (Role::Nested(Context::within(request.clone())), request)
     }
 
     #[inline]
@@ -56,15 +56,15 @@ impl Role {
 }
 
 /// The handle of a nested layer sees none of its requests: code that has taken the handle may wait for them in vain.
-fn warn_if_unseen(registry: &Registry, shared: &Shared) {
+fn warn_if_unseen(request: &Request, shared: &Shared) {
     let Some(notices) = &shared.notices else {
         return;
     };
-    if Arc::ptr_eq(registry.process(), &shared.process) {
+    if Arc::ptr_eq(request.process(), &shared.process) {
         return;
     }
     if let Some(location) = notices.handle_sees_nothing() {
-        registry.in_span(|| trace::handle_sees_nothing(location));
+        request.in_span(|| trace::handle_sees_nothing(location));
     }
 }
 
@@ -84,11 +84,7 @@ pub(crate) enum Progress {
 /// or whose client has left: what is served over an upgraded connection, or called by a straggler or a
 /// detached task, is a request of its own. Nor does the work of the process hold.
 pub(crate) fn is_held(tasks: &Tasks) -> bool {
-    let registry = &tasks.registry;
-    !registry.is_released()
-        && !registry.is_process()
-        && !registry.is_client_gone()
-        && !registry.runs_detached()
+    tasks.request.is_held()
 }
 
 /// Whether there is anything that has to be known of a request when it arrives.
@@ -98,7 +94,7 @@ pub(crate) fn has_limits<R>(settings: &Settings, sources: &impl Asks<R>) -> bool
 
 /// Tells a request that arrives just now of its limits.
 pub(crate) fn tell_limits<R>(
-    registry: &Registry,
+    tracked: &Arc<Request>,
     settings: &Settings,
     sources: &impl Asks<R>,
     request: &R,
@@ -109,5 +105,5 @@ pub(crate) fn tell_limits<R>(
     let now = Instant::now();
     let limits = sources.limits(request, now);
     let arrived = settings.window.total_timeout.flatten().map(|_| now);
-    registry.add_limits(arrived, limits);
+    tracked.add_limits(arrived, limits);
 }

@@ -10,7 +10,7 @@ use super::asks::Asks;
 use super::fails::Fails;
 use super::future::TaskScopeFuture;
 use super::role::{Role, is_held, tell_limits};
-use crate::registry::Shared;
+use crate::request::Shared;
 use crate::tasks::Tasks;
 
 /// The service that [`TaskScopeLayer`](crate::TaskScopeLayer) makes.
@@ -73,8 +73,8 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         // Made before the inner service is called: if that panics, dropping it reports the request.
         let outer = Tasks::current().filter(is_held);
-        let (mut role, registry) = Role::new(outer, &self.shared, || None);
-        tell_limits(&registry, &self.shared.settings, &self.deadlines, &request);
+        let (mut role, tracked) = Role::new(outer, &self.shared, || None);
+        tell_limits(&tracked, &self.shared.settings, &self.deadlines, &request);
         let inner = {
             let _entered = role.enter();
             self.inner.call(request)

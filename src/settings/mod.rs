@@ -46,6 +46,7 @@ pub(crate) struct AnswerSettings {
     pub(crate) deadline_status: Option<StatusCode>,
     pub(crate) failure_status: Option<StatusCode>,
     pub(crate) server_timing: Option<bool>,
+    pub(crate) report_extension: Option<bool>,
 }
 
 /// How long the wait may be, and what comes after it.
@@ -120,15 +121,6 @@ impl Settings {
             && hooks.is_empty()
             && observers.is_empty()
     }
-
-    /// Calls every observer. One that panics is logged, and the next one is called.
-    pub(crate) fn notify(&self, call: impl Fn(&dyn DrainObserver)) {
-        for observer in &self.observers {
-            if let Err(message) = panics::caught(|| call(&**observer)) {
-                trace::callback_panicked(message.as_deref());
-            }
-        }
-    }
 }
 
 #[cfg(feature = "http")]
@@ -140,12 +132,14 @@ impl AnswerSettings {
             deadline_status,
             failure_status,
             server_timing,
+            report_extension,
         } = self;
         Self {
             hold: hold.or(outer.hold),
             deadline_status: deadline_status.or(outer.deadline_status),
             failure_status: failure_status.or(outer.failure_status),
             server_timing: server_timing.or(outer.server_timing),
+            report_extension: report_extension.or(outer.report_extension),
         }
     }
 }
@@ -179,6 +173,16 @@ impl fmt::Debug for Settings {
             .field("hooks", &self.hooks.len())
             .field("observers", &self.observers.len())
             .finish()
+    }
+}
+
+/// Calls every observer. One that panics is logged, and the next one is called.
+pub(crate) fn notify(observers: &[Arc<dyn DrainObserver>], call: impl Fn(&dyn DrainObserver)) {
+    for observer in observers {
+        if let Err(message) = panics::caught(|| call(&**observer)) {
+            // A subscriber may panic at that too.
+            let _ = panics::caught(|| trace::callback_panicked(message.as_deref()));
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use tokio::task::{self, JoinHandle};
 
 use super::builder::TaskBuilder;
 use super::kind::TaskKind;
-use super::spawning::listed;
 use super::tracked_closure::TrackedClosure;
 
 impl<J> TaskBuilder<J> {
@@ -17,10 +16,10 @@ impl<J> TaskBuilder<J> {
         T: Send + 'static,
         J: TaskKind<T> + 'static,
     {
-        let (listing, guard) = self.admit();
+        let (spawning, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
         let handle = task::spawn_blocking(move || f.call::<T, J>());
-        listed(listing, handle)
+        spawning.spawned(handle)
     }
 
     /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
@@ -31,9 +30,9 @@ impl<J> TaskBuilder<J> {
         T: Send + 'static,
         J: TaskKind<T> + 'static,
     {
-        let (listing, guard) = self.admit();
+        let (spawning, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
         let handle = handle.spawn_blocking(move || f.call::<T, J>());
-        listed(listing, handle)
+        spawning.spawned(handle)
     }
 }

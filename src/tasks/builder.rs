@@ -10,15 +10,14 @@ use tokio::task::{self, JoinHandle, LocalSet};
 
 use super::kind::{Fallible, Plain, TaskKind};
 use super::spawn_error::SpawnError;
-use super::spawning::{admit_in, listed, spawn_in};
+use super::spawning::{Spawning, spawn_in};
 use super::token::TaskToken;
 use super::tracked_future::TrackedFuture;
-use crate::registry::Registry;
-use crate::registry::admission::Refusal;
-use crate::registry::context::Context;
-use crate::registry::entry::Brief;
-use crate::registry::guard::TaskGuard;
-use crate::registry::listing::Listing;
+use crate::request::Request;
+use crate::request::guard::TaskGuard;
+use crate::request::here::Context;
+use crate::request::state::Refused;
+use crate::request::task::{Brief, Kind};
 use crate::trace;
 
 /// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),
@@ -43,9 +42,8 @@ use crate::trace;
 pub struct TaskBuilder<J = Plain> {
     context: Context,
     name: Option<&'static str>,
-    required: bool,
-    detached: bool,
-    kind: PhantomData<J>,
+    kind: Kind,
+    output: PhantomData<J>,
 }
 
 impl TaskBuilder {
@@ -53,9 +51,8 @@ impl TaskBuilder {
         Self {
             context,
             name,
-            required: false,
-            detached: false,
-            kind: PhantomData,
+            kind: Kind::Ordinary,
+            output: PhantomData,
         }
     }
 }
@@ -92,9 +89,8 @@ impl<J> TaskBuilder<J> {
         TaskBuilder {
             context: self.context,
             name: self.name,
-            required: self.required,
-            detached: self.detached,
-            kind: PhantomData,
+            kind: self.kind,
+            output: PhantomData,
         }
     }
 
@@ -151,8 +147,7 @@ impl<J> TaskBuilder<J> {
     /// by its handle, it goes on: `tasks.spawn(store()).await`.
     pub fn required(self) -> TaskBuilder<Fallible> {
         let mut task = self.fallible();
-        task.required = true;
-        task.detached = false;
+        task.kind = Kind::Required;
         task
     }
 
@@ -175,8 +170,7 @@ impl<J> TaskBuilder<J> {
     /// [`spawned`](crate::DrainReport::spawned) zero. On a platform that freezes an instance when the response
     /// ends the task may never run on.
     pub fn detached(mut self) -> Self {
-        self.detached = true;
-        self.required = false;
+        self.kind = Kind::Detached;
         self
     }
 
@@ -189,7 +183,7 @@ impl<J> TaskBuilder<J> {
         J: TaskKind<F::Output> + 'static,
     {
         let brief = self.brief();
-        spawn_in::<F, J>(self.registry(brief.location), brief, future)
+        spawn_in::<F, J>(self.request(brief.location), brief, future)
     }
 
     /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task, and what
@@ -206,16 +200,15 @@ impl<J> TaskBuilder<J> {
         J: TaskKind<F::Output> + 'static,
     {
         let brief = self.brief();
-        let (listing, guard) = match self.registry(brief.location) {
-            None => (None, None),
-            Some(registry) => match registry.try_admit(brief) {
-                Ok((listing, guard)) => (Some(listing), Some(guard)),
-                Err(Refusal::Released) => return Err(SpawnError::Released(future)),
-                Err(Refusal::ShuttingDown) => return Err(SpawnError::ShuttingDown(future)),
-            },
+        let request = self.request(brief.location);
+        let guard = match request.map(|request| request.try_admit(brief)).transpose() {
+            Ok(guard) => guard,
+            Err(Refused::Released) => return Err(SpawnError::Released(future)),
+            Err(Refused::ShuttingDown) => return Err(SpawnError::ShuttingDown(future)),
         };
+        let spawning = Spawning::new(request, &guard);
         let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
-        Ok(listed(listing, handle))
+        Ok(spawning.spawned(handle))
     }
 
     /// As [`Tasks::spawn_on`](crate::Tasks::spawn_on).
@@ -226,9 +219,9 @@ impl<J> TaskBuilder<J> {
         F::Output: Send + 'static,
         J: TaskKind<F::Output> + 'static,
     {
-        let (listing, guard) = self.admit();
+        let (spawning, guard) = self.admit();
         let handle = handle.spawn(TrackedFuture::<F, J>::new(future, guard));
-        listed(listing, handle)
+        spawning.spawned(handle)
     }
 
     /// As [`Tasks::spawn_local`](crate::Tasks::spawn_local).
@@ -239,9 +232,9 @@ impl<J> TaskBuilder<J> {
         F::Output: 'static,
         J: TaskKind<F::Output> + 'static,
     {
-        let (listing, guard) = self.admit();
+        let (spawning, guard) = self.admit();
         let handle = task::spawn_local(TrackedFuture::<F, J>::new(future, guard));
-        listed(listing, handle)
+        spawning.spawned(handle)
     }
 
     /// As [`Tasks::spawn_local_on`](crate::Tasks::spawn_local_on).
@@ -252,9 +245,9 @@ impl<J> TaskBuilder<J> {
         F::Output: 'static,
         J: TaskKind<F::Output> + 'static,
     {
-        let (listing, guard) = self.admit();
+        let (spawning, guard) = self.admit();
         let handle = local_set.spawn_local(TrackedFuture::<F, J>::new(future, guard));
-        listed(listing, handle)
+        spawning.spawned(handle)
     }
 
     /// As [`Tasks::track_future`](crate::Tasks::track_future).
@@ -274,33 +267,32 @@ impl<J> TaskBuilder<J> {
     }
 
     #[track_caller]
-    pub(super) fn admit(&self) -> (Option<Listing<'_>>, Option<TaskGuard>) {
+    pub(super) fn admit(&self) -> (Spawning<'_>, Option<TaskGuard>) {
         let brief = self.brief();
-        admit_in(self.registry(brief.location), brief)
+        Spawning::admit(self.request(brief.location), brief)
     }
 
     #[track_caller]
     fn admit_elsewhere(&self) -> Option<TaskGuard> {
         let brief = self.brief();
-        self.registry(brief.location)
-            .map(|registry| registry.admit_elsewhere(brief))
+        self.request(brief.location)
+            .map(|request| request.admit_elsewhere(brief))
     }
 
     #[track_caller]
     fn brief(&self) -> Brief {
         Brief {
             name: self.name,
-            required: self.required,
-            detached: self.detached,
+            kind: self.kind,
             ..Brief::here()
         }
     }
 
     /// `None` outside of a request: the task runs, tracked by nothing.
-    fn registry(&self, location: &'static Location<'static>) -> Option<&Arc<Registry>> {
+    fn request(&self, location: &'static Location<'static>) -> Option<&Arc<Request>> {
         if self.context.is_outside() {
             trace::outside_a_request(location);
         }
-        self.context.registry()
+        self.context.request()
     }
 }

@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 use super::kind::Plain;
 use super::spawning::spawn_in;
-use crate::registry::context::Context;
-use crate::registry::entry::Brief;
+use crate::request::here::Context;
+use crate::request::task::Brief;
 use crate::trace;
 
 thread_local! {
@@ -72,5 +72,5 @@ where
     };
     // Its answer is dropped inside of the request too.
     let task = async move { drop(rest.await) };
-    drop(spawn_in::<_, Plain>(context.registry(), brief, task));
+    drop(spawn_in::<_, Plain>(context.request(), brief, task));
 }

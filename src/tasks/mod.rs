@@ -22,9 +22,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::registry::Registry;
-use crate::registry::context::{Context, InContext};
-use crate::registry::entry::Brief;
+use crate::request::Request;
+use crate::request::here::{Context, InContext};
+use crate::request::task::Brief;
 #[cfg(feature = "http")]
 use crate::settings::{AnswerSettings, Hold};
 use crate::settings::{Settings, Unfinished, WindowSettings};
@@ -55,13 +55,12 @@ pub use self::tracked_future::TrackedFuture;
 ///
 /// # Comparison with tokio-util's `TaskTracker`
 ///
-/// A [`TaskTracker`] counts tasks and waits for them. `Tasks` also knows their names, places, ages
-/// and ends, takes a deadline, and agrees with the release of the response on which spawn came too
-/// late. Where code asks for a `TaskTracker`, [`tracker`](Self::tracker) has one that is waited for
-/// as well.
+/// A [`TaskTracker`] counts tasks and waits for them. `Tasks` also has their names, places, ages and ends, takes a
+/// deadline, and decides in one atomic step whether a spawn came before the release of the response. Where code asks
+/// for a `TaskTracker`, [`tracker`](Self::tracker) has one that is waited for as well.
 #[derive(Clone)]
 pub struct Tasks {
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) request: Arc<Request>,
 }
 
 impl Tasks {
@@ -75,8 +74,8 @@ impl Tasks {
     /// [`DrainObserver`](crate::DrainObserver).
     #[must_use]
     pub fn current() -> Option<Self> {
-        let registry = Context::current().into_registry()?;
-        Some(Self { registry })
+        let request = Context::current().into_request()?;
+        Some(Self { request })
     }
 
     /// Spawns a task on the current runtime that the response waits for.
@@ -91,7 +90,7 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         // Without a builder, which would have a handle of its own.
-        spawn_in::<F, Plain>(Some(&self.registry), Brief::here(), future)
+        spawn_in::<F, Plain>(Some(&self.request), Brief::here(), future)
     }
 
     /// Spawns a task on the current runtime, unless it would be late: the response waits for it, or
@@ -141,8 +140,8 @@ impl Tasks {
         self.task().spawn_local(future)
     }
 
-    /// Spawns a task on the given [`LocalSet`] that the response waits for: until the deadline, if nobody
-    /// drives the set meanwhile.
+    /// Spawns a task on the given [`LocalSet`] that the response waits for: until the deadline, if the
+    /// set is not driven meanwhile.
     #[track_caller]
     pub fn spawn_local_on<F>(&self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
     where
@@ -179,8 +178,8 @@ impl Tasks {
         self.task().spawn_blocking_on(f, handle)
     }
 
-    /// Tracks a future that somebody else drives. It counts from now until it has ended or is
-    /// dropped, and runs in the request's context.
+    /// Tracks a future without spawning it. It counts as a task from now until it has ended or is dropped, and runs in
+    /// the request's context.
     #[track_caller]
     pub fn track_future<F: Future>(&self, future: F) -> TrackedFuture<F> {
         self.task().track_future(future)
@@ -196,33 +195,35 @@ impl Tasks {
     /// Names a task before it is spawned: the name stands in reports and logs, where the source
     /// location would stand otherwise.
     pub fn named(&self, name: &'static str) -> TaskBuilder {
-        TaskBuilder::new(Context::within(self.registry.clone()), Some(name))
+        TaskBuilder::new(Context::within(self.request.clone()), Some(name))
     }
 
     /// A task without a name, to be spawned.
     pub fn task(&self) -> TaskBuilder {
-        TaskBuilder::new(Context::within(self.registry.clone()), None)
+        TaskBuilder::new(Context::within(self.request.clone()), None)
     }
 
     /// A tokio-util tracker of this request, for code that wants one: made when first asked for,
     /// and waited for like everything else.
     ///
-    /// Its tasks are anonymous: they do not run in the request's context, they are counted only as
-    /// far as they are alive while the response waits, also those that a detached task spawns in it, and of
-    /// their ends nothing is known. What they spawn late through a kept `Tasks` is reported as late. A spawn
-    /// that races the release is not seen, and none after it: it is told to nobody as late, and the handle
-    /// knows of it only if it still knows the request. The wait closes the tracker, which refuses
-    /// nothing; code that reopens it meanwhile keeps the response until its deadline.
+    /// Its tasks are anonymous. They do not run in the request's context. A report counts the most that were alive at a
+    /// time while the response waited, also those that a detached task spawned in it, and has nothing of how they ended.
+    /// What they spawn late through a kept `Tasks` is reported as late. What is spawned in the tracker after the release,
+    /// or races it, is not reported as late, and the handle counts it only if the request is still listed there.
+    ///
+    /// While tasks are alive in it, a small task on the runtime that polls the response awaits the tracker, and wakes
+    /// the response. Outside of a runtime nothing awaits the tracker, and the response waits until its deadline. The wait
+    /// closes the tracker, which refuses nothing. If code reopens it meanwhile, the response waits until its deadline.
     #[track_caller]
     #[must_use]
     pub fn tracker(&self) -> &TaskTracker {
-        self.registry.tracker(std::panic::Location::caller())
+        self.request.make_tracker(std::panic::Location::caller())
     }
 
-    /// The number of tasks alive now, detached ones too. While a task is being spawned it may count twice.
+    /// The number of tasks that are alive now, also detached ones and those in the [`tracker`](Self::tracker).
     #[must_use]
     pub fn len(&self) -> usize {
-        self.registry.alive()
+        self.request.alive()
     }
 
     /// Whether no task is alive now.
@@ -234,33 +235,33 @@ impl Tasks {
     /// Whether the request was released: what is spawned from now on is late.
     #[must_use]
     pub fn is_released(&self) -> bool {
-        self.registry.is_released()
+        self.request.is_released()
     }
 
-    /// The earliest limit of the wait that is known now, on tokio's clock. The drain timeout is
-    /// known once the window is open, that is when the response is ready and waits for its tasks.
+    /// The earliest limit of the wait that there is now, on tokio's clock. The drain timeout is one of them once the
+    /// window is open, that is when the response is ready and waits for its tasks.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.registry.deadline().map(|deadline| deadline.at)
+        self.request.deadline().map(|deadline| deadline.at)
     }
 
     /// A token that is cancelled when the request's tasks are to stop: under [`Unfinished::Cancel`] its
     /// grace before the deadline, under [`Unfinished::Abort`] just before it, and under both when the
-    /// client is gone, if `at_disconnect` says so. Under [`Unfinished::Detach`] only the end of a
+    /// client is gone, if `at_disconnect` is set to it. Under [`Unfinished::Detach`] only the end of a
     /// [`shutdown`](crate::TrackerHandle::shutdown) that is awaited does it.
     ///
-    /// It is a child: cancelling it does nothing to other tasks. If the tasks were told to stop
+    /// It is a child: cancelling it does nothing to other tasks. If the tasks were asked to stop
     /// before, it is cancelled already.
     #[must_use]
     pub fn cancellation_token(&self) -> CancellationToken {
-        self.registry.cancellation_token()
+        self.request.cancellation_token()
     }
 
-    /// Sets what is held back of this request's response, over what its layers say. It counts if it
-    /// is said before the handler has answered. By default the layers decide.
+    /// Sets what is held back of this request's response, over the settings of its layers. It counts if it
+    /// is set before the handler has answered. By default the layers decide.
     #[cfg(feature = "http")]
     pub fn set_hold(&self, hold: Hold) {
-        self.registry.overlay(&Settings {
+        self.request.overlay(&Settings {
             answer: AnswerSettings {
                 hold: Some(hold),
                 ..AnswerSettings::default()
@@ -269,7 +270,7 @@ impl Tasks {
         });
     }
 
-    /// Sets the drain timeout of this request alone, over what its layers say.
+    /// Sets the drain timeout of this request alone, over the settings of its layers.
     ///
     /// It counts from the opening of the window, on tokio's clock. While the response waits
     /// already, the wait is extended or shortened at once; once it has ended at its deadline, it
@@ -281,8 +282,8 @@ impl Tasks {
         });
     }
 
-    /// Sets what becomes of this request's tasks that are alive when its window closes, over what
-    /// its layers say. While the response waits already, it counts from now on; what was aborted or
+    /// Sets what becomes of this request's tasks that are alive when its window closes, over the
+    /// settings of its layers. While the response waits already, it counts from now on; what was aborted or
     /// cancelled stays so.
     pub fn set_at_deadline(&self, unfinished: Unfinished) {
         self.set_window(WindowSettings {
@@ -299,11 +300,11 @@ impl Tasks {
     ///
     /// The future that this gives panics when it is polled after it has ended.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        InContext::new(future, Context::within(self.registry.clone()))
+        InContext::new(future, Context::within(self.request.clone()))
     }
 
     fn set_window(&self, window: WindowSettings) {
-        self.registry.overlay(&Settings {
+        self.request.overlay(&Settings {
             window,
             ..Settings::default()
         });

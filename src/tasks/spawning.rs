@@ -1,4 +1,4 @@
-//! What every spawn does: the task is counted in, spawned, and then listed.
+//! What every spawn does: the task is listed, spawned, and can then be aborted.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,10 +7,9 @@ use tokio::task::JoinHandle;
 
 use super::kind::TaskKind;
 use super::tracked_future::TrackedFuture;
-use crate::registry::Registry;
-use crate::registry::entry::Brief;
-use crate::registry::guard::TaskGuard;
-use crate::registry::listing::Listing;
+use crate::request::Request;
+use crate::request::guard::{TaskGuard, Ticket};
+use crate::request::task::Brief;
 
 /// Spawns a task on the current runtime.
 ///
@@ -18,8 +17,9 @@ use crate::registry::listing::Listing;
 ///
 /// Outside of a tokio runtime.
 #[track_caller]
+#[inline]
 pub(super) fn spawn_in<F, J>(
-    registry: Option<&Arc<Registry>>,
+    request: Option<&Arc<Request>>,
     brief: Brief,
     future: F,
 ) -> JoinHandle<F::Output>
@@ -28,21 +28,37 @@ where
     F::Output: Send + 'static,
     J: TaskKind<F::Output> + 'static,
 {
-    let (listing, guard) = admit_in(registry, brief);
+    let (spawning, guard) = Spawning::admit(request, brief);
     let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
-    listed(listing, handle)
+    spawning.spawned(handle)
 }
 
-pub(super) fn admit_in(
-    registry: Option<&Arc<Registry>>,
-    brief: Brief,
-) -> (Option<Listing<'_>>, Option<TaskGuard>) {
-    registry.map(|registry| registry.admit(brief)).unzip()
-}
+/// A task that is listed and about to be spawned; `None` outside of a request.
+///
+/// It holds no lock: on a runtime that is gone the future is dropped inside of the spawn, and may run any code.
+pub(super) struct Spawning<'a>(Option<(&'a Arc<Request>, Ticket)>);
 
-pub(super) fn listed<T>(listing: Option<Listing<'_>>, handle: JoinHandle<T>) -> JoinHandle<T> {
-    if let Some(listing) = listing {
-        listing.spawned(handle.abort_handle());
+impl<'a> Spawning<'a> {
+    #[inline]
+    pub(super) fn admit(
+        request: Option<&'a Arc<Request>>,
+        brief: Brief,
+    ) -> (Self, Option<TaskGuard>) {
+        let guard = request.map(|request| request.admit(brief));
+        (Self::new(request, &guard), guard)
     }
-    handle
+
+    #[inline]
+    pub(super) fn new(request: Option<&'a Arc<Request>>, guard: &Option<TaskGuard>) -> Self {
+        Self(request.zip(guard.as_ref().map(TaskGuard::ticket)))
+    }
+
+    /// Keeps the abort handle of the task, which may have ended by now.
+    #[inline]
+    pub(super) fn spawned<T>(self, handle: JoinHandle<T>) -> JoinHandle<T> {
+        if let Some((request, ticket)) = self.0 {
+            request.attach(ticket, handle.abort_handle());
+        }
+        handle
+    }
 }

@@ -1,6 +1,6 @@
 //! Work that is no future here.
 
-use crate::registry::guard::TaskGuard;
+use crate::request::guard::TaskGuard;
 
 /// Work that its request waits for until this is dropped, made by
 /// [`Tasks::token`](crate::Tasks::token).

@@ -2,7 +2,7 @@
 
 use super::handler::abandon;
 use super::kind::TaskKind;
-use crate::registry::guard::TaskGuard;
+use crate::request::guard::TaskGuard;
 
 /// Runs a closure as a task. If it is never run, it is dropped in the task's context.
 pub(crate) struct TrackedClosure<F> {

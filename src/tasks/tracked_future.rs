@@ -2,14 +2,17 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread;
 
 use pin_project_lite::pin_project;
 
 use super::handler::abandon;
 use super::kind::{Plain, TaskKind};
-use crate::registry::guard::TaskGuard;
+use crate::panics;
+use crate::request::guard::TaskGuard;
 
 pin_project! {
     /// A future that its request waits for, made by [`Tasks::track_future`](crate::Tasks::track_future).
@@ -38,7 +41,14 @@ pin_project! {
                 return;
             }
             abandon(|| match this.guard {
-                Some(guard) => guard.run(|| this.future.set(None)),
+                Some(guard) => match guard.try_run(|| this.future.set(None)) {
+                    // A second panic would end the process.
+                    Err(payload) if thread::panicking() => {
+                        let _ = panics::caught(|| drop(payload));
+                    }
+                    Err(payload) => resume_unwind(payload),
+                    Ok(()) => {}
+                },
                 None => this.future.set(None),
             });
         }
@@ -79,7 +89,16 @@ where
         let Some(guard) = this.guard else {
             return poll();
         };
-        let polled = guard.run(poll);
+        let polled = match guard.try_run(poll) {
+            Ok(polled) => polled,
+            Err(payload) => {
+                // Dropped now: while the panic unwinds, a panic of the future's destructor would end the process.
+                abandon(|| {
+                    let _ = panics::caught(|| guard.run(|| this.future.set(None)));
+                });
+                resume_unwind(payload)
+            }
+        };
         if polled.is_pending() {
             guard.waits();
         } else if let Some(guard) = this.guard.take() {

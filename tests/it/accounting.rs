@@ -28,6 +28,7 @@ use crate::support::{
 #[tokio::test(start_paused = true)]
 async fn the_report_of_a_head_counts_no_running_task_as_completed() {
     let (log, layer) = told();
+    let layer = layer.report_extension(true);
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(400));
         named("order").required().spawn(async {

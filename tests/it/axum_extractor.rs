@@ -33,7 +33,7 @@ async fn a_handler_takes_its_tasks_as_an_argument() {
                 "hello"
             }),
         )
-        .layer(TaskTrackerLayer::new());
+        .layer(TaskTrackerLayer::new().report_extension(true));
     let start = Instant::now();
     let response = app.oneshot(to("/")).await.expect("infallible");
     assert_eq!(start.elapsed(), ms(80));

@@ -96,7 +96,8 @@ async fn inside_of_a_layer_that_holds_nothing_a_route_has_to_say_that_it_does() 
 
 #[tokio::test(start_paused = true)]
 async fn a_response_that_had_nothing_to_wait_for_any_more_has_its_report_too() {
-    let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
+    let layer = TaskTrackerLayer::new().report_extension(true);
+    let service = layer.layer(service_fn(|_: Request<()>| async {
         drop(spawn(async {}).await);
         Ok::<_, Infallible>(full("done"))
     }));

@@ -21,6 +21,7 @@ use crate::support::{
 #[tokio::test(start_paused = true)]
 async fn without_a_task_the_response_is_ready_at_the_first_poll() {
     let (log, layer) = told();
+    let layer = layer.report_extension(true);
     let mut service = tracked(&layer, || {});
 
     let mut future = tokio_test::task::spawn(service.call(request()));
@@ -63,7 +64,8 @@ async fn at_the_deadline_the_response_goes_and_stragglers_run_on() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .observer(log.clone());
+        .observer(log.clone())
+        .report_extension(true);
     let finished = Arc::new(AtomicBool::new(false));
     let flag = finished.clone();
     let service = tracked(&layer, move || {

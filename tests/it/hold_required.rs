@@ -291,7 +291,7 @@ async fn what_is_awaited_before_the_release_is_awaited_in_the_background() {
 #[tokio::test(start_paused = true)]
 async fn a_head_that_was_held_has_a_report_and_its_time() {
     let (_, layer) = layer();
-    let layer = layer.server_timing(true);
+    let layer = layer.server_timing(true).report_extension(true);
     let response = respond(&layer, Method::GET, || {
         store_and_more(Ok(()));
         whole()

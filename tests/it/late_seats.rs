@@ -1,4 +1,4 @@
-//! A shutdown that begins while the first task of a request is on its way to the roster.
+//! A shutdown that begins while the first task of a request is on its way to the registry.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,19 +1,25 @@
 //! What is told of a request.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 
+use http::Request;
 use http_body_util::BodyExt;
-use tower::ServiceExt;
+use tokio::time::timeout;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
     DrainReport, Outcome, ShutdownReport, TaskTrackerLayer, TrackerHandle, named, spawn,
 };
 
-use crate::support::{Log, after, assert_adds_up, current, ms, request, told, tracked};
+use crate::support::{
+    Log, Slot, after, assert_adds_up, current, full, ms, put, request, take, told, tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_report_of_a_held_head_rides_in_the_extensions() {
-    let service = tracked(&TaskTrackerLayer::new(), || {
+    let layer = TaskTrackerLayer::new().report_extension(true);
+    let service = tracked(&layer, || {
         named("audit").spawn(after(40));
     });
     let response = service.oneshot(request()).await.expect("infallible");
@@ -280,4 +286,26 @@ async fn a_required_task_whose_client_left_has_not_failed() {
          stragglers: order (running, 100.0ms)"
     );
     layer.handle().wait_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_task_that_waits_gives_the_others_an_age() {
+    let (log, layer) = told();
+    let token = Slot::default();
+    let kept = token.clone();
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        let kept = kept.clone();
+        async move {
+            named("detached").detached().spawn(after(5));
+            // It does not wait where that could be seen.
+            put(&kept, named("token").token());
+            after(100).await;
+            Ok::<_, Infallible>(full("done"))
+        }
+    }));
+    let response = timeout(ms(60), service.oneshot(request())).await;
+    assert!(response.is_err(), "the client has left");
+    let stragglers = log.report().stragglers;
+    assert_eq!(stragglers[0].age, ms(60));
+    drop(take(&token));
 }

@@ -78,6 +78,7 @@ async fn err_panic_abort_and_lateness_of_a_required_task_fail_the_response() {
     ];
     for (way, start) in ways {
         let (log, layer) = told();
+        let layer = layer.report_extension(true);
         let (answer, _) = answer(&layer, start).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{way}");
         assert!(answer.body().is_end_stream(), "{way}: nothing is to come");

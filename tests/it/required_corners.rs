@@ -116,7 +116,8 @@ fn a_required_task_that_was_done_before_the_release_does_not_fail_the_response()
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(500))
         .at_deadline(Unfinished::Abort)
-        .observer(log.clone());
+        .observer(log.clone())
+        .report_extension(true);
     let service = tracked(&layer, || {
         let (aborted, is_aborted) = mpsc::channel::<()>();
         slow_with(move || {

@@ -59,7 +59,8 @@ async fn every_kind_of_spawn_is_tracked_and_knows_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_task_returns_comes_through_its_join_handle() {
-    let service = tracked(&TaskTrackerLayer::new(), || {
+    let layer = TaskTrackerLayer::new().report_extension(true);
+    let service = tracked(&layer, || {
         let tasks = current();
         spawn(async move {
             let name = |builder: TaskBuilder| builder;

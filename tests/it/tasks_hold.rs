@@ -41,7 +41,8 @@ async fn a_task_that_needs_one_turn_only_holds_without_a_timer() {
     let runtime = timeless_runtime();
     let answered = std::thread::spawn(move || {
         runtime.block_on(async {
-            let service = tracked(&TaskTrackerLayer::new(), || {
+            let layer = TaskTrackerLayer::new().report_extension(true);
+            let service = tracked(&layer, || {
                 spawn(async {});
             });
             let response = service.oneshot(request()).await.expect("infallible");

@@ -1,6 +1,5 @@
 //! Looks at a body before its frames are passed on: what can be dropped before a wait is dropped.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,7 +17,7 @@ const MAX_EMPTY: usize = 16;
 pub(super) struct Ahead<D, E> {
     /// In their order, the first one apart: there is rarely another one.
     first: Option<Polled<D, E>>,
-    rest: VecDeque<Polled<D, E>>,
+    rest: Vec<Polled<D, E>>,
     phase: Phase,
     past: Past,
     /// The hint from before the first item was taken, until that is passed on: what was taken must not make a length
@@ -65,7 +64,7 @@ impl<D: Buf, E> Ahead<D, E> {
     pub(super) fn new(phase: Phase) -> Self {
         Self {
             first: None,
-            rest: VecDeque::new(),
+            rest: Vec::new(),
             phase,
             past: Past::Below,
             before: None,
@@ -105,7 +104,7 @@ impl<D: Buf, E> Ahead<D, E> {
 
     /// Takes the first item, to be passed on or withheld.
     pub(super) fn pop(&mut self) -> Option<Polled<D, E>> {
-        let rest = self.rest.pop_front();
+        let rest = (!self.rest.is_empty()).then(|| self.rest.remove(0));
         self.phase = Phase::Ahead;
         self.before = None;
         std::mem::replace(&mut self.first, rest)
@@ -114,7 +113,7 @@ impl<D: Buf, E> Ahead<D, E> {
     /// Withholds an item: it stands before the others again.
     pub(super) fn withhold(&mut self, item: Polled<D, E>, part: Part) {
         if let Some(next) = self.first.replace(item) {
-            self.rest.push_front(next);
+            self.rest.insert(0, next);
         }
         self.phase = Phase::Withheld(part);
         if part == Part::Last && self.past == Past::Below {
@@ -271,7 +270,7 @@ impl<D: Buf, E> Ahead<D, E> {
     fn push(&mut self, item: Polled<D, E>) {
         match self.first {
             None => self.first = Some(item),
-            Some(_) => self.rest.push_back(item),
+            Some(_) => self.rest.push(item),
         }
     }
 

@@ -187,14 +187,14 @@ impl<B: Body> ResponseBody<B> {
         self.get_ref().is_some() && kept.is_none_or(|kept| !kept.ahead().has_reached_length())
     }
 
-    /// From now on the end is watched, unless it was reported already.
+    /// From now on the end is watched.
     pub(crate) fn watch(&mut self, drain: Drain, rest: Rest) {
         let Rest {
             length,
             grpc,
             is_http1,
         } = rest;
-        self.drain = (!drain.is_over()).then_some(drain);
+        self.drain = Some(drain);
         self.length = length;
         self.grpc = grpc;
         self.is_http1 = is_http1;
@@ -260,6 +260,8 @@ fn drop_inner<B: Body>(
     drain: &mut Drain,
 ) {
     if let Some(held) = kept.as_mut().filter(|kept| kept.body().is_some()) {
+        // As below: its destructor may ask for the deadline.
+        drain.close_drained();
         let _entered = drain.enter();
         held.as_mut().body_mut().set(None);
         if held.is_spent() {
@@ -267,6 +269,7 @@ fn drop_inner<B: Body>(
         }
     }
     if inner.is_some() {
+        drain.close_drained();
         let _entered = drain.enter();
         inner.set(None);
     }

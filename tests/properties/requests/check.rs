@@ -118,7 +118,9 @@ fn is_end(plan: &Plan, run: &Run, seen: Seen, ready: Instant) -> Checked {
         return Ok(());
     }
     let moments = [Some(ready), seen.no_required_since];
-    if plan.hold == Hold::Required && !seen.required_alive && moments.contains(&Some(seen.at)) {
+    // An error is passed on a turn after the release: a required task that begins meanwhile is late.
+    let waits_for_required = seen.required_alive && !seen.required_failed;
+    if plan.hold == Hold::Required && !waits_for_required && moments.contains(&Some(seen.at)) {
         return Ok(());
     }
     let Some(closed) = closed else {

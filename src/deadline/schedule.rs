@@ -1,0 +1,93 @@
+//! What is done about unfinished tasks, and when.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::settings::Unfinished;
+
+/// The most time that aborted tasks have for their destructors, which belong to the work.
+pub(crate) const DESTRUCTORS: Duration = Duration::from_millis(100);
+
+/// Longer than any process runs, and short enough for the clock.
+pub(crate) const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The last steps of a wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    /// Tasks are asked to stop.
+    pub(crate) cancel: Option<Instant>,
+    /// Tasks are made to stop.
+    pub(crate) abort: Option<Instant>,
+    pub(crate) end: Instant,
+}
+
+impl Schedule {
+    /// For a window that closes at `end`.
+    pub(crate) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
+        if unfinished == Unfinished::Detach {
+            return Self {
+                cancel: None,
+                abort: None,
+                end,
+            };
+        }
+        let window = end.saturating_duration_since(opened);
+        let mut destructors = DESTRUCTORS.min(window / 10);
+        if let Unfinished::Cancel { grace } = unfinished {
+            // Within the grace: a task that is asked to stop has time before it is aborted.
+            if !grace.is_zero() {
+                destructors = destructors.min(grace / 2);
+            }
+        }
+        let abort = before(end, destructors);
+        let cancel = match unfinished {
+            Unfinished::Cancel { grace } => before(end, grace.min(window)).min(abort),
+            Unfinished::Abort | Unfinished::Detach => abort,
+        };
+        Self {
+            cancel: Some(cancel),
+            abort: Some(abort),
+            end,
+        }
+    }
+
+    /// For a client that has left; `None` if nothing is done.
+    pub(crate) fn at_disconnect(now: Instant, unfinished: Unfinished) -> Option<Self> {
+        match unfinished {
+            Unfinished::Detach => None,
+            Unfinished::Cancel { grace } => {
+                let end = now + grace.min(AGES);
+                Some(Self::at_deadline(now, end, unfinished))
+            }
+            Unfinished::Abort => Some(Self {
+                cancel: Some(now),
+                abort: Some(now),
+                end: now + DESTRUCTORS,
+            }),
+        }
+    }
+
+    /// The same schedule, with no step later than `end`.
+    pub(crate) fn capped(self, end: Option<Instant>) -> Self {
+        let Some(end) = end else {
+            return self;
+        };
+        Self {
+            cancel: self.cancel.map(|at| at.min(end)),
+            abort: self.abort.map(|at| at.min(end)),
+            end: self.end.min(end),
+        }
+    }
+
+    /// The next step that is not due yet.
+    pub(crate) fn next(&self, now: Instant) -> Instant {
+        let steps = [self.cancel, self.abort].into_iter().flatten();
+        let later = steps.filter(|at| *at > now);
+        later.min().unwrap_or(self.end)
+    }
+}
+
+fn before(end: Instant, by: Duration) -> Instant {
+    end.checked_sub(by).unwrap_or(end)
+}

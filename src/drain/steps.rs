@@ -1,0 +1,80 @@
+//! Stops tasks on time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::deadline::schedule::{AGES, Schedule};
+use crate::request::Request;
+
+/// How far the steps of a [`Schedule`] were taken.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// `Some` once there was a step to wait for.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// `Some` once what was alive shortly before the end was aborted.
+    cut: Option<Cut>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    /// The end that it was for: it may have moved since.
+    end: Instant,
+    /// How many tasks had been stopped before.
+    before: usize,
+}
+
+impl Steps {
+    /// How many tasks had been stopped before those that were alive were aborted; `None` if none were.
+    pub(super) fn stopped_before(&self) -> Option<usize> {
+        self.cut.map(|cut| cut.before)
+    }
+
+    /// There is no step to wait for.
+    pub(super) fn stop_timer(&mut self) {
+        self.timer = None;
+    }
+
+    /// Takes the steps that are due; ready at the end of the last one.
+    pub(super) fn poll(
+        &mut self,
+        schedule: &Schedule,
+        request: &Request,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let now = Instant::now();
+            let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now);
+            // With no task alive a hook is what is waited for.
+            if is_due(schedule.cancel) && request.is_busy() {
+                request.cancel();
+            }
+            let is_cut = self.cut.is_some_and(|cut| cut.end == schedule.end);
+            if is_due(schedule.abort) && !is_cut && request.is_busy() {
+                let before = match self.cut {
+                    Some(cut) => cut.before,
+                    None => request.stopped(),
+                };
+                let end = schedule.end;
+                self.cut = Some(Cut { end, before });
+                request.abort_unfinished();
+                // Their destructors get one turn of the scheduler, even if there is no time left.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if schedule.end <= now {
+                return Poll::Ready(());
+            }
+            // A timer cannot bear the last instants of the clock: for those it is set anew.
+            let next = schedule.next(now).min(now + AGES);
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(next)));
+            if timer.deadline() != next {
+                timer.as_mut().reset(next);
+            }
+            ready!(timer.as_mut().poll(cx));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What all requests of a handle share.
+//!
+//! `registry` is the list of the requests that have tasks. `waiters` is the list of the code in tracked requests that
+//! waits for the process itself.
+
+pub(crate) mod registry;
+pub(crate) mod waiters;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::registry::Registry;
+use self::waiters::Waiters;
+use crate::panics;
+use crate::report::{MAX_FAILURES, TaskInfo, TaskState};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
+
+/// `R`: the requests.
+pub(crate) struct Process<R> {
+    registry: Registry<R>,
+    waiters: Waiters<R>,
+    /// Set once, after those below.
+    closing: AtomicBool,
+    began_at: OnceLock<Instant>,
+    closes_at: Mutex<Option<Instant>>,
+    /// How tasks ended since the shutdown began.
+    ended: Ended,
+    /// The work of the process itself, while there is some.
+    own: Mutex<Weak<R>>,
+    /// Asks the work of the process to stop. Here, because its tokens are kept longer than `own`.
+    stop: CancellationToken,
+    /// Whether `load` is counted: only once it was asked for.
+    keeps_load: AtomicBool,
+    /// How many tasks are alive of those that were counted in since then.
+    load: AtomicUsize,
+}
+
+/// Counts of ends, for a report that orders nothing: Relaxed.
+#[derive(Debug, Default)]
+struct Ended {
+    completed: AtomicUsize,
+    failed: AtomicUsize,
+    panicked: AtomicUsize,
+    aborted: AtomicUsize,
+    /// The first tasks that did not complete.
+    troubled: Mutex<Vec<TaskInfo>>,
+}
+
+impl<R> Process<R> {
+    pub(crate) fn registry(&self) -> &Registry<R> {
+        &self.registry
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters<R> {
+        &self.waiters
+    }
+
+    /// Begins a shutdown that is to be over at this moment; of several moments the earliest counts. `each` is called for
+    /// every request that is listed.
+    pub(crate) fn close(&self, now: Instant, at: Instant, each: impl Fn(&Arc<R>)) {
+        self.began_at.get_or_init(|| now);
+        {
+            let mut closes_at = lock(&self.closes_at);
+            *closes_at = Some(closes_at.map_or(at, |before| before.min(at)));
+        }
+        // Before the list is read: a request that is not on it yet finds the flag set after it has joined, because
+        // both lock the shard in between. See `try_admit`.
+        self.closing.store(true, Ordering::SeqCst);
+        let requests = self.registry.members();
+        for request in &requests {
+            each(request);
+        }
+        let _ = panics::caught(|| self.stop.cancel());
+        self.registry.announce();
+        // One of these may be the last reference to a request, and drop the settings of its layer with it.
+        let _ = panics::caught(|| drop(requests));
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn began_at(&self) -> Option<Instant> {
+        self.began_at.get().copied()
+    }
+
+    /// When the shutdown is to be over, if it has begun.
+    pub(crate) fn closes_at(&self) -> Option<Instant> {
+        if !self.is_closing() {
+            return None;
+        }
+        *lock(&self.closes_at)
+    }
+
+    /// Whether the time of the shutdown is up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.closes_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    #[inline]
+    pub(crate) fn note_end(&self, state: TaskState) {
+        if self.is_closing() {
+            self.ended.count(state);
+        }
+    }
+
+    /// Keeps what is to be reported of a task that did not complete.
+    pub(crate) fn note_failure(&self, task: &TaskInfo) {
+        if self.is_closing() {
+            let mut troubled = lock(&self.ended.troubled);
+            if troubled.len() < MAX_FAILURES {
+                troubled.push(task.clone());
+            }
+        }
+    }
+
+    pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
+        lock(&self.ended.troubled).clone()
+    }
+
+    pub(crate) fn ended(&self, state: TaskState) -> usize {
+        self.ended
+            .of(state)
+            .map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Returns the work of the process itself, made by `make` if there is none. `make` is given the token that asks this
+    /// work to stop.
+    pub(crate) fn own(&self, make: impl FnOnce(CancellationToken) -> Arc<R>) -> Arc<R> {
+        let mut own = lock(&self.own);
+        own.upgrade().unwrap_or_else(|| {
+            let made = make(self.stop.clone());
+            *own = Arc::downgrade(&made);
+            made
+        })
+    }
+
+    /// Counts a task in, and returns whether it did. Relaxed, here and below: the load is a measure.
+    #[inline]
+    pub(crate) fn add_load(&self) -> bool {
+        let keeps_load = self.keeps_load.load(Ordering::Relaxed);
+        if keeps_load {
+            self.load.fetch_add(1, Ordering::Relaxed);
+        }
+        keeps_load
+    }
+
+    pub(crate) fn remove_load(&self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many tasks are alive, of those spawned since the first call.
+    #[cfg(feature = "http")]
+    pub(crate) fn load(&self) -> usize {
+        if !self.keeps_load.load(Ordering::Relaxed) {
+            self.keeps_load.store(true, Ordering::Relaxed);
+        }
+        self.load.load(Ordering::Relaxed)
+    }
+}
+
+impl Ended {
+    fn of(&self, state: TaskState) -> Option<&AtomicUsize> {
+        match state {
+            TaskState::Running => None,
+            TaskState::Completed => Some(&self.completed),
+            TaskState::Failed => Some(&self.failed),
+            TaskState::Panicked => Some(&self.panicked),
+            TaskState::Aborted => Some(&self.aborted),
+        }
+    }
+
+    fn count(&self, state: TaskState) {
+        if let Some(count) = self.of(state) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<R> Default for Process<R> {
+    fn default() -> Self {
+        Self {
+            registry: Registry::default(),
+            waiters: Waiters::default(),
+            closing: AtomicBool::new(false),
+            began_at: OnceLock::new(),
+            closes_at: Mutex::new(None),
+            ended: Ended::default(),
+            own: Mutex::new(Weak::new()),
+            stop: CancellationToken::new(),
+            keeps_load: AtomicBool::new(false),
+            load: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("registry", &self.registry)
+            .field("closes_at", &self.closes_at())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

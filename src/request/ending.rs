@@ -1,0 +1,121 @@
+//! How a task ends.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Request;
+use super::guard::{Extra, Task, Ticket};
+use super::state::LateEnd;
+use super::task::Brief;
+use crate::report::{TaskInfo, TaskState};
+use crate::{metrics, trace};
+
+impl Request {
+    /// Ends a task whose future or closure is dropped. `extra`: its span, if it has one.
+    #[inline]
+    pub(super) fn end(
+        self: &Arc<Self>,
+        task: Task,
+        state: TaskState,
+        message: Option<String>,
+        mut extra: Option<Box<Extra>>,
+    ) {
+        self.process().note_end(state);
+        if task.is_load {
+            self.process().remove_load();
+        }
+        metrics::task_ended(task.name(), state);
+        // Before the task counts out: code that waits for the end, or reads the report, finds the end in the log.
+        let failed = if state == TaskState::Completed {
+            None
+        } else {
+            self.fail(task.ticket, state, message, extra.as_deref())
+        };
+        if extra.is_some() && task.is_counted && !self.is_released() {
+            // Before the task counts out: a hook, or code that waits for the end, may export the span. If the request is
+            // released just now, the callbacks about the end run in the request's span.
+            extra = None;
+        }
+        let (effects, late) = {
+            let mut state = self.lock();
+            let in_tracker = self.is_tracker_busy();
+            state.end(task.ticket.slot, in_tracker)
+        };
+        if late.is_none() {
+            // Before the request may leave the registry: when the handle is idle, spans are closed.
+            extra = None;
+        }
+        effects.carry_out(self);
+        if let Some(late) = late {
+            self.report_late_end(late, failed, extra);
+        }
+    }
+
+    /// Writes down and logs the end of a task that did not complete.
+    #[cold]
+    fn fail(
+        &self,
+        ticket: Ticket,
+        state: TaskState,
+        message: Option<String>,
+        extra: Option<&Extra>,
+    ) -> Option<TaskInfo> {
+        let now = Instant::now();
+        let failure = self
+            .lock()
+            .fail(ticket.slot, ticket.id, state, message, now)?;
+        drop(failure.handle);
+        let info = failure.info;
+        let span = extra.and_then(|extra| extra.span.as_ref());
+        self.in_span_of(span, failure.is_counted, || {
+            trace::task_ended(&info, failure.is_reported, self.id.as_deref());
+        });
+        self.process().note_failure(&info);
+        Some(info)
+    }
+
+    /// Calls the observers about a task that no report counts as ended.
+    #[cold]
+    fn report_late_end(
+        self: &Arc<Self>,
+        late: LateEnd,
+        failed: Option<TaskInfo>,
+        extra: Option<Box<Extra>>,
+    ) {
+        let info = failed.unwrap_or_else(|| {
+            let LateEnd { brief, started } = late;
+            brief.info(TaskState::Completed, None, started, Some(Instant::now()))
+        });
+        let span = extra.as_ref().and_then(|extra| extra.span.as_ref());
+        self.notify(span, |observer| observer.on_late_end(&info));
+        // Before the request may leave the registry: when the handle is idle, spans are closed.
+        drop(extra);
+        self.noticed();
+    }
+
+    /// The observers were called about a late spawn or a late end.
+    fn noticed(self: &Arc<Self>) {
+        let effects = {
+            let mut state = self.lock();
+            let in_tracker = self.is_tracker_busy();
+            state.noticed(in_tracker)
+        };
+        effects.carry_out(self);
+    }
+
+    /// Logs a late spawn, and calls the observers about it.
+    #[cold]
+    pub(super) fn report_late_spawn(self: &Arc<Self>, brief: &Brief, span: Option<&trace::Span>) {
+        let info = brief.info(TaskState::Running, None, None, None);
+        metrics::late_spawn();
+        self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
+        self.notify(span, |observer| observer.on_late_spawn(&info));
+        self.noticed();
+    }
+
+    /// The brief of a task that is alive.
+    pub(super) fn brief(&self, ticket: Ticket) -> Option<Brief> {
+        self.lock().brief(ticket.slot, ticket.id)
+    }
+}

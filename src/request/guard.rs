@@ -1,0 +1,204 @@
+//! The life of one task, as a value.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use super::Request;
+use super::here::{Context, RunningTask};
+use super::state::Admitted;
+use super::task::Kind;
+use crate::panics;
+use crate::report::TaskState;
+use crate::trace::Span;
+
+/// A task that counts as alive. Dropping the guard ends the task; its future or closure has to be dropped before.
+///
+/// The guard is moved into the task, and is small so that the task is.
+#[derive(Debug)]
+pub(crate) struct TaskGuard {
+    /// The request that the task counts in. While the task runs, the context that was current before stands here; once
+    /// the task has ended, none does.
+    context: Context,
+    task: Task,
+    /// What most tasks do not have.
+    extra: Option<Box<Extra>>,
+}
+
+/// What a guard has of its task: little, because each task contains it. The rest is in the table of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task {
+    pub(super) ticket: Ticket,
+    /// No response waits for it.
+    is_detached: bool,
+    /// The report counts it: it was spawned before the release, and is not detached.
+    pub(super) is_counted: bool,
+    /// It is counted in the load of the process.
+    pub(super) is_load: bool,
+    /// A poll of it was pending: it has an age.
+    has_age: bool,
+    #[cfg(feature = "metrics")]
+    name: Option<&'static str>,
+}
+
+/// Where a task is in the table of its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    pub(super) slot: u32,
+    pub(super) id: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Extra {
+    /// `None` if the task has no span of its own.
+    pub(super) span: Option<Span>,
+    /// `Some` once the task has panicked, with the message if that was a string.
+    panic: Option<Option<String>>,
+}
+
+impl TaskGuard {
+    #[inline]
+    pub(super) fn new(
+        request: &Arc<Request>,
+        admitted: &Admitted,
+        is_load: bool,
+        span: Option<Span>,
+    ) -> Self {
+        Self {
+            context: Context::within(request.clone()),
+            task: Task {
+                ticket: Ticket {
+                    slot: admitted.slot,
+                    id: admitted.id,
+                },
+                is_detached: admitted.brief.kind == Kind::Detached,
+                is_counted: admitted.is_counted,
+                is_load,
+                has_age: false,
+                #[cfg(feature = "metrics")]
+                name: admitted.brief.name,
+            },
+            extra: span.map(|span| {
+                Box::new(Extra {
+                    span: Some(span),
+                    panic: None,
+                })
+            }),
+        }
+    }
+
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.task.ticket
+    }
+
+    pub(super) fn span(&self) -> Option<&Span> {
+        self.extra.as_ref()?.span.as_ref()
+    }
+
+    /// Runs a part of the task, in the request's context and in the task's span. A panic is noted, and resumed.
+    pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.try_run(work)
+            .unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// Like [`run`](Self::run), but returns a panic as a value.
+    #[inline]
+    pub(crate) fn try_run<T>(&mut self, work: impl FnOnce() -> T) -> thread::Result<T> {
+        let entered = self.context.enter_task(RunningTask {
+            id: self.task.ticket.id,
+            is_detached: self.task.is_detached,
+        });
+        let work = AssertUnwindSafe(work);
+        let caught = match self.extra.as_ref().and_then(|extra| extra.span.as_ref()) {
+            Some(span) => span.in_scope(|| catch_unwind(work)),
+            None => catch_unwind(work),
+        };
+        drop(entered);
+        if let Err(payload) = &caught {
+            self.note_panic(panics::message(&**payload));
+        }
+        caught
+    }
+
+    #[cold]
+    fn note_panic(&mut self, message: Option<String>) {
+        let no_span = || {
+            Box::new(Extra {
+                span: None,
+                panic: None,
+            })
+        };
+        let extra = self.extra.get_or_insert_with(no_span);
+        // The first panic counts: the future's destructor may panic too.
+        extra.panic.get_or_insert(message);
+    }
+
+    /// A poll of the task was pending. The first time gives the task an age.
+    #[inline]
+    pub(crate) fn waits(&mut self) {
+        if !self.task.has_age {
+            self.task.has_age = true;
+            if let Some(request) = self.context.own() {
+                request.stamp(self.task.ticket.slot, self.task.ticket.id);
+            }
+        }
+    }
+
+    /// Ends a task that has run to its end. With a message, it has failed.
+    #[inline]
+    pub(crate) fn end_of_run(mut self, failure: Option<String>) {
+        let state = match failure {
+            None => TaskState::Completed,
+            Some(_) => TaskState::Failed,
+        };
+        self.end(state, failure);
+    }
+
+    /// Ends the work of a token that is dropped: it has completed, or panicked if the thread is panicking.
+    pub(crate) fn end_of_token(mut self) {
+        let state = if thread::panicking() {
+            TaskState::Panicked
+        } else {
+            TaskState::Completed
+        };
+        self.end(state, None);
+    }
+
+    /// Lists another task like this one, with the same name and place.
+    pub(crate) fn another(&self) -> Option<Self> {
+        let request = self.context.own()?;
+        let brief = request.brief(self.task.ticket)?;
+        Some(request.admit_elsewhere(brief))
+    }
+
+    #[inline]
+    fn end(&mut self, state: TaskState, message: Option<String>) {
+        if let Some(request) = std::mem::take(&mut self.context).into_own() {
+            request.end(self.task, state, message, self.extra.take());
+        }
+    }
+}
+
+impl Drop for TaskGuard {
+    #[inline]
+    fn drop(&mut self) {
+        if self.context.is_outside() {
+            return;
+        }
+        let panic = self.extra.as_mut().and_then(|extra| extra.panic.take());
+        match panic {
+            Some(message) => self.end(TaskState::Panicked, message),
+            None => self.end(TaskState::Aborted, None),
+        }
+    }
+}
+
+impl Task {
+    /// The name, as a label of metrics.
+    pub(super) fn name(&self) -> Option<&'static str> {
+        #[cfg(feature = "metrics")]
+        return self.name;
+        #[cfg(not(feature = "metrics"))]
+        None
+    }
+}

@@ -1,0 +1,350 @@
+//! Where the running code is: in which request, and in which task.
+//!
+//! The two may differ. The [`Context`] is the request that spawns go to. A task may enter the context of another request,
+//! or of none, and is still the task that is [`Running`].
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::ptr;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context as TaskContext, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::Request;
+use crate::sync::thread_local;
+
+/// Where code runs, as far as tracking goes: in a request, outside of any, or outside on purpose.
+///
+/// Outside on purpose is a request that takes no tasks, so that a context is one pointer: each poll swaps it twice, and
+/// each task contains one.
+#[derive(Clone, Default)]
+pub(crate) struct Context(Option<Arc<Request>>);
+
+/// The innermost task that this thread runs, or code further up on the stack that is no task.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Running {
+    /// The address of its request, for comparison only: the running code keeps the request alive. Null if there is no
+    /// request.
+    request: *const Request,
+    /// `None` for code that is no task.
+    task: Option<RunningTask>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunningTask {
+    pub(crate) id: u32,
+    /// No response waits for it.
+    pub(crate) is_detached: bool,
+}
+
+struct Here {
+    context: Cell<Context>,
+    running: Cell<Running>,
+    /// The tasks and requests further up on the stack than `running`: rarely any.
+    beneath: RefCell<Vec<Running>>,
+}
+
+const NOTHING: Running = Running {
+    request: ptr::null(),
+    task: None,
+};
+
+// On a thread that is being torn down it is gone: code is then outside of any request, and there is nothing to swap.
+thread_local! {
+    static HERE: Here = const {
+        Here {
+            context: Cell::new(Context::outside()),
+            running: Cell::new(NOTHING),
+            beneath: RefCell::new(Vec::new()),
+        }
+    };
+}
+
+static UNTRACKED: LazyLock<Arc<Request>> = LazyLock::new(Request::untracked);
+
+impl Context {
+    /// Outside of any request, probably by mistake.
+    pub(crate) const fn outside() -> Self {
+        Self(None)
+    }
+
+    /// Outside on purpose.
+    pub(crate) fn untracked() -> Self {
+        Self(Some(UNTRACKED.clone()))
+    }
+
+    /// In a request.
+    #[inline]
+    pub(crate) fn within(request: Arc<Request>) -> Self {
+        Self(Some(request))
+    }
+
+    #[inline]
+    pub(crate) fn is_outside(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Where the running code is.
+    #[inline]
+    pub(crate) fn current() -> Self {
+        HERE.try_with(|here| {
+            let context = here.context.take();
+            if context.is_outside() {
+                return context;
+            }
+            here.context.set(context.clone());
+            context
+        })
+        .unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn request(&self) -> Option<&Arc<Request>> {
+        self.0.as_ref().filter(|request| !request.is_untracked())
+    }
+
+    /// The request of a context that was made by [`within`](Self::within) or [`outside`](Self::outside).
+    #[inline]
+    pub(crate) fn own(&self) -> Option<&Arc<Request>> {
+        self.0.as_ref()
+    }
+
+    /// Like [`own`](Self::own).
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    #[inline]
+    pub(crate) fn own_mut(&mut self) -> Option<&mut Arc<Request>> {
+        self.0.as_mut()
+    }
+
+    /// Like [`own`](Self::own).
+    #[inline]
+    pub(crate) fn into_own(self) -> Option<Arc<Request>> {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn into_request(self) -> Option<Arc<Request>> {
+        self.0.filter(|request| !request.is_untracked())
+    }
+
+    /// Makes this the current context until the guard is dropped.
+    ///
+    /// The two are swapped, not copied, so that entering touches no reference count. While
+    /// entered, `self` holds what was current before.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
+        let _ = HERE.try_with(|here| here.swap(self));
+        Entered { context: self }
+    }
+
+    /// Like [`enter`](Self::enter), and makes a task of this request the one that runs.
+    #[inline]
+    pub(crate) fn enter_task(&mut self, task: RunningTask) -> EnteredTask<'_> {
+        let running = match &self.0 {
+            Some(request) => Running {
+                request: Arc::as_ptr(request),
+                task: Some(task),
+            },
+            None => NOTHING,
+        };
+        let before = HERE.try_with(|here| {
+            here.swap(self);
+            here.push(running)
+        });
+        EnteredTask {
+            context: self,
+            before: before.unwrap_or(NOTHING),
+        }
+    }
+}
+
+impl Here {
+    #[inline]
+    fn swap(&self, context: &mut Context) {
+        let other = self.context.replace(std::mem::take(context));
+        *context = other;
+    }
+
+    #[inline]
+    fn push(&self, running: Running) -> Running {
+        let before = self.running.replace(running);
+        if !before.is_nothing() {
+            self.beneath.borrow_mut().push(before);
+        }
+        before
+    }
+
+    #[inline]
+    fn pop(&self, before: Running) {
+        self.running.set(before);
+        if !before.is_nothing() {
+            self.beneath.borrow_mut().pop();
+        }
+    }
+}
+
+impl Running {
+    /// For callbacks: no task runs, although one may be further up on the stack.
+    pub(crate) fn enter_none() -> EnteredRunning {
+        NOTHING.enter()
+    }
+
+    /// For code that is about to enter another context: the same task runs, and the request that is current is kept
+    /// beneath it, where [`all`](Self::all) finds it.
+    pub(crate) fn enter_beneath() -> Beneath {
+        let running = Self::current();
+        let outer = match Context::current().request() {
+            Some(request) => Self {
+                request: Arc::as_ptr(request),
+                task: None,
+            },
+            None => NOTHING,
+        };
+        let outer = outer.enter();
+        Beneath {
+            _running: (!running.is_nothing()).then(|| running.enter()),
+            _outer: outer,
+        }
+    }
+
+    /// What runs here, and everything beneath it on the stack.
+    pub(crate) fn all() -> Vec<Self> {
+        let beneath = HERE.try_with(|here| here.beneath.borrow().clone());
+        let mut all = beneath.unwrap_or_default();
+        all.push(Self::current());
+        all.retain(|running| !running.is_nothing());
+        all
+    }
+
+    #[inline]
+    pub(crate) fn current() -> Self {
+        HERE.try_with(|here| here.running.get()).unwrap_or(NOTHING)
+    }
+
+    /// The task, if it is one of this request.
+    #[inline]
+    pub(crate) fn task_of(self, request: &Request) -> Option<RunningTask> {
+        self.task.filter(|_| self.is_in(request))
+    }
+
+    #[inline]
+    pub(crate) fn is_in(self, request: &Request) -> bool {
+        ptr::eq(self.request, request)
+    }
+
+    #[inline]
+    fn is_nothing(self) -> bool {
+        self.request.is_null()
+    }
+
+    fn enter(self) -> EnteredRunning {
+        let before = HERE.try_with(|here| here.push(self));
+        EnteredRunning {
+            before: before.unwrap_or(NOTHING),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.request() {
+            Some(_) => "In(..)",
+            None if self.is_outside() => "Outside",
+            None => "Untracked",
+        })
+    }
+}
+
+/// Dropping it swaps the context back, also while a panic unwinds.
+pub(crate) struct Entered<'a> {
+    context: &'a mut Context,
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = HERE.try_with(|here| here.swap(self.context));
+    }
+}
+
+/// Dropping it swaps the context back, and puts back what ran before.
+pub(crate) struct EnteredTask<'a> {
+    context: &'a mut Context,
+    before: Running,
+}
+
+impl Drop for EnteredTask<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = HERE.try_with(|here| {
+            here.swap(self.context);
+            here.pop(self.before);
+        });
+    }
+}
+
+/// Dropping it puts back what ran before, also while a panic unwinds.
+pub(crate) struct EnteredRunning {
+    before: Running,
+}
+
+impl Drop for EnteredRunning {
+    fn drop(&mut self) {
+        let _ = HERE.try_with(|here| here.pop(self.before));
+    }
+}
+
+/// Dropping it puts back what ran before, in the opposite order.
+pub(crate) struct Beneath {
+    _running: Option<EnteredRunning>,
+    _outer: EnteredRunning,
+}
+
+pin_project! {
+    /// A future that is polled, and dropped, in a context.
+    #[derive(Debug)]
+    pub(crate) struct InContext<F> {
+        // `None` once it has ended. It is dropped in the context.
+        #[pin]
+        future: Option<F>,
+        context: Context,
+    }
+
+    impl<F> PinnedDrop for InContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.context.enter();
+            this.future.set(None);
+        }
+    }
+}
+
+impl<F> InContext<F> {
+    pub(crate) fn new(future: F, context: Context) -> Self {
+        Self {
+            future: Some(future),
+            context,
+        }
+    }
+}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let _running = Running::enter_beneath();
+        let _entered = this.context.enter();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            panic!("a future in a request's context was polled after it had ended");
+        };
+        let polled = future.poll(cx);
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
+    }
+}

@@ -1,0 +1,256 @@
+//! One request: its tasks, how far it is, and what is to be reported of it.
+//!
+//! `state` is all that two threads may change. It is under one lock, and changes by named transitions. `table` is the
+//! part of it that holds the tasks, which `task` describes. `effects` are what a transition leaves to be done outside
+//! of the lock. `drained` is what the drain asks of a request.
+//!
+//! The life of a task, in order of time:
+//!
+//! ```text
+//!   Tasks::spawn
+//!     │ Request::admit        lists the task in the table, under the lock; lists the request in the registry, if it
+//!     │                       is not listed yet
+//!     │ TaskGuard::new        makes the guard, which has the task's span
+//!     │ report_late_spawn     (only if late) logs the task, and calls the observers
+//!     │ TrackedFuture::new    takes the future and the guard
+//!     ▼
+//!   tokio::spawn
+//!     │ Request::attach       keeps the abort handle, unless the task has ended by now
+//!     │ TaskGuard::try_run    runs each poll, in the task's context (`here`) and span
+//!     │ TaskGuard::waits      (only after the first poll that is pending) gives an age to each task that has none
+//!     ▼
+//!   the future completes, fails, panics or is aborted, and is dropped; then the guard ends the task:
+//!     │ Request::fail         (unless completed) writes the end down, and logs it; the task still counts
+//!     │ Request::end          (if the report is still to come, and counts the task) closes the task's span
+//!     │ State::end            counts the task out and frees its slot, under the lock
+//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over, and the wait is
+//!     │                       woken if there is one
+//!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's span
+//!     │ State::noticed        (after that) lets the request leave the registry, if this was the last thing
+//!     ▼
+//!   the slot belongs to the next task
+//! ```
+//!
+//! `Tasks::try_spawn` goes through `Request::try_admit`, and work that runs elsewhere through
+//! `Request::admit_elsewhere`.
+//!
+//! `pool` keeps the memory of a request for the next one. `limits` are the limits of its drain window, `tuning` is what
+//! was set for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util
+//! tracker, `notices` are the warnings of its layer, and `waiting` is code that waits for the process.
+
+mod admission;
+pub(crate) mod drained;
+pub(crate) mod effects;
+mod ending;
+pub(crate) mod guard;
+pub(crate) mod here;
+pub(crate) mod limits;
+pub(crate) mod notices;
+mod notify;
+pub(crate) mod pool;
+pub(crate) mod state;
+pub(crate) mod stopping;
+pub(crate) mod table;
+pub(crate) mod task;
+pub(crate) mod tracker;
+pub(crate) mod tuning;
+pub(crate) mod waiting;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::here::Running;
+use self::notices::Notices;
+use self::state::{Parent, Phase, State};
+use self::tracker::Tracker;
+use crate::process::registry::Seat;
+use crate::report::LiveTask;
+use crate::settings::Settings;
+use crate::sync::{AbortHandle, Mutex, MutexGuard};
+
+/// The process of tracked requests.
+pub(crate) type Process = crate::process::Process<Request>;
+
+/// What all requests of one layer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) process: Arc<Process>,
+    /// `None` where there is no layer.
+    pub(crate) notices: Option<Arc<Notices>>,
+}
+
+/// The tasks of one request.
+pub(crate) struct Request {
+    state: Mutex<State<AbortHandle>>,
+    /// Made when a tokio-util tracker is asked for.
+    tracker: OnceLock<Tracker>,
+    /// `None` in some pooled requests, and in the one that takes no tasks.
+    shared: Option<Arc<Shared>>,
+    /// The `x-request-id` of the request.
+    id: Option<String>,
+    /// It stands for code that is outside of any request on purpose, and takes no tasks.
+    is_untracked: bool,
+}
+
+impl Request {
+    /// The work of a process: every task of it is detached.
+    pub(crate) fn of_process(shared: Arc<Shared>, stop: CancellationToken) -> Arc<Self> {
+        let mut state = State::new(Phase::Process);
+        state.set_token(stop);
+        let mut request = Self::new();
+        request.state = Mutex::new(state);
+        request.shared = Some(shared);
+        Arc::new(request)
+    }
+
+    /// A request that takes no tasks.
+    fn untracked() -> Arc<Self> {
+        let mut request = Self::new();
+        request.is_untracked = true;
+        Arc::new(request)
+    }
+
+    /// A request that belongs to no process yet.
+    fn new() -> Self {
+        Self {
+            state: Mutex::new(State::new(Phase::Running)),
+            tracker: OnceLock::new(),
+            shared: None,
+            id: None,
+            is_untracked: false,
+        }
+    }
+
+    #[inline]
+    fn shared(&self) -> &Shared {
+        match &self.shared {
+            Some(shared) => shared,
+            None => unreachable!("a request that takes tasks belongs to a layer or a scope"),
+        }
+    }
+
+    /// Only this crate's code runs while the guard is held: see [`state`].
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State<AbortHandle>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(crate) fn is_untracked(&self) -> bool {
+        self.is_untracked
+    }
+
+    #[inline]
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.shared().process
+    }
+
+    pub(crate) fn notices(&self) -> Option<&Notices> {
+        self.shared().notices.as_deref()
+    }
+
+    /// Lists the request in the registry. Called under the request's lock: [`joined`](Self::joined) has to follow once
+    /// that is free.
+    #[inline]
+    fn join(self: &Arc<Self>) -> Seat {
+        self.process().registry().join(Arc::downgrade(self))
+    }
+
+    #[inline]
+    fn joined(&self, has_joined: bool) {
+        if has_joined {
+            self.process().registry().joined();
+        }
+    }
+
+    /// The code that runs here, as far as this request is concerned.
+    #[inline]
+    fn parent(&self) -> Parent {
+        match Running::current().task_of(self) {
+            None => Parent::None,
+            Some(task) if task.is_detached => Parent::DetachedTask,
+            Some(_) => Parent::Task,
+        }
+    }
+
+    pub(crate) fn is_released(&self) -> bool {
+        self.lock().is_released()
+    }
+
+    /// Whether a response waits for what is spawned here.
+    pub(crate) fn is_held(&self) -> bool {
+        let parent = self.parent();
+        self.lock().is_held(parent)
+    }
+
+    /// How many tasks are alive, detached ones and those in the tokio-util tracker too.
+    pub(crate) fn alive(&self) -> usize {
+        self.lock().alive() + self.alive_in_tracker()
+    }
+
+    pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
+        self.lock().waits_for_at_most(tasks)
+    }
+
+    /// Announces each end of a task from now on: code of the request waits for the process.
+    fn attend(&self) {
+        self.lock().attend();
+    }
+
+    /// Whether the handler has become a task.
+    pub(crate) fn had_handler(&self) -> bool {
+        self.lock().had_handler()
+    }
+
+    /// Leaves the registry if the request is over. Its last task may have ended where there was no runtime to wait for
+    /// the tracker.
+    pub(crate) fn leave_if_over(self: &Arc<Self>) {
+        let effects = {
+            let mut state = self.lock();
+            let in_tracker = self.is_tracker_busy();
+            state.leave_if_over(in_tracker)
+        };
+        effects.carry_out(self);
+    }
+
+    /// Lists the tasks that are alive. `but`: tasks to leave out.
+    pub(crate) fn snapshot(&self, but: &[u32]) -> Vec<LiveTask> {
+        let now = Instant::now();
+        let (mut alive, released) = {
+            let mut state = self.lock();
+            // A task without an age gets one from here on.
+            state.stamp(now);
+            (state.snapshot(now, but), state.is_released())
+        };
+        alive.extend(self.tracker().into_iter().flat_map(|t| t.alive(now)));
+        let live = alive.into_iter().map(|task| LiveTask {
+            name: task.name,
+            location: task.location,
+            age: task.age,
+            request_id: self.id.clone(),
+            released,
+        });
+        live.collect()
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        let seat = state.unwrap_or_else(PoisonError::into_inner).seat();
+        // The request is still listed if the tracker had tasks where no runtime could wait for them.
+        if let (Some(seat), Some(shared)) = (seat, &self.shared) {
+            shared.process.registry().leave(seat);
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,79 @@
+//! How a request calls its observers, and the spans that its events are in.
+
+use std::sync::Arc;
+
+use super::Request;
+use super::here::{Context, Running};
+use crate::report::DrainObserver;
+use crate::trace::Span;
+use crate::{panics, settings};
+
+impl Request {
+    /// Calls every observer: in a span, and outside of any request, so that what a callback spawns is no task of the
+    /// request that happens to run here. `span`: the span of the task that the callback is about, which no report counts
+    /// as ended; `None` for a callback about the request.
+    pub(crate) fn notify(&self, span: Option<&Span>, call: impl Fn(&dyn DrainObserver)) {
+        let ours = &self.shared().settings.observers;
+        // A copy: an observer may use the request that it is called for.
+        let nested = self.lock().observers();
+        if ours.is_empty() && nested.is_empty() {
+            return;
+        }
+        let mut outside = Context::untracked();
+        let _entered = outside.enter();
+        // A callback is no task, although a task may be ending here.
+        let _running = Running::enter_none();
+        self.in_span_of(span, false, || {
+            settings::notify(ours, &call);
+            settings::notify(&nested, &call);
+        });
+    }
+
+    /// Whether the layer has an observer.
+    #[inline]
+    pub(crate) fn has_own_observers(&self) -> bool {
+        !self.shared().settings.observers.is_empty()
+    }
+
+    /// Whether there is an observer.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.has_own_observers() || self.lock().is_observed()
+    }
+
+    /// The request's span, as long as it is open.
+    fn span(&self) -> Option<Arc<Span>> {
+        self.lock().span()
+    }
+
+    /// Runs `f` in the request's span, as long as that is open. Returns `None` if `f` panics: a destructor may call this,
+    /// and must not panic because a subscriber does.
+    pub(crate) fn in_span<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        in_scope(self.span().as_deref(), f)
+    }
+
+    /// Runs `f` in the span for events about a task, as [`in_span`](Self::in_span) does: the request's if the report
+    /// counts the task's end, and otherwise the task's own, because the request's may have closed long ago. If there is
+    /// no such span, in the other one.
+    pub(super) fn in_span_of<T>(
+        &self,
+        own: Option<&Span>,
+        is_counted: bool,
+        f: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let request = self.span();
+        let span = if is_counted {
+            request.as_deref().or(own)
+        } else {
+            own.or(request.as_deref())
+        };
+        in_scope(span, f)
+    }
+}
+
+fn in_scope<T>(span: Option<&Span>, f: impl FnOnce() -> T) -> Option<T> {
+    let run = || match span {
+        Some(span) => span.in_scope(f),
+        None => f(),
+    };
+    panics::caught(run).ok()
+}

@@ -1,0 +1,1064 @@
+//! The state of one request, and its transitions: all of it is under one lock.
+//!
+//! ```text
+//!            open_window             finish, release_if_idle              conclude
+//!   Running ─────────────▶ Window ───────────────────────────▶ Released ───────────▶ Over
+//!    │ │ ▲                   │                                   ▲   ▲
+//!    │ │ └───────────────────┘                                   │   │
+//!    │ │     close_window                                        │   │
+//!    │ │                  finish, release_and_abort              │   │
+//!    │ └─────────────────────────────────────────────────────────┘   │
+//!    │ client_gone                          release_and_abort        │
+//!    └─────────────▶ Leaving ────────────────────────────────────────┘
+//! ```
+//!
+//! * At a deadline, and when the client leaves, the window closes first: the release is then one from `Running` or
+//!   `Leaving`.
+//! * If nothing reads the report, or there is none, `finish` goes to `Over` at once.
+//! * If nothing was spawned, `conclude` goes from `Running` to `Over`.
+//! * A request that is `Over` leaves the registry (`leave_if_last`) once none of its tasks is alive and every callback
+//!   about them has run. `reset` makes it `Running` again, for the next request.
+//! * The work of the process stays in `Process`. It leaves the registry whenever none of its tasks is alive.
+//!
+//! A transition runs under the lock, and is plain arithmetic: it reads no clock, and runs only this crate's code. The
+//! time, and whether the tokio-util tracker has tasks, are its arguments. What has to happen outside of the lock (a
+//! waker to be woken, a value to be dropped) it returns, mostly as [`Effects`].
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::effects::Effects;
+use super::limits::Limits;
+use super::table::Table;
+use super::task::{Brief, Entry, Kind, Pulse, Standing};
+use crate::process::registry::Seat;
+use crate::report::{DrainObserver, MAX_FAILURES, Outcome, Tally, TaskInfo, TaskState};
+use crate::settings::Settings;
+use crate::trace::Span;
+
+/// `H`: what aborts a task.
+#[derive(Debug)]
+pub(crate) struct State<H> {
+    phase: Phase,
+    table: Table<H>,
+    /// How many tasks are alive, except for detached ones.
+    alive: u32,
+    /// How many of those the response fails with.
+    required: u32,
+    /// How many of those wait for the tokio-util tracker.
+    watches: u32,
+    /// How many detached tasks are alive.
+    detached: u32,
+    /// A detached task was spawned.
+    has_detached: bool,
+    /// The handler has become a task.
+    had_handler: bool,
+    /// How many callbacks about ends and late spawns are running, or about to run: they keep the request listed.
+    notices: u32,
+    tally: Tally,
+    /// A required task did not complete.
+    required_failed: bool,
+    /// The task whose end left none alive while a window was open.
+    last: Option<Last>,
+    /// Woken when no task is alive, when no required task is, and when a limit of the wait has changed.
+    waker: Option<Waker>,
+    /// The request's place in the registry of the process; `None` while it is not listed.
+    seat: Option<Seat>,
+    /// Code of the request waits for the process: each end of a task is announced.
+    is_attended: bool,
+    /// Whether tasks run in spans of their own.
+    has_task_spans: bool,
+    /// The span that was current when the layer was called: kept open until the callbacks of the request have run. In
+    /// an `Arc`, because a copy of the span itself would be the subscriber's code.
+    span: Option<Arc<Span>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No window is open: its response is not ready, or streams.
+    Running,
+    /// The drain window is open: its tasks, or hooks, are waited for.
+    Window { opened: Instant },
+    /// The client has gone, and the tasks have some time left to stop.
+    Leaving,
+    /// Its response waits for nothing any more. Its report is still to be passed to the observers.
+    Released(Spawns),
+    /// Everything was reported.
+    Over(Spawns),
+    /// It is no request, but the work of the process itself: no response waits for it.
+    Process,
+}
+
+/// What becomes of a task that is spawned after the release, by code that is no task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spawns {
+    /// It is reported as late.
+    Late,
+    /// It is not reported as late: the exchange goes on as an upgraded stream.
+    Upgraded,
+    /// It is not reported as late as long as a task is alive: the handler goes on alone.
+    WithHandler,
+}
+
+/// What most requests do not have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// The first of the tasks that did not complete, by id.
+    failures: Vec<(u32, TaskInfo)>,
+    limits: Limits,
+    /// What nested layers and the request itself have set.
+    overrides: Option<Settings>,
+    /// The token that tasks watch to stop early: made when one is asked for.
+    token: Option<CancellationToken>,
+    /// The tasks were asked to stop. A token that is made later is cancelled at once.
+    cancelled: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    id: u32,
+    brief: Brief,
+    started: Option<Instant>,
+    state: TaskState,
+}
+
+/// The code that spawns a task, as far as its own request is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// It is no task of the request.
+    None,
+    Task,
+    DetachedTask,
+}
+
+/// A task was listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admitted {
+    pub(crate) slot: u32,
+    pub(crate) id: u32,
+    pub(crate) brief: Brief,
+    /// The report is to count it.
+    pub(crate) is_counted: bool,
+    /// It is to be reported as late: [`State::noticed`] has to follow.
+    pub(crate) is_late: bool,
+    /// It needs an age now: nothing else may read the clock for it later.
+    pub(crate) wants_stamp: bool,
+    pub(crate) has_span: bool,
+    /// The request has joined the registry just now.
+    pub(crate) has_joined: bool,
+}
+
+/// Why a task was not listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Released,
+    ShuttingDown,
+}
+
+/// What became of the abort handle of a task.
+#[derive(Debug)]
+#[must_use = "a handle that is given back is to be dropped outside of the lock"]
+pub(crate) enum Attached<H> {
+    Kept,
+    /// The task has ended.
+    Ended(H),
+    /// The task was to be aborted before it was spawned.
+    ToAbort(H),
+}
+
+/// The end of a task that did not complete was written down.
+#[derive(Debug)]
+pub(crate) struct Failure<H> {
+    pub(crate) info: TaskInfo,
+    /// The report counts its end.
+    pub(crate) is_counted: bool,
+    /// If the task is required, the event of its request is the error for it.
+    pub(crate) is_reported: bool,
+    /// To be dropped outside of the lock.
+    pub(crate) handle: Option<H>,
+}
+
+/// A task has ended that no report counts as ended: [`State::noticed`] has to follow once this was reported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LateEnd {
+    pub(crate) brief: Brief,
+    pub(crate) started: Option<Instant>,
+}
+
+/// What a wait finds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// Tasks of the request are alive.
+    pub(crate) own: bool,
+    /// Tasks in the tokio-util tracker are alive.
+    pub(crate) in_tracker: bool,
+    /// A required task has failed. Final if none is alive.
+    pub(crate) required_failed: bool,
+}
+
+/// What a report has of the tasks.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) tally: Tally,
+    /// The task whose end left none alive, and its start if its age is still to be computed.
+    pub(crate) last: Option<(TaskInfo, Option<Instant>)>,
+    pub(crate) failures: Vec<TaskInfo>,
+    pub(crate) stragglers: Vec<TaskInfo>,
+    pub(crate) cancelled: bool,
+    pub(crate) has_detached: bool,
+    /// No task was alive, in the tokio-util tracker neither: what is there now was spawned since.
+    pub(crate) is_idle: bool,
+}
+
+/// How things stand when a request is released.
+#[derive(Debug, Default)]
+pub(crate) struct Standings {
+    /// Whether anything was spawned in it.
+    pub(crate) has_spawned: bool,
+    /// A required task failed, or was late for the deadline.
+    pub(crate) required_failed: bool,
+    /// `None` if it is not to be read.
+    pub(crate) account: Option<Account>,
+    /// To be dropped outside of the lock: nothing waits any longer.
+    pub(crate) waker: Option<Waker>,
+}
+
+/// What reads the report of a request that has drained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Readers {
+    /// At least one.
+    Some,
+    /// The observers of nested layers, if there are any, and the subscriber: `ok` if nothing has failed, and `failed`
+    /// if a required task has.
+    Subscriber { ok: bool, failed: bool },
+}
+
+/// What came of the try to end a request.
+#[derive(Debug)]
+pub(crate) enum Finish<H> {
+    /// A task is alive.
+    NotIdle,
+    /// It is released, and to be reported.
+    Released {
+        required_failed: bool,
+        account: Account,
+        /// To be dropped outside of the lock, here and below.
+        waker: Option<Waker>,
+    },
+    /// It is over: nothing reads a report.
+    Over {
+        required_failed: bool,
+        effects: Effects<H>,
+        waker: Option<Waker>,
+    },
+}
+
+/// What a report asks of the tasks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask {
+    pub(crate) outcome: Outcome,
+    /// The time of the report, for the ages of those that are unfinished; `None` if it is not to be read.
+    pub(crate) at: Option<Instant>,
+}
+
+impl<H> State<H> {
+    pub(crate) fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            table: Table::new(),
+            alive: 0,
+            required: 0,
+            watches: 0,
+            detached: 0,
+            has_detached: false,
+            had_handler: false,
+            notices: 0,
+            tally: Tally::default(),
+            required_failed: false,
+            last: None,
+            waker: None,
+            seat: None,
+            is_attended: false,
+            has_task_spans: true,
+            span: None,
+            rare: None,
+        }
+    }
+
+    // The life of a task.
+
+    /// Lists a task that is about to be spawned, or runs elsewhere. `join` lists the request with its process.
+    #[inline]
+    pub(crate) fn admit(
+        &mut self,
+        mut brief: Brief,
+        parent: Parent,
+        pulse: Pulse<H>,
+        join: impl FnOnce() -> Seat,
+    ) -> Admitted {
+        let spawns = self.spawns();
+        // A task that no response waits for, or no longer, spawns detached tasks. An upgraded exchange and a handler that
+        // runs on are exceptions: see `Spawns`.
+        let by_detached = match parent {
+            Parent::None => false,
+            Parent::Task => spawns == Some(Spawns::Late),
+            Parent::DetachedTask => true,
+        };
+        if brief.kind != Kind::Tracker && (by_detached || self.phase == Phase::Process) {
+            brief.kind = Kind::Detached;
+        }
+        let is_counted = spawns.is_none() && matches!(brief.kind, Kind::Ordinary | Kind::Required);
+        let standing = if is_counted {
+            self.tally.spawned += 1;
+            Standing::Counted
+        } else {
+            Standing::Apart
+        };
+        let is_late =
+            matches!(brief.kind, Kind::Ordinary | Kind::Required) && spawns == Some(Spawns::Late);
+        match brief.kind {
+            Kind::Ordinary => self.alive += 1,
+            Kind::Required => {
+                self.alive += 1;
+                self.required += u32::from(is_counted);
+            }
+            Kind::Detached => {
+                self.detached += 1;
+                self.has_detached = true;
+            }
+            Kind::Tracker => {
+                self.alive += 1;
+                self.watches += 1;
+            }
+        }
+        self.had_handler |= brief.is_handler;
+        self.notices += u32::from(is_late);
+        let has_joined = self.seat.is_none();
+        if has_joined {
+            self.seat = Some(join());
+        }
+        let (slot, id) = self.table.add(brief, standing, pulse);
+        Admitted {
+            slot,
+            id,
+            brief,
+            is_counted,
+            is_late,
+            wants_stamp: !is_counted || matches!(self.phase, Phase::Window { .. }),
+            has_span: self.has_task_spans,
+            has_joined,
+        }
+    }
+
+    /// Like [`admit`](Self::admit), but refuses a task that would be late, and any task during a shutdown. `is_closing`
+    /// is called after `join`: a shutdown that begins now finds the request in the registry, or is found here.
+    pub(crate) fn try_admit(
+        &mut self,
+        brief: Brief,
+        parent: Parent,
+        pulse: Pulse<H>,
+        join: impl FnOnce() -> Seat,
+        is_closing: impl FnOnce() -> bool,
+    ) -> Result<Admitted, (Refused, Effects<H>)> {
+        let is_detached = brief.kind == Kind::Detached
+            || parent == Parent::DetachedTask
+            || self.phase == Phase::Process;
+        // What a straggler spawns here is refused, as the response does not wait for it. A straggler may spawn a detached
+        // task instead.
+        let parent = match parent {
+            Parent::Task => Parent::None,
+            parent => parent,
+        };
+        let has_joined = self.seat.is_none();
+        if has_joined {
+            self.seat = Some(join());
+        }
+        let refused = if is_closing() {
+            Refused::ShuttingDown
+        } else if !is_detached && self.is_released() {
+            Refused::Released
+        } else {
+            let mut admitted = self.admit(brief, parent, pulse, || unreachable!("it has joined"));
+            admitted.has_joined = has_joined;
+            return Ok(admitted);
+        };
+        let leave = if has_joined { self.seat.take() } else { None };
+        Err((
+            refused,
+            Effects {
+                leave,
+                ..Effects::none()
+            },
+        ))
+    }
+
+    /// Keeps the abort handle of a task that was spawned. If the task has ended by now, its slot may belong to another
+    /// one, and the handle is given back to be dropped outside of the lock. If the task is to be aborted, the handle is
+    /// given back for that.
+    #[inline]
+    pub(crate) fn attach(&mut self, slot: u32, id: u32, handle: H) -> Attached<H> {
+        match self.table.get_mut(slot, id).map(|entry| &mut entry.pulse) {
+            Some(pulse @ Pulse::Spawning) => {
+                *pulse = Pulse::Spawned(handle);
+                Attached::Kept
+            }
+            Some(pulse @ Pulse::Doomed) => {
+                *pulse = Pulse::Elsewhere;
+                Attached::ToAbort(handle)
+            }
+            _ => Attached::Ended(handle),
+        }
+    }
+
+    /// Writes down how a task ended that did not complete, before it counts out: a report that is made from now on
+    /// counts it as ended.
+    pub(crate) fn fail(
+        &mut self,
+        slot: u32,
+        id: u32,
+        state: TaskState,
+        message: Option<String>,
+        now: Instant,
+    ) -> Option<Failure<H>> {
+        let entry = self.table.get_mut(slot, id)?;
+        let pulse = std::mem::replace(&mut entry.pulse, Pulse::Ended(state));
+        let info = entry.info(state, message, Some(now));
+        let (is_counted, is_reported) = match entry.standing {
+            Standing::Counted => (true, true),
+            Standing::Straggler { is_logged } => (false, is_logged),
+            Standing::Apart => (false, false),
+        };
+        if is_counted {
+            self.required_failed |= entry.brief.kind == Kind::Required;
+            self.tally.count_end(state);
+            let failures = &mut self.rare.get_or_insert_default().failures;
+            if failures.len() < MAX_FAILURES {
+                failures.push((id, info.clone()));
+            }
+        }
+        Some(Failure {
+            info,
+            is_counted,
+            is_reported,
+            handle: match pulse {
+                Pulse::Spawned(handle) => Some(handle),
+                Pulse::Spawning | Pulse::Doomed | Pulse::Elsewhere | Pulse::Ended(_) => None,
+            },
+        })
+    }
+
+    /// Counts a task out: it completed, or [`fail`](Self::fail) has written down how it ended. `in_tracker`: tasks in
+    /// the tokio-util tracker are alive.
+    #[inline]
+    pub(crate) fn end(&mut self, slot: u32, in_tracker: bool) -> (Effects<H>, Option<LateEnd>) {
+        let mut effects = Effects::none();
+        let Some(entry) = self.table.remove(slot) else {
+            return (effects, None);
+        };
+        let Entry {
+            id,
+            brief,
+            standing,
+            pulse,
+            started,
+        } = entry;
+        let state = match pulse {
+            Pulse::Ended(state) => state,
+            Pulse::Spawned(handle) => {
+                effects.handle = Some(handle);
+                TaskState::Completed
+            }
+            Pulse::Spawning | Pulse::Doomed | Pulse::Elsewhere => TaskState::Completed,
+        };
+        let mut wakes = false;
+        match brief.kind {
+            Kind::Detached => self.detached -= 1,
+            Kind::Tracker => {
+                self.alive -= 1;
+                self.watches -= 1;
+                // Also while tasks are alive: the wait looks again at what it waits for.
+                wakes = true;
+            }
+            Kind::Ordinary | Kind::Required => {
+                self.alive -= 1;
+                wakes = self.alive == self.watches;
+                // Not once the window has closed: the task whose end closed it stays.
+                if let (true, Phase::Window { .. }) = (wakes, self.phase) {
+                    self.last = Some(Last {
+                        id,
+                        brief,
+                        started,
+                        state,
+                    });
+                }
+                if brief.kind == Kind::Required && standing != Standing::Apart {
+                    self.required -= 1;
+                    // A head may be held for these alone.
+                    wakes |= self.required == 0;
+                }
+            }
+        }
+        if wakes {
+            effects.wake = self.waker.take();
+        }
+        effects.has_changed = self.is_attended;
+        let is_noticed = standing != Standing::Counted && brief.kind != Kind::Tracker;
+        if is_noticed {
+            self.notices += 1;
+            return (effects, Some(LateEnd { brief, started }));
+        }
+        self.leave_if_last(in_tracker, &mut effects);
+        (effects, None)
+    }
+
+    /// The wait for the tokio-util tracker was dropped before its end. `wakes`: the drain looks again.
+    pub(crate) fn abandon_watch(&mut self, slot: u32, wakes: bool) -> Effects<H> {
+        if self.table.remove(slot).is_some() {
+            self.alive -= 1;
+            self.watches -= 1;
+        }
+        if wakes { self.wake() } else { Effects::none() }
+    }
+
+    /// A late spawn, or a late end, was reported.
+    pub(crate) fn noticed(&mut self, in_tracker: bool) -> Effects<H> {
+        self.notices -= 1;
+        let mut effects = Effects::none();
+        effects.has_changed = true;
+        self.leave_if_last(in_tracker, &mut effects);
+        effects
+    }
+
+    /// Gives a start to all tasks that have none.
+    pub(crate) fn stamp(&mut self, now: Instant) {
+        self.table.stamp(now);
+    }
+
+    /// The same, where most likely only this one has none.
+    pub(crate) fn stamp_first(&mut self, slot: u32, id: u32, now: Instant) {
+        self.table.stamp_one(slot, id, now);
+        self.table.stamp(now);
+    }
+
+    // The wait.
+
+    /// Looks whether a task is alive.
+    #[inline]
+    pub(crate) fn look(&self, in_tracker: bool) -> Look {
+        Look {
+            own: self.waited_for() > 0,
+            in_tracker,
+            required_failed: self.required_failed,
+        }
+    }
+
+    /// Like [`look`](Self::look). If a task is alive, `waker` is kept, to be woken by the last one. Returns a
+    /// waker to be dropped outside of the lock.
+    pub(crate) fn look_and_listen(
+        &mut self,
+        waker: Waker,
+        in_tracker: bool,
+    ) -> (Look, Option<Waker>) {
+        let look = self.look(in_tracker);
+        let unused = if look.own || in_tracker {
+            self.waker.replace(waker)
+        } else {
+            Some(waker)
+        };
+        (look, unused)
+    }
+
+    /// Keeps a waker, to be woken when a limit of the wait changes. Returns the waker before, to be dropped outside of
+    /// the lock: the last waker of a task may drop the task, which may be one of this request.
+    pub(crate) fn listen(&mut self, waker: Waker) -> Option<Waker> {
+        self.waker.replace(waker)
+    }
+
+    /// Opens the drain window. The request is listed from now on, also if it waits for a hook alone. Returns whether it
+    /// has joined the registry just now.
+    pub(crate) fn open_window(&mut self, now: Instant, join: impl FnOnce() -> Seat) -> bool {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Window { opened: now };
+        }
+        self.table.stamp(now);
+        let has_joined = self.seat.is_none();
+        if has_joined {
+            self.seat = Some(join());
+        }
+        has_joined
+    }
+
+    /// Closes the window. The request goes on, or is released next.
+    pub(crate) fn close_window(&mut self) {
+        if let Phase::Window { .. } = self.phase {
+            self.phase = Phase::Running;
+        }
+    }
+
+    /// The client has gone. A handler that runs on is spared from now on.
+    pub(crate) fn client_gone(&mut self) {
+        if let Phase::Running | Phase::Window { .. } = self.phase {
+            self.phase = Phase::Leaving;
+        }
+    }
+
+    // The release.
+
+    /// Releases if no task is alive: what is spawned from now on is late. If the report is not read, the request is over
+    /// with that.
+    #[inline]
+    pub(crate) fn finish(&mut self, readers: Readers, in_tracker: bool) -> Finish<H> {
+        // Without the watch of the tracker, which may not have seen yet that the tracker is empty.
+        if self.waited_for() > 0 || in_tracker {
+            return Finish::NotIdle;
+        }
+        let required_failed = self.required_failed;
+        let is_read = match readers {
+            Readers::Some => true,
+            Readers::Subscriber { ok, failed } => {
+                self.is_observed() || if required_failed { failed } else { ok }
+            }
+        };
+        // With a seat it had a task, or its tokio-util tracker may have had some.
+        if is_read && self.seat.is_some() {
+            self.phase = Phase::Released(Spawns::Late);
+            return Finish::Released {
+                required_failed,
+                account: self.account_at(None),
+                waker: self.waker.take(),
+            };
+        }
+        self.phase = Phase::Over(Spawns::Late);
+        let mut effects = Effects::none();
+        effects.span = self.span.take();
+        self.leave_if_last(in_tracker, &mut effects);
+        Finish::Over {
+            required_failed,
+            effects,
+            waker: self.waker.take(),
+        }
+    }
+
+    /// Releases if no task is alive: what is spawned from now on is late.
+    pub(crate) fn release_if_idle(&mut self, ask: Ask, in_tracker: bool) -> Option<Standings> {
+        if self.waited_for() > 0 || in_tracker {
+            return None;
+        }
+        let mut standings = self.release_as(Spawns::Late, ask);
+        if let Some(account) = &mut standings.account {
+            account.is_idle = true;
+        }
+        Some(standings)
+    }
+
+    /// Releases whatever is alive: those tasks are the report's stragglers.
+    fn release(&mut self, ask: Ask) -> Standings {
+        let handler = |entry: &Entry<H>| entry.brief.is_handler && entry.is_alive();
+        let spawns = if ask.outcome.is_upgraded() {
+            Spawns::Upgraded
+        } else if self.table.iter().any(handler) {
+            Spawns::WithHandler
+        } else {
+            Spawns::Late
+        };
+        self.release_as(spawns, ask)
+    }
+
+    fn release_as(&mut self, spawns: Spawns, ask: Ask) -> Standings {
+        let mut standings = self.account(ask);
+        self.phase = Phase::Released(spawns);
+        // The end of a straggler must not wake the server.
+        standings.waker = self.waker.take();
+        if self.alive > 0 {
+            // What is aborted for a client that left is no error in the log.
+            let is_logged = standings.required_failed && ask.outcome != Outcome::Dropped;
+            for entry in self.table.iter_mut() {
+                if entry.is_alive() && entry.standing == Standing::Counted {
+                    entry.standing = Standing::Straggler { is_logged };
+                }
+            }
+        }
+        standings
+    }
+
+    /// What a report has of the tasks, as things stand.
+    pub(crate) fn account(&self, ask: Ask) -> Standings {
+        // A client that left did not wait for a required task, and an upgraded stream does not.
+        let is_late = matches!(ask.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
+            && self.required > 0;
+        Standings {
+            has_spawned: self.table.listed() > 0,
+            required_failed: self.required_failed || is_late,
+            account: ask.at.map(|at| self.account_at(Some(at))),
+            waker: None,
+        }
+    }
+
+    fn account_at(&self, now: Option<Instant>) -> Account {
+        let rare = self.rare.as_deref();
+        let failures = rare.map(|rare| &*rare.failures).unwrap_or_default();
+        let last = self.last.map(|last| {
+            let failure = failures.iter().find(|(id, _)| *id == last.id);
+            match failure {
+                Some((_, info)) => (info.clone(), None),
+                None => (last.brief.info(last.state, None, None, None), last.started),
+            }
+        });
+        let mut stragglers: Vec<&Entry<H>> = Vec::new();
+        if self.alive > 0 {
+            let is_unfinished = |entry: &&Entry<H>| entry.is_waited_for();
+            stragglers.extend(self.table.iter().filter(is_unfinished));
+            stragglers.sort_unstable_by_key(|entry| entry.id);
+        }
+        Account {
+            tally: self.tally,
+            last,
+            failures: failures.iter().map(|(_, info)| info.clone()).collect(),
+            stragglers: now.map_or_else(Vec::new, |now| infos(&stragglers, now)),
+            cancelled: rare.is_some_and(|rare| rare.cancelled),
+            has_detached: self.has_detached,
+            is_idle: now.is_none(),
+        }
+    }
+
+    /// Everything was reported. The request leaves the registry once no task is alive.
+    #[inline]
+    pub(crate) fn conclude(&mut self, in_tracker: bool) -> Effects<H> {
+        let spawns = self.spawns().unwrap_or(Spawns::Late);
+        self.phase = Phase::Over(spawns);
+        let mut effects = Effects::none();
+        effects.span = self.span.take();
+        self.leave_if_last(in_tracker, &mut effects);
+        effects
+    }
+
+    /// Leaves the registry if the request is over, nothing is alive and everything was reported.
+    #[inline]
+    fn leave_if_last(&mut self, in_tracker: bool, effects: &mut Effects<H>) {
+        let (Phase::Over(_) | Phase::Process) = self.phase else {
+            return;
+        };
+        if self.alive > 0 || self.detached > 0 || self.notices > 0 || self.seat.is_none() {
+            return;
+        }
+        if in_tracker {
+            // The tasks in the tracker do not keep the request, but the handle has to count them.
+            effects.watch = true;
+            return;
+        }
+        effects.leave = self.seat.take();
+        if self.phase == Phase::Over(Spawns::WithHandler) {
+            self.phase = Phase::Over(Spawns::Late);
+        }
+    }
+
+    /// Lists the request because its tokio-util tracker was asked for, unless it was released. Returns whether it has
+    /// joined the registry just now.
+    pub(crate) fn list_tracker(&mut self, join: impl FnOnce() -> Seat) -> bool {
+        let is_open = matches!(
+            self.phase,
+            Phase::Running | Phase::Window { .. } | Phase::Leaving
+        );
+        let joins = is_open && self.seat.is_none();
+        if joins {
+            self.seat = Some(join());
+        }
+        joins
+    }
+
+    /// Leaves the registry if the request is over. It may have ended where there was no runtime to wait for the rest of
+    /// it.
+    pub(crate) fn leave_if_over(&mut self, in_tracker: bool) -> Effects<H> {
+        let mut effects = Effects::none();
+        self.leave_if_last(in_tracker, &mut effects);
+        effects
+    }
+
+    // How tasks are stopped.
+
+    /// The request's token, and whether it is to be cancelled at once.
+    pub(crate) fn token(&mut self) -> (CancellationToken, bool) {
+        let rare = self.rare.get_or_insert_default();
+        let token = rare.token.get_or_insert_default().clone();
+        (token, rare.cancelled)
+    }
+
+    /// The token of the work of the process.
+    pub(crate) fn set_token(&mut self, token: CancellationToken) {
+        self.rare.get_or_insert_default().token = Some(token);
+    }
+
+    /// Asks the tasks to stop, once: returns the token to be cancelled.
+    pub(crate) fn cancel(&mut self) -> Option<CancellationToken> {
+        let rare = self.rare.get_or_insert_default();
+        if std::mem::replace(&mut rare.cancelled, true) {
+            return None;
+        }
+        rare.token.clone()
+    }
+
+    /// A shutdown has begun: a wait has to look at its deadline again. The work of the process has none, and is asked
+    /// to stop at once.
+    pub(crate) fn shutdown_begins(&mut self) -> (Effects<H>, Option<CancellationToken>) {
+        let token = if self.phase == Phase::Process {
+            self.cancel()
+        } else {
+            None
+        };
+        (self.wake(), token)
+    }
+
+    /// Wakes the wait, to look again.
+    pub(crate) fn wake(&mut self) -> Effects<H> {
+        Effects {
+            wake: self.waker.take(),
+            ..Effects::none()
+        }
+    }
+
+    /// Each end of a task is announced from now on.
+    pub(crate) fn attend(&mut self) {
+        self.is_attended = true;
+    }
+
+    // Questions, and what is set for the request.
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    #[inline]
+    pub(crate) fn is_released(&self) -> bool {
+        self.spawns().is_some()
+    }
+
+    /// What becomes of late spawns; `None` before the release, and for the work of the process.
+    #[inline]
+    fn spawns(&self) -> Option<Spawns> {
+        match self.phase {
+            Phase::Running | Phase::Window { .. } | Phase::Leaving | Phase::Process => None,
+            Phase::Released(spawns) | Phase::Over(spawns) => Some(spawns),
+        }
+    }
+
+    /// Whether a response waits for what is spawned here. None does for a request that was released, or whose client
+    /// has gone, nor for what a task spawns that is detached.
+    pub(crate) fn is_held(&self, parent: Parent) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Window { .. })
+            && parent != Parent::DetachedTask
+    }
+
+    /// How many tasks are alive that are waited for.
+    #[inline]
+    pub(crate) fn waited_for(&self) -> usize {
+        (self.alive - self.watches) as usize
+    }
+
+    /// How many tasks are alive, without those in the tokio-util tracker.
+    pub(crate) fn alive(&self) -> usize {
+        self.waited_for() + self.detached as usize
+    }
+
+    /// Whether at most so many tasks are alive, and nothing is being reported.
+    pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
+        self.alive() <= tasks && self.notices == 0
+    }
+
+    /// Whether a wait for the tokio-util tracker goes on.
+    pub(crate) fn has_watch(&self) -> bool {
+        self.watches > 0
+    }
+
+    /// How many required tasks are alive.
+    #[inline]
+    pub(crate) fn required(&self) -> u32 {
+        self.required
+    }
+
+    #[inline]
+    pub(crate) fn required_failed(&self) -> bool {
+        self.required_failed
+    }
+
+    /// How many tasks were aborted or have panicked: the destructor of an aborted task may panic.
+    pub(crate) fn stopped(&self) -> usize {
+        self.tally.stopped()
+    }
+
+    #[inline]
+    pub(crate) fn has_spawned(&self) -> bool {
+        self.table.listed() > 0
+    }
+
+    pub(crate) fn wants_stamp(&self) -> bool {
+        self.table.wants_stamp()
+    }
+
+    /// Whether it is as new, for the next request.
+    #[inline]
+    pub(crate) fn is_pristine(&self) -> bool {
+        self.phase == Phase::Running
+            && self.table.listed() == 0
+            && self.rare.is_none()
+            && self.waker.is_none()
+            && self.seat.is_none()
+            && self.span.is_none()
+            && !self.is_attended
+    }
+
+    /// Whether the handler has become a task.
+    pub(crate) fn had_handler(&self) -> bool {
+        self.had_handler
+    }
+
+    pub(crate) fn brief(&mut self, slot: u32, id: u32) -> Option<Brief> {
+        Some(self.table.get_mut(slot, id)?.brief)
+    }
+
+    /// All tasks that are alive, except these, in the order of their ids.
+    pub(crate) fn snapshot(&self, now: Instant, but: &[u32]) -> Vec<TaskInfo> {
+        let is_shown = |entry: &&Entry<H>| {
+            entry.is_alive() && entry.brief.kind != Kind::Tracker && !but.contains(&entry.id)
+        };
+        let mut alive: Vec<&Entry<H>> = self.table.iter().filter(is_shown).collect();
+        alive.sort_unstable_by_key(|entry| entry.id);
+        infos(&alive, now)
+    }
+
+    #[inline]
+    pub(crate) fn overrides(&self) -> Option<&Settings> {
+        self.rare.as_ref()?.overrides.as_ref()
+    }
+
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        Some(&self.rare.as_ref()?.limits)
+    }
+
+    pub(crate) fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.rare.get_or_insert_default().limits
+    }
+
+    /// The observers of nested layers.
+    pub(crate) fn observers(&self) -> Vec<Arc<dyn DrainObserver>> {
+        let overrides = self.overrides();
+        overrides.map_or_else(Vec::new, |overrides| overrides.observers.clone())
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        let overrides = self.overrides();
+        overrides.is_some_and(|overrides| !overrides.observers.is_empty())
+    }
+
+    /// Sets something for this request alone.
+    pub(crate) fn overlay(&mut self, settings: &Settings, known: &Settings) -> Effects<H> {
+        let rare = self.rare.get_or_insert_default();
+        let overrides = rare.overrides.get_or_insert_default();
+        overrides.overlay(settings, known);
+        if let Some(task_spans) = settings.task_spans {
+            self.has_task_spans = task_spans;
+        }
+        self.wake()
+    }
+
+    pub(crate) fn set_task_spans(&mut self, has_task_spans: bool) {
+        self.has_task_spans = has_task_spans;
+    }
+
+    /// The request's span, as long as it is kept open.
+    pub(crate) fn span(&self) -> Option<Arc<Span>> {
+        self.span.clone()
+    }
+
+    pub(crate) fn set_span(&mut self, span: Option<Arc<Span>>) {
+        self.span = span;
+    }
+
+    /// Clears everything, and keeps some of the table's memory. The caller has the only reference, and holds no lock:
+    /// what is dropped here may run any code.
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            phase,
+            table,
+            alive: _,
+            required: _,
+            watches: _,
+            detached: _,
+            has_detached,
+            had_handler,
+            notices: _,
+            tally,
+            required_failed,
+            last,
+            waker,
+            // `None` by now: the registry has a reference to each request that is listed.
+            seat: _,
+            is_attended,
+            has_task_spans: _,
+            span,
+            rare,
+        } = self;
+        *phase = Phase::Running;
+        table.reset();
+        *tally = Tally::default();
+        *required_failed = false;
+        (*has_detached, *had_handler) = (false, false);
+        *last = None;
+        *is_attended = false;
+        (*waker, *span, *rare) = (None, None, None);
+    }
+
+    pub(crate) fn seat(&self) -> Option<Seat> {
+        self.seat
+    }
+}
+
+impl<H: Clone> State<H> {
+    /// Releases whatever is alive: those tasks are the report's stragglers. If `aborts`, returns the handles of those to
+    /// abort.
+    pub(crate) fn release_and_abort(&mut self, ask: Ask, aborts: bool) -> (Standings, Vec<H>) {
+        let abort = if aborts {
+            self.abort_unfinished()
+        } else {
+            Vec::new()
+        };
+        (self.release(ask), abort)
+    }
+
+    /// Returns the handles of the unfinished tasks. A task that is about to be spawned is aborted once it is.
+    pub(crate) fn abort_unfinished(&mut self) -> Vec<H> {
+        let is_left = self.phase == Phase::Leaving;
+        self.abort(|entry| entry.is_waited_for() && !(is_left && entry.brief.is_handler))
+    }
+
+    /// Returns the handles of all tasks but these, in the same way.
+    pub(crate) fn abort_all_but(&mut self, spared: &[u32]) -> Vec<H> {
+        self.abort(|entry| entry.is_alive() && !spared.contains(&entry.id))
+    }
+
+    fn abort(&mut self, which: impl Fn(&Entry<H>) -> bool) -> Vec<H> {
+        let mut handles: Vec<(u32, H)> = Vec::new();
+        for entry in self.table.iter_mut() {
+            if !which(entry) {
+                continue;
+            }
+            match &mut entry.pulse {
+                pulse @ Pulse::Spawning => *pulse = Pulse::Doomed,
+                Pulse::Spawned(handle) => handles.push((entry.id, handle.clone())),
+                Pulse::Doomed | Pulse::Elsewhere | Pulse::Ended(_) => {}
+            }
+        }
+        handles.sort_unstable_by_key(|(id, _)| *id);
+        handles.into_iter().map(|(_, handle)| handle).collect()
+    }
+}
+
+fn infos<H>(entries: &[&Entry<H>], now: Instant) -> Vec<TaskInfo> {
+    let info = |entry: &&Entry<H>| entry.info(TaskState::Running, None, Some(now));
+    entries.iter().map(info).collect()
+}

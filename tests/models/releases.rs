@@ -1,0 +1,116 @@
+//! Spawns and ends against the release.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom::thread;
+
+use crate::report::Outcome;
+use crate::request::state::Refused;
+use crate::world::{World, account, ask, check, named};
+
+#[test]
+fn a_spawn_that_races_the_release_is_in_the_report_or_late() {
+    check(None, || {
+        let world = World::observed();
+        let request = world.request();
+        let worked = Arc::new(AtomicUsize::new(0));
+        let spawner = thread::spawn({
+            let (request, worked) = (request.clone(), worked.clone());
+            move || {
+                let task = request.admit(named("task"));
+                worked.store(1, Relaxed);
+                task.end_of_run(None);
+            }
+        });
+        let standings = request.release_if_idle(ask(Outcome::Drained));
+        let worked_before = worked.load(Relaxed);
+        spawner.join().expect("no panic");
+        let late = (world.seen.late_spawns(), world.seen.late_ends());
+        match standings.map(account) {
+            // The release came first: the task is late.
+            Some(account) if account.tally.spawned == 0 => assert_eq!(late, (1, 1)),
+            // The task came first, and had ended: the code that releases sees what the task did.
+            Some(_) => {
+                assert_eq!(late, (0, 0), "it is in the report");
+                assert_eq!(worked_before, 1, "its work happened before the release");
+            }
+            // The task came first, and was alive.
+            None => assert_eq!(late, (0, 0), "a task that held the response is not late"),
+        }
+    });
+}
+
+#[test]
+fn a_try_spawn_that_races_the_release_is_waited_for_or_refused() {
+    check(None, || {
+        let world = World::observed();
+        let request = world.request();
+        let spawner = thread::spawn({
+            let request = request.clone();
+            move || match request.try_admit(named("task")) {
+                Err(refused) => {
+                    assert_eq!(refused, Refused::Released);
+                    true
+                }
+                Ok(task) => {
+                    // Until its end the release has to wait.
+                    assert!(!request.is_released(), "released with a task alive");
+                    task.end_of_run(None);
+                    false
+                }
+            }
+        });
+        let standings = request.release_if_idle(ask(Outcome::Drained));
+        let is_refused = spawner.join().expect("no panic");
+        if let Some(account) = standings.map(account) {
+            assert_eq!(account.tally.spawned, usize::from(!is_refused));
+        } else {
+            assert!(!is_refused, "nothing was released");
+        }
+        assert_eq!(world.seen.late_spawns(), 0);
+    });
+}
+
+#[test]
+fn at_a_deadline_a_task_is_in_the_report_or_its_end_is_late() {
+    check(None, || {
+        let world = World::observed();
+        let request = world.request();
+        let task = request.admit(named("task"));
+        let ends = thread::spawn(move || drop(task));
+        let (standings, _) = request.release(ask(Outcome::DeadlineExceeded), false);
+        request.conclude();
+        ends.join().expect("no panic");
+        let account = account(standings);
+        let stragglers = account.stragglers.len();
+        assert_eq!(account.tally.spawned, 1);
+        assert_eq!(account.tally.aborted + stragglers, 1, "in the report once");
+        assert_eq!(account.failures.len(), account.tally.aborted);
+        // An end that is written down and not counted out is in the report as an end, and not late.
+        assert_eq!(world.seen.late_ends(), stragglers);
+        assert_eq!(world.seen.unlisted.load(Relaxed), 0);
+        assert!(world.process.registry().is_empty(), "it has left");
+    });
+}
+
+#[test]
+fn a_late_spawn_that_races_the_conclusion_keeps_the_request_listed_until_it_is_reported() {
+    check(None, || {
+        let world = World::observed();
+        let request = world.request();
+        request.open_window(tokio::time::Instant::now());
+        let standings = request.release_if_idle(ask(Outcome::Drained));
+        assert!(standings.is_some(), "nothing is alive");
+        let spawner = thread::spawn({
+            let request = request.clone();
+            move || request.admit(named("late")).end_of_run(None)
+        });
+        request.conclude();
+        spawner.join().expect("no panic");
+        assert_eq!(world.seen.late_spawns(), 1);
+        assert_eq!(world.seen.late_ends(), 1);
+        assert_eq!(world.seen.unlisted.load(Relaxed), 0);
+        assert!(world.process.registry().is_empty(), "it has left");
+    });
+}

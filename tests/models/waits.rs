@@ -1,0 +1,204 @@
+//! Waits against what ends them. A lost wake-up is a deadlock, which the model reports.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom::thread;
+use tokio::time::Instant;
+
+use crate::process::waiters::Awaits;
+use crate::report::Outcome;
+use crate::request::Request;
+use crate::request::task::{Brief, Kind};
+use crate::request::waiting::Waiting;
+use crate::world::{World, account, ask, check, look, named};
+
+/// Ready when no task is alive.
+fn poll_drained(request: &Arc<Request>, cx: &mut Context<'_>) -> Poll<()> {
+    if look(request, cx).own {
+        Poll::Pending
+    } else {
+        Poll::Ready(())
+    }
+}
+
+#[test]
+fn the_last_of_several_ends_wakes_the_wait_and_is_named() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        request.open_window(Instant::now());
+        let worked = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = ["first", "second"]
+            .map(|name| {
+                let (task, worked) = (request.admit(named(name)), worked.clone());
+                thread::spawn(move || {
+                    worked.fetch_add(1, Relaxed);
+                    task.end_of_run(None);
+                })
+            })
+            .into();
+        block_on(poll_fn(|cx| poll_drained(&request, cx)));
+        assert_eq!(worked.load(Relaxed), 2, "what they did is seen");
+        let standings = request.release_if_idle(ask(Outcome::Drained));
+        let account = account(standings.expect("nothing is alive"));
+        assert_eq!(account.tally.spawned, 2);
+        assert!(account.last.is_some(), "one of them was the last");
+        for task in tasks {
+            task.join().expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn a_wait_that_moved_to_another_waker_is_woken_there() {
+    check(None, || {
+        let world = World::new();
+        let request = world.request();
+        let task = request.admit(named("task"));
+        let ends = thread::spawn(move || task.end_of_run(None));
+        // First polled from another place, as a body is after its future.
+        let mut elsewhere = Context::from_waker(Waker::noop());
+        if poll_drained(&request, &mut elsewhere).is_pending() {
+            block_on(poll_fn(|cx| poll_drained(&request, cx)));
+        }
+        ends.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
+    check(None, || {
+        let world = World::new();
+        let request = world.request();
+        request.open_window(Instant::now());
+        let parent = request.admit(named("parent"));
+        let worked = Arc::new(AtomicUsize::new(0));
+        let task = thread::spawn({
+            let (request, worked) = (request.clone(), worked.clone());
+            move || {
+                let child = request.admit(named("child"));
+                parent.end_of_run(None);
+                worked.store(1, Relaxed);
+                child.end_of_run(None);
+            }
+        });
+        block_on(poll_fn(|cx| poll_drained(&request, cx)));
+        assert_eq!(worked.load(Relaxed), 1);
+        let standings = request.release_if_idle(ask(Outcome::Drained));
+        let last = account(standings.expect("nothing is alive")).last;
+        assert_eq!(last.and_then(|(last, _)| last.name), Some("child"));
+        task.join().expect("no panic");
+    });
+}
+
+#[test]
+fn the_last_required_end_wakes_a_wait_for_those_alone() {
+    check(None, || {
+        let world = World::new();
+        let request = world.request();
+        let ordinary = request.admit(named("ordinary"));
+        let required = request.admit(Brief {
+            kind: Kind::Required,
+            ..named("required")
+        });
+        let ends = thread::spawn(move || drop(required));
+        block_on(poll_fn(|cx| {
+            let look = look(&request, cx);
+            assert!(look.own, "the ordinary one is alive");
+            if request.required_unfinished() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        }));
+        assert!(
+            request.required_failed(),
+            "written down before it counts out"
+        );
+        ordinary.end_of_run(None);
+        ends.join().expect("no panic");
+    });
+}
+
+#[test]
+fn wait_idle_returns_when_the_last_request_concludes() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        request.admit(named("task")).end_of_run(None);
+        let standings = request.release_if_idle(ask(Outcome::Drained));
+        assert!(standings.is_some(), "nothing is alive");
+        let concluded = Arc::new(AtomicUsize::new(0));
+        let owner = thread::spawn({
+            let concluded = concluded.clone();
+            move || {
+                concluded.store(1, Relaxed);
+                request.conclude();
+            }
+        });
+        let waiting = Waiting::new(&world.process, Awaits::Idleness);
+        block_on(waiting.during(waiting.idle()));
+        assert_eq!(concluded.load(Relaxed), 1);
+        owner.join().expect("no panic");
+    });
+}
+
+#[test]
+fn wait_idle_returns_after_the_callbacks_of_the_last_late_end() {
+    check(Some(3), || {
+        let world = World::observed();
+        let request = world.request();
+        let task = request.admit(named("straggler"));
+        let (_, _) = request.release(ask(Outcome::DeadlineExceeded), false);
+        request.conclude();
+        let ends = thread::spawn(move || task.end_of_run(None));
+        let waiting = Waiting::new(&world.process, Awaits::Idleness);
+        block_on(waiting.during(waiting.idle()));
+        assert_eq!(world.seen.late_ends(), 1, "its callback has run");
+        drop(waiting);
+        ends.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_idleness_returns_when_its_sibling_ends() {
+    check(Some(3), || {
+        let world = World::new();
+        let request = world.request();
+        let mut waits = request.admit(named("waits"));
+        let sibling = request.admit(named("sibling"));
+        let ends = thread::spawn(move || sibling.end_of_run(None));
+        let waiting = Waiting::new(&world.process, Awaits::Idleness);
+        let mut idle = Box::pin(waiting.during(waiting.idle()));
+        block_on(poll_fn(|cx| waits.run(|| idle.as_mut().poll(cx))));
+        drop(idle);
+        drop(waiting);
+        waits.end_of_run(None);
+        ends.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
+    check(Some(3), || {
+        let world = World::new();
+        let (own, other) = (world.request(), world.request());
+        let mut waits = own.admit(named("waits"));
+        let task = other.admit(named("task"));
+        let (_, _) = other.release(ask(Outcome::DeadlineExceeded), false);
+        other.conclude();
+        drop(other);
+        let ends = thread::spawn(move || task.end_of_run(None));
+        let waiting = Waiting::new(&world.process, Awaits::Idleness);
+        let mut idle = Box::pin(waiting.during(waiting.idle()));
+        block_on(poll_fn(|cx| waits.run(|| idle.as_mut().poll(cx))));
+        drop(idle);
+        drop(waiting);
+        waits.end_of_run(None);
+        ends.join().expect("no panic");
+    });
+}

@@ -1,0 +1,246 @@
+//! The reference: a list of all tasks that ever were, with plain fields. Nothing is counted along the way.
+
+use tokio::time::Instant;
+
+use crate::report::{Outcome, TaskInfo, TaskState};
+use crate::request::state::{Parent, Phase, Readers, Spawns};
+use crate::request::task::{Brief, Kind};
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) phase: Phase,
+    /// By id.
+    pub(crate) tasks: Vec<Task>,
+    /// What was late and is not reported.
+    pub(crate) notices: usize,
+    /// The waker that is kept.
+    pub(crate) waker: Option<usize>,
+    pub(crate) is_listed: bool,
+    pub(crate) is_attended: bool,
+    pub(crate) has_span: bool,
+    pub(crate) has_token: bool,
+    pub(crate) cancelled: bool,
+    /// The id of the task whose end left none that is waited for.
+    pub(crate) last: Option<usize>,
+    /// There are limits or failures, or a token was asked for.
+    pub(crate) has_rare: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) brief: Brief,
+    pub(crate) slot: u32,
+    pub(crate) started: Option<Instant>,
+    pub(crate) handle: Handle,
+    /// It did not complete, and that was written down.
+    pub(crate) failed: Option<TaskInfo>,
+    /// It has counted out.
+    pub(crate) has_ended: bool,
+    pub(crate) report: Report,
+    /// What observers were called about.
+    pub(crate) late_end: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handle {
+    ToCome,
+    /// To be aborted as soon as it comes.
+    Doomed,
+    Attached,
+    None,
+}
+
+/// What the one report of the request has of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// It is to come, or has the task as ended.
+    Counts,
+    Unfinished {
+        is_logged: bool,
+    },
+    Nothing,
+}
+
+impl Task {
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.has_ended && self.failed.is_none()
+    }
+
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !self.has_ended && matches!(self.brief.kind, Kind::Ordinary | Kind::Required)
+    }
+
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.is_alive() && self.report != Report::Nothing
+    }
+
+    pub(crate) fn info(&self, now: Instant) -> TaskInfo {
+        self.brief
+            .info(TaskState::Running, None, self.started, Some(now))
+    }
+}
+
+impl Model {
+    pub(crate) fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            tasks: Vec::new(),
+            notices: 0,
+            waker: None,
+            is_listed: false,
+            is_attended: false,
+            has_span: false,
+            has_token: false,
+            cancelled: false,
+            last: None,
+            has_rare: false,
+        }
+    }
+
+    pub(crate) fn count(&self, which: impl Fn(&Task) -> bool) -> usize {
+        self.tasks.iter().filter(|task| which(task)).count()
+    }
+
+    pub(crate) fn waited_for(&self) -> usize {
+        self.count(Task::is_waited_for)
+    }
+
+    pub(crate) fn required(&self) -> usize {
+        self.count(|task| {
+            task.is_waited_for()
+                && task.brief.kind == Kind::Required
+                && task.report != Report::Nothing
+        })
+    }
+
+    pub(crate) fn detached(&self) -> usize {
+        self.count(|task| !task.has_ended && task.brief.kind == Kind::Detached)
+    }
+
+    /// The wait for the tokio-util tracker.
+    pub(crate) fn watch(&self) -> Option<usize> {
+        let is_watch = |task: &Task| !task.has_ended && task.brief.kind == Kind::Tracker;
+        self.tasks.iter().position(is_watch)
+    }
+
+    pub(crate) fn spawns(&self) -> Option<Spawns> {
+        match self.phase {
+            Phase::Released(spawns) | Phase::Over(spawns) => Some(spawns),
+            _ => None,
+        }
+    }
+
+    /// What becomes of a task that is spawned now: its kind, what the report makes of it, and whether it is late.
+    pub(crate) fn admission(&self, kind: Kind, parent: Parent) -> (Kind, Report, bool) {
+        if kind == Kind::Tracker {
+            return (kind, Report::Nothing, false);
+        }
+        let spawns = self.spawns();
+        let is_after = parent == Parent::Task && spawns == Some(Spawns::Late);
+        if kind == Kind::Detached
+            || self.phase == Phase::Process
+            || parent == Parent::DetachedTask
+            || is_after
+        {
+            return (Kind::Detached, Report::Nothing, false);
+        }
+        match spawns {
+            None => (kind, Report::Counts, false),
+            Some(spawns) => (kind, Report::Nothing, spawns == Spawns::Late),
+        }
+    }
+
+    /// Whether the request leaves the list now, or watches the tracker instead.
+    pub(crate) fn leaves(&mut self, in_tracker: bool) -> (bool, bool) {
+        let is_over = matches!(self.phase, Phase::Over(_) | Phase::Process);
+        let is_idle = self.waited_for() + self.detached() == 0 && self.watch().is_none();
+        if !is_over || !is_idle || self.notices > 0 || !self.is_listed {
+            return (false, false);
+        }
+        if in_tracker {
+            return (false, true);
+        }
+        self.is_listed = false;
+        if self.phase == Phase::Over(Spawns::WithHandler) {
+            self.phase = Phase::Over(Spawns::Late);
+        }
+        (true, false)
+    }
+
+    /// Which handles are aborted.
+    pub(crate) fn abort(&mut self, which: impl Fn(u32, &Task) -> bool) -> Vec<u32> {
+        let mut handles = Vec::new();
+        for (id, task) in (0..).zip(&mut self.tasks) {
+            if !task.is_alive() || !which(id, task) {
+                continue;
+            }
+            match task.handle {
+                Handle::ToCome => task.handle = Handle::Doomed,
+                Handle::Attached => handles.push(id),
+                Handle::Doomed | Handle::None => {}
+            }
+        }
+        handles
+    }
+
+    pub(crate) fn abort_unfinished(&mut self) -> Vec<u32> {
+        let is_left = self.phase == Phase::Leaving;
+        self.abort(|_, task| task.is_unfinished() && !(is_left && task.brief.is_handler))
+    }
+
+    pub(crate) fn release(&mut self, outcome: Outcome) {
+        let required_failed = self.fails(outcome);
+        let has_handler = self.count(|task| task.is_alive() && task.brief.is_handler) > 0;
+        self.phase = Phase::Released(match outcome {
+            Outcome::Upgraded => Spawns::Upgraded,
+            Outcome::Drained => Spawns::Late,
+            _ if has_handler => Spawns::WithHandler,
+            _ => Spawns::Late,
+        });
+        for task in &mut self.tasks {
+            if task.is_unfinished() {
+                task.report = Report::Unfinished {
+                    is_logged: required_failed && outcome != Outcome::Dropped,
+                };
+            }
+        }
+    }
+
+    /// Whether the report is made, of a request that has drained.
+    pub(crate) fn is_read(&self, readers: Readers) -> bool {
+        let is_read = match readers {
+            Readers::Some => true,
+            Readers::Subscriber { failed, .. } if self.required_failed() => failed,
+            Readers::Subscriber { ok, .. } => ok,
+        };
+        is_read && self.is_listed
+    }
+
+    /// Those that the report has as ended, and that did not complete, by the order of their ends.
+    pub(crate) fn failures<'a>(&'a self, order: &'a [usize]) -> Vec<&'a TaskInfo> {
+        let failures = order.iter().map(|id| &self.tasks[*id]);
+        let failures = failures.filter(|task| task.report == Report::Counts);
+        failures.filter_map(|task| task.failed.as_ref()).collect()
+    }
+
+    pub(crate) fn required_failed(&self) -> bool {
+        self.count(|task| {
+            task.failed.is_some()
+                && task.report == Report::Counts
+                && task.brief.kind == Kind::Required
+        }) > 0
+    }
+
+    /// Whether the response fails.
+    pub(crate) fn fails(&self, outcome: Outcome) -> bool {
+        let is_late = matches!(outcome, Outcome::DeadlineExceeded | Outcome::Shutdown);
+        self.required_failed() || (is_late && self.required() > 0)
+    }
+
+    pub(crate) fn ended_as(&self, state: TaskState) -> usize {
+        self.count(|task| {
+            let failed = task.failed.as_ref();
+            task.report == Report::Counts && failed.is_some_and(|info| info.state == state)
+        })
+    }
+}

@@ -1,0 +1,821 @@
+//! Takes the steps of a plan with the state and with the model, and compares the two.
+
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tokio::time::Instant;
+
+use crate::model::{Handle, Model, Report, Task};
+use crate::process::registry::{Registry, Seat};
+use crate::report::{Outcome, TaskInfo, TaskState};
+use crate::request::effects::Effects;
+use crate::request::state::{
+    Account, Admitted, Ask, Attached, Finish, Look, Parent, Phase, Readers, Refused, Spawns,
+    Standings, State,
+};
+use crate::request::task::{Brief, Kind, Pulse};
+use crate::steps::{Life, Plan, Step};
+use crate::trace::Span;
+
+type Checked<T = ()> = Result<T, TestCaseError>;
+
+struct Run {
+    state: State<u32>,
+    model: Model,
+    registry: Registry<()>,
+    wakers: Vec<Waker>,
+    now: Instant,
+    /// The ids of the tasks that did not complete, in the order of their ends.
+    order: Vec<usize>,
+    /// What the report of the release has.
+    report: Option<Reported>,
+}
+
+/// The one report of a request.
+#[derive(Debug)]
+struct Reported {
+    spawned: usize,
+    /// The ids.
+    stragglers: Vec<usize>,
+}
+
+/// What a transition is to leave to be done.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Expected {
+    wake: Option<usize>,
+    handle: Option<u32>,
+    span: bool,
+    leave: bool,
+    has_changed: bool,
+    watch: bool,
+}
+
+struct Nothing;
+
+impl Wake for Nothing {
+    fn wake(self: Arc<Self>) {}
+}
+
+pub(crate) fn run(plan: &Plan) -> Checked {
+    let mut run = Run {
+        state: State::new(phase(&plan.first)),
+        model: Model::new(phase(&plan.first)),
+        registry: Registry::default(),
+        wakers: Vec::new(),
+        now: Instant::now(),
+        order: Vec::new(),
+        report: None,
+    };
+    run.live(&plan.first)?;
+    if plan.first.is_process || plan.second.is_process {
+        return Ok(());
+    }
+    // The next request, in the same memory.
+    run.state.reset();
+    run.model = Model::new(Phase::Running);
+    run.order.clear();
+    run.report = None;
+    prop_assert!(run.state.is_pristine());
+    run.compare()?;
+    run.live(&plan.second)
+}
+
+fn phase(life: &Life) -> Phase {
+    if life.is_process {
+        Phase::Process
+    } else {
+        Phase::Running
+    }
+}
+
+impl Run {
+    fn live(&mut self, life: &Life) -> Checked {
+        for step in &life.steps {
+            self.step(step)?;
+            self.compare()?;
+        }
+        self.come_to_an_end(life.is_process)?;
+        self.check_report()
+    }
+
+    /// All that is alive ends, and everything is reported.
+    fn come_to_an_end(&mut self, is_process: bool) -> Checked {
+        if let Some(watch) = self.model.watch() {
+            self.end(watch, false)?;
+        }
+        for id in 0..self.model.tasks.len() {
+            if !self.model.tasks[id].has_ended {
+                self.end(id, false)?;
+                self.compare()?;
+            }
+        }
+        if !is_process {
+            if self.model.spawns().is_none() {
+                self.step(&Step::ReleaseIfIdle { in_tracker: false })?;
+            }
+            self.step(&Step::Conclude { in_tracker: false })?;
+        }
+        while self.model.notices > 0 {
+            self.step(&Step::Noticed { in_tracker: false })?;
+            self.compare()?;
+        }
+        self.step(&Step::LeaveIfOver { in_tracker: false })?;
+        self.compare()?;
+        prop_assert!(self.state.seat().is_none(), "it is over, and listed");
+        Ok(())
+    }
+
+    /// Each task that a response waits for is in the report or reported as late, and not both.
+    fn check_report(&self) -> Checked {
+        let Some(report) = &self.report else {
+            return Ok(());
+        };
+        let mut counted = 0;
+        for (id, task) in self.model.tasks.iter().enumerate() {
+            if task.brief.kind == Kind::Tracker {
+                continue;
+            }
+            let is_straggler = report.stragglers.contains(&id);
+            let is_counted = task.report != Report::Nothing;
+            counted += usize::from(is_counted);
+            let is_ended_in_report = is_counted && !is_straggler;
+            prop_assert!(
+                is_ended_in_report != task.late_end,
+                "both, or neither: {id} {task:?}"
+            );
+        }
+        prop_assert_eq!(report.spawned, counted);
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Checked {
+        let is_open = self.model.spawns().is_none() && self.model.phase != Phase::Process;
+        match step {
+            Step::Admit {
+                kind,
+                is_handler,
+                is_elsewhere,
+                parent,
+            } => {
+                let mut brief = brief(*kind);
+                brief.is_handler = *is_handler;
+                let pulse = if *is_elsewhere {
+                    Pulse::Elsewhere
+                } else {
+                    Pulse::Spawning
+                };
+                self.admit(brief, *parent, pulse)?;
+            }
+            Step::TryAdmit {
+                kind,
+                parent,
+                is_closing,
+            } => self.try_admit(*kind, *parent, *is_closing)?,
+            Step::Attach(pick) => {
+                if let Some(id) = self.pick(pick, |task| {
+                    matches!(task.handle, Handle::ToCome | Handle::Doomed)
+                }) {
+                    self.attach(id)?;
+                }
+            }
+            Step::Fail(pick, state) => {
+                // Also of a task that has ended, whose slot may be another one's.
+                let may_fail =
+                    |task: &Task| task.failed.is_none() && task.brief.kind != Kind::Tracker;
+                if let Some(id) = self.pick(pick, may_fail) {
+                    self.fail(id, *state)?;
+                }
+            }
+            Step::End { task, in_tracker } => {
+                let is_here = |task: &Task| !task.has_ended && task.brief.kind != Kind::Tracker;
+                if let Some(id) = self.pick(task, is_here) {
+                    self.end(id, *in_tracker)?;
+                }
+            }
+            Step::Noticed { in_tracker } => {
+                if self.model.notices > 0 {
+                    let effects = self.state.noticed(*in_tracker);
+                    self.model.notices -= 1;
+                    let (leave, watch) = self.model.leaves(*in_tracker);
+                    let expected = Expected {
+                        leave,
+                        watch,
+                        has_changed: true,
+                        ..Expected::default()
+                    };
+                    self.effects(effects, &expected)?;
+                }
+            }
+            Step::Watch => {
+                if self.model.watch().is_none() {
+                    self.admit(brief(Kind::Tracker), Parent::None, Pulse::Elsewhere)?;
+                }
+            }
+            Step::EndWatch { in_tracker } => {
+                if let Some(id) = self.model.watch() {
+                    self.end(id, *in_tracker)?;
+                }
+            }
+            Step::AbandonWatch => {
+                if let Some(id) = self.model.watch() {
+                    let effects = self.state.abandon_watch(self.model.tasks[id].slot, true);
+                    self.model.tasks[id].has_ended = true;
+                    self.woken(effects)?;
+                }
+            }
+            Step::Stamp => {
+                self.state.stamp(self.now);
+                self.stamp();
+            }
+            Step::Look { in_tracker } => {
+                let look = self.state.look(*in_tracker);
+                self.looked(look, *in_tracker)?;
+            }
+            Step::LookAndListen { in_tracker } => self.look_and_listen(*in_tracker)?,
+            Step::Listen => {
+                let (number, waker) = self.waker();
+                let unused = self.state.listen(waker);
+                let expected = self.model.waker.replace(number);
+                prop_assert_eq!(self.number(unused.as_ref()), expected);
+            }
+            Step::Wake => {
+                let effects = self.state.wake();
+                self.woken(effects)?;
+            }
+            Step::OpenWindow => {
+                if is_open {
+                    let seat = self.seat();
+                    let has_joined = self.state.open_window(self.now, || seat);
+                    if self.model.phase == Phase::Running {
+                        self.model.phase = Phase::Window { opened: self.now };
+                    }
+                    self.stamp();
+                    self.joined(has_joined)?;
+                }
+            }
+            Step::CloseWindow => {
+                self.state.close_window();
+                if let Phase::Window { .. } = self.model.phase {
+                    self.model.phase = Phase::Running;
+                }
+            }
+            Step::ClientGone => {
+                self.state.client_gone();
+                if let Phase::Running | Phase::Window { .. } = self.model.phase {
+                    self.model.phase = Phase::Leaving;
+                }
+            }
+            Step::Finish {
+                readers,
+                in_tracker,
+            } => {
+                if is_open {
+                    self.finish(*readers, *in_tracker)?;
+                }
+            }
+            Step::ReleaseIfIdle { in_tracker } => {
+                if is_open {
+                    let ask = self.ask(Outcome::Drained);
+                    let standings = self.state.release_if_idle(ask, *in_tracker);
+                    let is_idle = self.model.waited_for() == 0 && !in_tracker;
+                    prop_assert_eq!(standings.is_some(), is_idle);
+                    if let Some(standings) = standings {
+                        self.released(standings, Outcome::Drained)?;
+                    }
+                }
+            }
+            Step::Release { outcome, aborts } => {
+                if is_open {
+                    let ask = self.ask(*outcome);
+                    let (standings, abort) = self.state.release_and_abort(ask, *aborts);
+                    let expected = if *aborts {
+                        self.model.abort_unfinished()
+                    } else {
+                        Vec::new()
+                    };
+                    prop_assert_eq!(abort, expected);
+                    self.released(standings, *outcome)?;
+                }
+            }
+            Step::Conclude { in_tracker } => {
+                if let Phase::Released(spawns) = self.model.phase {
+                    let effects = self.state.conclude(*in_tracker);
+                    self.concluded(effects, spawns, *in_tracker)?;
+                }
+            }
+            Step::LeaveIfOver { in_tracker } => {
+                let effects = self.state.leave_if_over(*in_tracker);
+                self.left(effects, false, *in_tracker)?;
+            }
+            Step::ListTracker => {
+                let seat = self.seat();
+                let has_joined = self.state.list_tracker(|| seat);
+                if is_open {
+                    self.joined(has_joined)?;
+                } else {
+                    prop_assert!(!has_joined, "it is over");
+                }
+            }
+            Step::AbortUnfinished => {
+                let handles = self.state.abort_unfinished();
+                prop_assert_eq!(handles, self.model.abort_unfinished());
+            }
+            Step::AbortAllBut(spared) => {
+                let spared = spared.as_ref().and_then(|pick| self.pick(pick, |_| true));
+                let spared: Vec<u32> = spared.map(|id| id as u32).into_iter().collect();
+                let handles = self.state.abort_all_but(&spared);
+                let expected = self.model.abort(|id, _| !spared.contains(&id));
+                prop_assert_eq!(handles, expected);
+            }
+            Step::Token => {
+                let (_, cancelled) = self.state.token();
+                prop_assert_eq!(cancelled, self.model.cancelled);
+                self.model.has_token = true;
+                self.model.has_rare = true;
+            }
+            Step::Cancel => {
+                let token = self.state.cancel();
+                self.cancelled(token.is_some())?;
+            }
+            Step::ShutdownBegins => {
+                let (effects, token) = self.state.shutdown_begins();
+                if self.model.phase == Phase::Process {
+                    self.cancelled(token.is_some())?;
+                } else {
+                    prop_assert!(token.is_none(), "its own deadline is to come");
+                }
+                self.woken(effects)?;
+            }
+            Step::Attend => {
+                self.state.attend();
+                self.model.is_attended = true;
+            }
+            Step::SetSpan => {
+                if is_open {
+                    self.state.set_span(Some(Arc::new(Span)));
+                    self.model.has_span = true;
+                }
+            }
+            Step::Advance => self.now += Duration::from_millis(7),
+        }
+        Ok(())
+    }
+
+    fn pick(&self, pick: &prop::sample::Index, which: impl Fn(&Task) -> bool) -> Option<usize> {
+        let all = self.model.tasks.iter().enumerate();
+        let all: Vec<usize> = all.filter(|(_, t)| which(t)).map(|(id, _)| id).collect();
+        (!all.is_empty()).then(|| *pick.get(&all))
+    }
+
+    // The life of a task.
+
+    fn admit(&mut self, brief: Brief, parent: Parent, pulse: Pulse<u32>) -> Checked {
+        let handle = match pulse {
+            Pulse::Spawning => Handle::ToCome,
+            _ => Handle::None,
+        };
+        let seat = self.seat();
+        let admitted = self.state.admit(brief, parent, pulse, || seat);
+        self.admitted(&admitted, brief, parent, handle)
+    }
+
+    fn admitted(
+        &mut self,
+        admitted: &Admitted,
+        mut brief: Brief,
+        parent: Parent,
+        handle: Handle,
+    ) -> Checked {
+        let (kind, report, is_late) = self.model.admission(brief.kind, parent);
+        brief.kind = kind;
+        self.joined(admitted.has_joined)?;
+        prop_assert_eq!(admitted.id as usize, self.model.tasks.len());
+        prop_assert_eq!(admitted.brief.kind, kind);
+        prop_assert_eq!(admitted.is_counted, report == Report::Counts);
+        prop_assert_eq!(admitted.is_late, is_late);
+        let is_window = matches!(self.model.phase, Phase::Window { .. });
+        prop_assert_eq!(
+            admitted.wants_stamp,
+            report != Report::Counts || is_window,
+            "nothing else reads the clock for it"
+        );
+        let is_free = |task: &Task| task.has_ended || task.slot != admitted.slot;
+        prop_assert!(self.model.tasks.iter().all(is_free), "the slot was taken");
+        self.model.notices += usize::from(is_late);
+        self.model.tasks.push(Task {
+            brief,
+            slot: admitted.slot,
+            started: None,
+            handle,
+            failed: None,
+            has_ended: false,
+            report,
+            late_end: false,
+        });
+        Ok(())
+    }
+
+    fn try_admit(&mut self, kind: Kind, parent: Parent, is_closing: bool) -> Checked {
+        let brief = brief(kind);
+        let seat = self.seat();
+        let was_listed = self.model.is_listed;
+        let joined = std::cell::Cell::new(was_listed);
+        let asked_late = std::cell::Cell::new(false);
+        let admitted = self.state.try_admit(
+            brief,
+            parent,
+            Pulse::Spawning,
+            || {
+                joined.set(true);
+                seat
+            },
+            || {
+                asked_late.set(joined.get());
+                is_closing
+            },
+        );
+        prop_assert!(asked_late.get(), "a shutdown may pass it by");
+        let is_detached = kind == Kind::Detached
+            || parent == Parent::DetachedTask
+            || self.model.phase == Phase::Process;
+        let refused = if is_closing {
+            Some(Refused::ShuttingDown)
+        } else if !is_detached && self.model.spawns().is_some() {
+            Some(Refused::Released)
+        } else {
+            None
+        };
+        match admitted {
+            Ok(admitted) => {
+                prop_assert_eq!(refused, None);
+                // It would have been refused as one that comes late.
+                prop_assert!(!admitted.is_late);
+                let parent = match parent {
+                    Parent::Task => Parent::None,
+                    parent => parent,
+                };
+                self.admitted(&admitted, brief, parent, Handle::ToCome)
+            }
+            Err((why, effects)) => {
+                prop_assert_eq!(refused, Some(why));
+                let expected = Expected {
+                    leave: !was_listed,
+                    ..Expected::default()
+                };
+                self.effects(effects, &expected)
+            }
+        }
+    }
+
+    fn attach(&mut self, id: usize) -> Checked {
+        let number = id as u32;
+        let task = &mut self.model.tasks[id];
+        let attached = self.state.attach(task.slot, number, number);
+        let handle = std::mem::replace(&mut task.handle, Handle::None);
+        if !task.is_alive() {
+            prop_assert!(matches!(attached, Attached::Ended(given) if given == number));
+        } else if handle == Handle::Doomed {
+            prop_assert!(matches!(attached, Attached::ToAbort(given) if given == number));
+        } else {
+            prop_assert!(matches!(attached, Attached::Kept));
+            task.handle = Handle::Attached;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, id: usize, state: TaskState) -> Checked {
+        let message = Some(format!("task {id}"));
+        let task = &mut self.model.tasks[id];
+        let failure = self
+            .state
+            .fail(task.slot, id as u32, state, message.clone(), self.now);
+        if task.has_ended {
+            prop_assert!(failure.is_none(), "it is not there any more");
+            return Ok(());
+        }
+        let Some(failure) = failure else {
+            return Err(TestCaseError::fail("it is there"));
+        };
+        let info = TaskInfo {
+            state,
+            message,
+            ..task.info(self.now)
+        };
+        prop_assert_eq!(&failure.info, &info);
+        prop_assert_eq!(failure.is_counted, task.report == Report::Counts);
+        let is_reported = match task.report {
+            Report::Counts => true,
+            Report::Unfinished { is_logged } => is_logged,
+            Report::Nothing => false,
+        };
+        prop_assert_eq!(failure.is_reported, is_reported);
+        let is_attached = task.handle == Handle::Attached;
+        prop_assert_eq!(failure.handle, is_attached.then_some(id as u32));
+        if is_attached {
+            task.handle = Handle::None;
+        }
+        task.failed = Some(info);
+        self.model.has_rare |= failure.is_counted;
+        self.order.push(id);
+        Ok(())
+    }
+
+    fn end(&mut self, id: usize, in_tracker: bool) -> Checked {
+        let required_before = self.model.required();
+        let task = &mut self.model.tasks[id];
+        let (effects, late) = self.state.end(task.slot, in_tracker);
+        let mut expected = Expected {
+            has_changed: self.model.is_attended,
+            ..Expected::default()
+        };
+        if task.handle == Handle::Attached {
+            task.handle = Handle::None;
+            expected.handle = Some(id as u32);
+        }
+        task.has_ended = true;
+        let kind = task.brief.kind;
+        let is_late = task.report != Report::Counts && kind != Kind::Tracker;
+        task.late_end = is_late;
+        match late {
+            Some(late) => {
+                prop_assert!(is_late, "the report counts it");
+                prop_assert_eq!(late.started, task.started);
+                prop_assert_eq!(late.brief.kind, kind);
+                prop_assert_eq!(late.brief.is_handler, task.brief.is_handler);
+            }
+            None => prop_assert!(!is_late, "nothing reports it"),
+        }
+        let is_window = matches!(self.model.phase, Phase::Window { .. });
+        let is_own = matches!(kind, Kind::Ordinary | Kind::Required);
+        let was_last = is_own && self.model.waited_for() == 0;
+        if is_window && was_last {
+            self.model.last = Some(id);
+        }
+        let was_last_required = required_before > 0 && self.model.required() == 0;
+        if was_last || was_last_required || kind == Kind::Tracker {
+            expected.wake = self.model.waker.take();
+        }
+        if is_late {
+            self.model.notices += 1;
+        } else {
+            (expected.leave, expected.watch) = self.model.leaves(in_tracker);
+        }
+        self.effects(effects, &expected)
+    }
+
+    // The wait and the release.
+
+    fn looked(&self, look: Look, in_tracker: bool) -> Checked {
+        prop_assert_eq!(look.own, self.model.waited_for() > 0);
+        prop_assert_eq!(look.in_tracker, in_tracker);
+        prop_assert_eq!(look.required_failed, self.model.required_failed());
+        Ok(())
+    }
+
+    fn look_and_listen(&mut self, in_tracker: bool) -> Checked {
+        let (number, waker) = self.waker();
+        let (look, unused) = self.state.look_and_listen(waker, in_tracker);
+        self.looked(look, in_tracker)?;
+        let expected = if self.model.waited_for() > 0 || in_tracker {
+            self.model.waker.replace(number)
+        } else {
+            Some(number)
+        };
+        prop_assert_eq!(self.number(unused.as_ref()), expected);
+        Ok(())
+    }
+
+    fn finish(&mut self, readers: Readers, in_tracker: bool) -> Checked {
+        let is_idle = self.model.waited_for() == 0 && !in_tracker;
+        let is_read = self.model.is_read(readers);
+        let failed = self.model.required_failed();
+        match self.state.finish(readers, in_tracker) {
+            Finish::NotIdle => prop_assert!(!is_idle, "nothing is alive"),
+            Finish::Released {
+                required_failed,
+                account,
+                waker,
+            } => {
+                prop_assert_eq!(self.number(waker.as_ref()), self.model.waker.take());
+                prop_assert!(is_idle && is_read);
+                prop_assert_eq!(required_failed, failed);
+                self.report = Some(Reported {
+                    spawned: account.tally.spawned,
+                    stragglers: Vec::new(),
+                });
+                self.account(&account)?;
+                self.model.release(Outcome::Drained);
+            }
+            Finish::Over {
+                required_failed,
+                effects,
+                waker,
+            } => {
+                prop_assert_eq!(self.number(waker.as_ref()), self.model.waker.take());
+                prop_assert!(is_idle && !is_read);
+                prop_assert_eq!(required_failed, failed);
+                self.model.release(Outcome::Drained);
+                self.concluded(effects, Spawns::Late, in_tracker)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn concluded(&mut self, effects: Effects<u32>, spawns: Spawns, in_tracker: bool) -> Checked {
+        self.model.phase = Phase::Over(spawns);
+        let span = std::mem::take(&mut self.model.has_span);
+        self.left(effects, span, in_tracker)
+    }
+
+    fn released(&mut self, mut standings: Standings, outcome: Outcome) -> Checked {
+        let waker = standings.waker.take();
+        prop_assert_eq!(self.number(waker.as_ref()), self.model.waker.take());
+        let is_alive = |(_, task): &(usize, &Task)| task.is_unfinished();
+        let stragglers = self.model.tasks.iter().enumerate().filter(is_alive);
+        self.report = Some(Reported {
+            stragglers: stragglers.map(|(id, _)| id).collect(),
+            spawned: standings.account.as_ref().map_or(0, |a| a.tally.spawned),
+        });
+        self.standings(&standings, outcome)?;
+        self.model.release(outcome);
+        Ok(())
+    }
+
+    fn ask(&self, outcome: Outcome) -> Ask {
+        Ask {
+            outcome,
+            at: Some(self.now),
+        }
+    }
+
+    /// What a report would have that is made now.
+    fn standings(&self, standings: &Standings, outcome: Outcome) -> Checked {
+        prop_assert_eq!(standings.has_spawned, !self.model.tasks.is_empty());
+        prop_assert_eq!(standings.required_failed, self.model.fails(outcome));
+        prop_assert!(standings.waker.is_none(), "it may still be woken");
+        match &standings.account {
+            Some(account) => self.account(account),
+            None => Err(TestCaseError::fail("it was asked for")),
+        }
+    }
+
+    fn account(&self, account: &Account) -> Checked {
+        let tally = account.tally;
+        let counted = self.model.count(|task| task.report != Report::Nothing);
+        prop_assert_eq!(tally.spawned, counted);
+        prop_assert_eq!(tally.failed, self.model.ended_as(TaskState::Failed));
+        prop_assert_eq!(tally.panicked, self.model.ended_as(TaskState::Panicked));
+        prop_assert_eq!(tally.aborted, self.model.ended_as(TaskState::Aborted));
+        let failures: Vec<&TaskInfo> = account.failures.iter().collect();
+        prop_assert_eq!(failures, self.model.failures(&self.order));
+        let unfinished = self.model.tasks.iter().filter(|t| t.is_unfinished());
+        let unfinished: Vec<TaskInfo> = unfinished.map(|task| task.info(self.now)).collect();
+        prop_assert_eq!(&account.stragglers, &unfinished);
+        let last = self.model.last.map(|id| {
+            let task = &self.model.tasks[id];
+            let failed = task.failed.as_ref();
+            match failed.filter(|_| task.report == Report::Counts) {
+                Some(info) => (info.clone(), None),
+                None => {
+                    let state = failed.map_or(TaskState::Completed, |info| info.state);
+                    (task.brief.info(state, None, None, None), task.started)
+                }
+            }
+        });
+        prop_assert_eq!(&account.last, &last);
+        prop_assert_eq!(account.cancelled, self.model.cancelled);
+        let has_detached = self.model.count(|task| task.brief.kind == Kind::Detached) > 0;
+        prop_assert_eq!(account.has_detached, has_detached);
+        Ok(())
+    }
+
+    // Parts of several transitions.
+
+    fn seat(&self) -> Seat {
+        self.registry.join(Weak::new())
+    }
+
+    fn waker(&mut self) -> (usize, Waker) {
+        let waker: Waker = Arc::new(Nothing).into();
+        self.wakers.push(waker.clone());
+        (self.wakers.len() - 1, waker)
+    }
+
+    fn number(&self, waker: Option<&Waker>) -> Option<usize> {
+        let waker = waker?;
+        self.wakers.iter().position(|other| other.will_wake(waker))
+    }
+
+    fn joined(&mut self, has_joined: bool) -> Checked {
+        prop_assert_eq!(has_joined, !self.model.is_listed);
+        self.model.is_listed = true;
+        Ok(())
+    }
+
+    fn left(&mut self, effects: Effects<u32>, span: bool, in_tracker: bool) -> Checked {
+        let (leave, watch) = self.model.leaves(in_tracker);
+        let expected = Expected {
+            span,
+            leave,
+            watch,
+            ..Expected::default()
+        };
+        self.effects(effects, &expected)
+    }
+
+    fn woken(&mut self, effects: Effects<u32>) -> Checked {
+        let expected = Expected {
+            wake: self.model.waker.take(),
+            ..Expected::default()
+        };
+        self.effects(effects, &expected)
+    }
+
+    fn cancelled(&mut self, has_token: bool) -> Checked {
+        let is_first = !std::mem::replace(&mut self.model.cancelled, true);
+        self.model.has_rare = true;
+        prop_assert_eq!(has_token, is_first && self.model.has_token);
+        Ok(())
+    }
+
+    fn stamp(&mut self) {
+        for task in self.model.tasks.iter_mut().filter(|task| !task.has_ended) {
+            task.started.get_or_insert(self.now);
+        }
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn effects(&self, effects: Effects<u32>, expected: &Expected) -> Checked {
+        let found = Expected {
+            wake: self.number(effects.wake.as_ref()),
+            handle: effects.handle,
+            span: effects.span.is_some(),
+            leave: effects.leave.is_some(),
+            has_changed: effects.has_changed,
+            watch: effects.watch,
+        };
+        prop_assert_eq!(&found, expected);
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Checked {
+        let (state, model) = (&mut self.state, &self.model);
+        prop_assert_eq!(state.phase(), model.phase);
+        let alive = model.waited_for() + model.detached();
+        prop_assert_eq!(state.waited_for(), model.waited_for());
+        prop_assert_eq!(state.alive(), alive);
+        prop_assert_eq!(state.required() as usize, model.required());
+        prop_assert_eq!(state.has_watch(), model.watch().is_some());
+        prop_assert_eq!(state.seat().is_some(), model.is_listed);
+        prop_assert_eq!(state.is_released(), model.spawns().is_some());
+        prop_assert_eq!(state.required_failed(), model.required_failed());
+        let stopped = model.ended_as(TaskState::Aborted) + model.ended_as(TaskState::Panicked);
+        prop_assert_eq!(state.stopped(), stopped);
+        prop_assert_eq!(state.has_spawned(), !model.tasks.is_empty());
+        let has_no_start = |task: &Task| !task.has_ended && task.started.is_none();
+        prop_assert_eq!(state.wants_stamp(), model.count(has_no_start) > 0);
+        let is_handler = |task: &Task| task.brief.is_handler;
+        prop_assert_eq!(state.had_handler(), model.count(is_handler) > 0);
+        for tasks in 0..4 {
+            let is_enough = alive <= tasks && model.notices == 0;
+            prop_assert_eq!(state.waits_for_at_most(tasks), is_enough);
+        }
+        let is_held = matches!(model.phase, Phase::Running | Phase::Window { .. });
+        prop_assert_eq!(state.is_held(Parent::None), is_held);
+        prop_assert_eq!(state.is_held(Parent::Task), is_held);
+        prop_assert!(!state.is_held(Parent::DetachedTask));
+        let is_pristine = model.phase == Phase::Running
+            && model.tasks.is_empty()
+            && !model.has_rare
+            && model.waker.is_none()
+            && !model.is_listed
+            && !model.has_span
+            && !model.is_attended;
+        prop_assert_eq!(state.is_pristine(), is_pristine);
+        let is_shown = |t: &&Task| t.is_alive() && t.brief.kind != Kind::Tracker;
+        let shown = model.tasks.iter().filter(is_shown);
+        let shown: Vec<TaskInfo> = shown.map(|task| task.info(self.now)).collect();
+        prop_assert_eq!(state.snapshot(self.now, &[]), shown);
+        for (id, task) in (0..).zip(&model.tasks) {
+            prop_assert_eq!(state.brief(task.slot, id).is_some(), !task.has_ended);
+        }
+        for outcome in [
+            Outcome::Drained,
+            Outcome::DeadlineExceeded,
+            Outcome::Dropped,
+        ] {
+            self.standings(&self.state.account(self.ask(outcome)), outcome)?;
+        }
+        Ok(())
+    }
+}
+
+fn brief(kind: Kind) -> Brief {
+    Brief {
+        kind,
+        ..Brief::here()
+    }
+}
