@@ -286,6 +286,27 @@ fn handlers_that_a_runtime_drops_are_not_warned_of() {
     assert_eq!(lines.count(LOST), 1, "this runtime goes on");
 }
 
+/// A task that is aborted has called it: it ends as that does, and no client has left.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_an_aborted_task_has_called_is_not_warned_of() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let layer = TaskTrackerLayer::new();
+    let calls = tracked(&layer.clone(), move || {
+        let service = layer.layer(service_fn(slow));
+        let called = named("calls")
+            .detached()
+            .spawn(async { drop(service.oneshot(request()).await) });
+        tokio::spawn(async move {
+            after(5).await;
+            called.abort();
+        });
+    });
+    drop(calls.oneshot(request()).await);
+    after(10).await;
+    assert_eq!(lines.count(LOST), 0, "{}", lines.text());
+}
+
 /// Sends a request through both.
 async fn pass(outer: &TaskTrackerLayer, inner: &TaskTrackerLayer) {
     let service = outer.layer(tracked(inner, || drop(spawn(after(1)))));

@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Hold, Outcome, TaskState, TaskTrackerLayer, Unfinished, spawn};
+use tower_task_tracker::{Hold, Outcome, TaskState, TaskTrackerLayer, Unfinished, named, spawn};
 
 use crate::support::{
     Frames, Log, Slot, after, current, held, ms, paused_runtime, put, request, take,
@@ -108,6 +108,28 @@ fn the_handle_is_idle_after_the_last_task_of_a_tracker_also_without_a_runtime() 
     });
 }
 
+/// As above, where a shutdown is awaited.
+#[test]
+fn a_shutdown_is_over_after_the_last_task_of_a_tracker_also_without_a_runtime() {
+    let runtime = paused_runtime();
+    let layer = TaskTrackerLayer::new();
+    let kept = Slot::default();
+    let keep = kept.clone();
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        current().tracker().spawn(after(20));
+        put(&keep, current());
+        async { Ok::<_, Infallible>(Response::new(Frames::new(["a"]))) }
+    }));
+    let Ok(answer) = runtime.block_on(service.oneshot(request()));
+    drop(answer);
+    let _kept = take(&kept);
+    runtime.block_on(async {
+        after(100).await;
+        let report = layer.handle().shutdown(ms(500)).await;
+        assert_eq!(report.waited, ms(0), "{report}");
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_last_task_has_its_age_at_its_end_however_long_the_body_streams_after_it() {
     let log = Log::default();
@@ -127,4 +149,30 @@ async fn the_last_task_has_its_age_at_its_end_however_long_the_body_streams_afte
     drop(body.collect().await);
     let last = log.report().last.expect("there was one");
     assert_eq!(last.age, ms(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ends_while_the_response_goes_on_is_not_the_one_that_let_its_head_go() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Head)
+        .observer(log.clone());
+    let tasks = Slot::default();
+    let kept = tasks.clone();
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        put(&kept, current());
+        async {
+            named("head").spawn(after(20));
+            Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
+        }
+    }));
+    let Ok(answer) = service.oneshot(request()).await;
+    let tasks = take(&tasks);
+    // The head is out, and nothing waits until the body ends.
+    drop(tasks.named("while it streams").spawn(after(5)).await);
+    drop(answer.into_body().collect().await);
+    let report = log.report();
+    assert_eq!(report.completed, 2);
+    let last = report.last.expect("one task was waited for");
+    assert_eq!(last.name, Some("head"));
 }

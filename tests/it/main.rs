@@ -7,16 +7,18 @@
 //! | when a hold ends | `hold_ends`, `wire` |
 //! | what is dropped before a wait | `finished_bodies`, `unfinished_bodies`, `wire::finished_bodies` |
 //! | deadline | `deadlines`, `moving_limits` |
-//! | unfinished tasks | `unfinished` |
+//! | unfinished tasks | `unfinished`, `cuts` |
 //! | nested layers | `nested_layers` |
 //! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*`, `wire::half_closed` |
 //! | required tasks | `required`, `required_ends`, `required_corners`, `required_or_awaited`, `failed_heads` |
 //! | errors of a body | `body_errors` |
 //! | late spawns | `late_spawns`, `detached`, `children` |
 //! | overload | `handle` |
-//! | panics | `panics`, `foreign_panics` |
+//! | panics | `panics`, `foreign`, `foreign_panics` |
 //! | context, logs | `context`, `spares`, `logs`, `alerts`, `late_logs`, `spans`, `span_ends`, `throttle` |
 //! | counts, ages | `accounting`, `reports`, `observers` |
+//! | the end of a task: its order | `ends`, `span_ends` |
+//! | when the handle is idle | `idle`, `handle`, `last_ends` |
 //! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`, `shutdown_inside`; `examples/graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
@@ -37,13 +39,16 @@ mod children;
 mod closed;
 mod completion_corners;
 mod context;
+mod cuts;
 mod deadlines;
 mod detached;
 mod disconnects;
+mod ends;
 mod ergonomics;
 mod failed_heads;
 mod fallible;
 mod finished_bodies;
+mod foreign;
 mod foreign_panics;
 mod front_page;
 mod handle;
@@ -52,6 +57,7 @@ mod hold_never;
 mod hold_required;
 mod hold_table;
 mod hook_corners;
+mod idle;
 mod last_ends;
 mod late_logs;
 mod late_seats;

@@ -7,7 +7,9 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, TaskTrackerLayer, spawn};
+use tracing::{Instrument, info_span};
 
+use crate::closed::Closed;
 use crate::support::{Log, after, current, full, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
@@ -73,4 +75,31 @@ async fn requests_of_several_layers_in_turns_keep_their_own_settings() {
     }
     assert_eq!(log.reports().len(), 2);
     assert_eq!(other_log.reports().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_the_memory_of_one_with_other_spans_has_those_of_its_layer() {
+    let closed = Closed::default();
+    let _watching = closed.watch();
+    let nested = tracked(&TaskTrackerLayer::new().task_spans(false), || {
+        drop(spawn(after(1)));
+    });
+    let service = TaskTrackerLayer::new().layer(service_fn(move |request: Request<()>| {
+        let nested = nested.clone();
+        async move {
+            if request.uri().path() == "/nested" {
+                drop(nested.oneshot(request).await);
+            } else {
+                spawn(after(1));
+            }
+            Ok::<_, std::convert::Infallible>(full("done"))
+        }
+    }));
+    for (path, tasks) in [("/nested", 0), ("/plain", 1)] {
+        let mut request = request();
+        *request.uri_mut() = path.parse().expect("a path");
+        let answer = service.clone().oneshot(request);
+        drop(answer.instrument(info_span!("request")).await);
+        assert_eq!(closed.count("task"), tasks, "{path}");
+    }
 }

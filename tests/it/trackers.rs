@@ -142,3 +142,49 @@ async fn whoever_awaits_the_tracker_of_a_held_response_goes_on() {
     after(1).await;
     assert!(idle.is_ok(), "the tracker was never closed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ends_after_those_of_the_tracker_is_the_last() {
+    let (log, layer) = told();
+    let service = tracked(&layer, || {
+        named("own").spawn(after(60));
+        current().tracker().spawn(after(30));
+    });
+    drop(service.oneshot(request()).await);
+    let last = log.report().last.expect("tasks were waited for");
+    assert_eq!(last.name, Some("own"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_the_tracker_that_ends_after_the_others_is_the_last() {
+    let (log, layer) = told();
+    let service = tracked(&layer, || {
+        named("own").spawn(after(30));
+        current().tracker().spawn(after(60));
+    });
+    drop(service.oneshot(request()).await);
+    let last = log.report().last.expect("tasks were waited for");
+    assert_eq!((last.name, last.age), (None, ms(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hook_spawns_in_the_tracker_is_waited_for() {
+    let tracker = Slot::<tokio_util::task::TaskTracker>::default();
+    let kept = tracker.clone();
+    let (log, layer) = told();
+    let layer = layer.before_release(move |_| {
+        take(&kept).spawn(after(20));
+        async {}
+    });
+    let service = tracked(&layer, move || {
+        put(&tracker, current().tracker().clone());
+        spawn(after(10));
+    });
+    drop(service.oneshot(request()).await);
+    let report = log.report();
+    assert!(
+        report.stragglers.is_empty() && report.is_clean(),
+        "{report}"
+    );
+    assert_eq!((report.spawned, report.held), (2, ms(30)));
+}
