@@ -212,8 +212,8 @@ impl Tasks {
     /// or races it, is not reported as late, and the handle counts it only if the request is still listed there.
     ///
     /// While tasks are alive in it, a small task on the runtime that polls the response awaits the tracker, and wakes
-    /// the response. Outside of a runtime nothing awaits the tracker, and the response waits until its deadline. The wait
-    /// closes the tracker, which refuses nothing. If code reopens it meanwhile, the response waits until its deadline.
+    /// the response. Outside of a runtime nothing awaits the tracker: there its last task does not wake the response. The
+    /// wait closes the tracker, which refuses nothing. If code reopens it meanwhile, the response waits until its deadline.
     #[track_caller]
     #[must_use]
     pub fn tracker(&self) -> &TaskTracker {

@@ -79,7 +79,8 @@ async fn it_is_not_idle_while_an_observer_is_called() {
     assert_eq!(asks.handle.live_requests(), 0);
 }
 
-/// A wait within the request neither waits for itself nor ends before the others are told of.
+/// A wait in a task of the request does not wait for that task, and returns only after the observers were called for the
+/// other tasks.
 #[tokio::test(start_paused = true)]
 async fn nor_is_it_for_a_task_of_the_request_that_waits_for_it() {
     let asks = Asks::default();
