@@ -2,12 +2,20 @@
 //! their own in its place.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread_local;
 
+// Without poison: no code of the user's runs under these locks.
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use tokio::task::AbortHandle;
 
 use std::cell::Cell;
+use std::sync::{Arc, Weak};
+
+/// Upgrades a reference. In the models, other threads may run before the caller goes on.
+#[inline]
+pub(crate) fn upgrade<T>(reference: &Weak<T>) -> Option<Arc<T>> {
+    reference.upgrade()
+}
 
 /// The number of this thread. Threads are numbered in the order in which they first call this.
 #[inline]

@@ -16,6 +16,8 @@ mod enabled {
 
     #[cfg(feature = "axum")]
     use tokio::time::Instant;
+    use tracing::Level;
+    use tracing::dispatcher::{Dispatch, get_default};
     use tracing::level_filters::LevelFilter;
 
     use crate::panics;
@@ -34,7 +36,10 @@ mod enabled {
         /// The span that is current; `None` if there is none.
         #[inline]
         pub(crate) fn current() -> Option<Self> {
-            if is_off() { None } else { current() }
+            if is_off() || !has_current() {
+                return None;
+            }
+            current()
         }
 
         fn is_none(&self) -> bool {
@@ -62,6 +67,12 @@ mod enabled {
         }
     }
 
+    /// Whether a span is current. That is less work than to ask for the span, and mostly there is none.
+    fn has_current() -> bool {
+        let has_current = |dispatch: &Dispatch| dispatch.current_span().id().is_some();
+        panics::caught(|| get_default(has_current)) == Ok(true)
+    }
+
     #[cold]
     fn current() -> Option<Span> {
         let span = panics::caught(tracing::Span::current).ok().map(Span);
@@ -83,8 +94,8 @@ mod enabled {
         name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> Option<Span> {
-        if is_off() {
-            return None;
+        if !is_on(Level::INFO) {
+            return Span::current();
         }
         made(|| Span(tracing::info_span!(target: TARGET, "task", name, %location)))
     }
@@ -96,8 +107,8 @@ mod enabled {
         location: &'static Location<'static>,
         request_id: Option<&str>,
     ) -> Option<Span> {
-        if is_off() {
-            return None;
+        if !is_on(Level::INFO) {
+            return Span::current();
         }
         made(|| {
             let span = Span(tracing::info_span!(
@@ -124,8 +135,14 @@ mod enabled {
 
     /// Whether no subscriber is interested in anything: one load, where no span can be.
     #[inline]
-    fn is_off() -> bool {
+    pub(crate) fn is_off() -> bool {
         LevelFilter::current() == LevelFilter::OFF
+    }
+
+    /// Whether any subscriber may be interested in this level: one load.
+    #[inline]
+    fn is_on(level: Level) -> bool {
+        level <= LevelFilter::current()
     }
 
     /// Whether the event of a request is written: of one that has `failed` in some way, or of any other.
@@ -145,23 +162,42 @@ mod enabled {
         .unwrap_or(true)
     }
 
+    /// Whether any subscriber may be interested in the event of this request: one load.
+    #[inline]
+    pub(crate) fn may_log_request(report: &DrainReport) -> bool {
+        is_on(level_of(report))
+    }
+
+    /// The level of the event of a request.
+    #[inline]
+    fn level_of(report: &DrainReport) -> Level {
+        match report.outcome {
+            _ if report.required_failed && has_failed(report) => Level::ERROR,
+            Outcome::DeadlineExceeded | Outcome::Shutdown => Level::WARN,
+            _ => Level::DEBUG,
+        }
+    }
+
+    /// Whether the failure of a required task is one of the server.
+    fn has_failed(report: &DrainReport) -> bool {
+        // What a client leaves behind, and its policy aborts, is no failure of the server.
+        let is_failure = |task: &TaskInfo| {
+            task.required && matches!(task.state, TaskState::Failed | TaskState::Panicked)
+        };
+        report.outcome != Outcome::Dropped || report.troubled.iter().any(is_failure)
+    }
+
     /// `stream_was_held`: the window closed while the head of a stream was held.
     pub(crate) fn request_ended(report: &DrainReport, stream_was_held: bool) {
         let hint = stream_was_held.then_some(
             "the head of a stream was held: a task that feeds or reads its body, or waits for its drop, cannot \
              end before that head is sent; `Hold::End` sends it at once",
         );
-        // What a client leaves behind, and its policy aborts, is no failure of the server.
-        let is_failure = |task: &TaskInfo| {
-            task.required && matches!(task.state, TaskState::Failed | TaskState::Panicked)
-        };
-        let has_failed = report.required_failed
-            && (report.outcome != Outcome::Dropped || report.troubled.iter().any(is_failure));
-        match report.outcome {
-            _ if has_failed => {
+        match level_of(report) {
+            Level::ERROR => {
                 tracing::error!(target: TARGET, %report, hint, "a task that the response depends on has failed");
             }
-            Outcome::DeadlineExceeded | Outcome::Shutdown => {
+            Level::WARN => {
                 tracing::warn!(target: TARGET, %report, hint, "the drain window closed before everything was done");
             }
             _ => tracing::debug!(target: TARGET, %report, "the tasks of a request"),
@@ -267,6 +303,10 @@ mod disabled {
 
     use crate::report::{DrainReport, TaskInfo};
 
+    pub(crate) const fn is_off() -> bool {
+        true
+    }
+
     #[derive(Debug)]
     pub(crate) struct Span;
 
@@ -296,6 +336,10 @@ mod disabled {
     }
 
     pub(crate) fn is_request_logged(_: bool) -> bool {
+        false
+    }
+
+    pub(crate) fn may_log_request(_: &DrainReport) -> bool {
         false
     }
 

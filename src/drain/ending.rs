@@ -6,16 +6,18 @@ use tokio::time::Instant;
 
 #[cfg(feature = "http")]
 use super::KeptFor;
+use super::report::Verdict;
 use super::{AtDrop, Drain, Ended, NotDrained, Stage};
 use crate::report::{DrainReport, Outcome};
 use crate::request::Request;
 use crate::request::drained::Finished;
 use crate::request::pool::{self, Use};
+use crate::request::state::Drained;
 use crate::{metrics, trace};
 
 impl Drain {
     /// Ends the request and reports, unless there is something that the response has to wait for.
-    /// The first time, returns the report if there is one and something reads it.
+    /// The first time, returns the report if there is one and the caller wants it.
     #[inline]
     pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         #[cfg(feature = "http")]
@@ -29,6 +31,25 @@ impl Drain {
             }
         }
         self.finish()
+    }
+
+    /// Gives the request back if nothing was done with it, and empties the place of its owner. Returns whether it did.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn give_back_unused(place: &mut Option<Self>) -> bool {
+        let Some(drain) = place else {
+            return false;
+        };
+        if drain.wait.is_some() || !drain.finish_unused() {
+            return false;
+        }
+        if drain.context.is_outside() {
+            // Nothing is left in it, and a destructor would look for that.
+            std::mem::forget(place.take());
+        } else {
+            *place = None;
+        }
+        true
     }
 
     /// Ends a request in which nothing was spawned, and to which its owner has the only reference, and returns whether
@@ -61,18 +82,29 @@ impl Drain {
 
     #[inline]
     pub(super) fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
-        match &mut self.stage {
+        match self.stage {
             Stage::Over { .. } => Ok(None),
-            Stage::Leaving(_) => Err(NotDrained),
-            Stage::Expired(ended) => {
-                let ended = std::mem::take(&mut **ended);
+            Stage::Leaving => Err(NotDrained),
+            Stage::Expired => {
+                let ended = std::mem::take(&mut self.wait_mut().ended);
                 Ok(self.conclude(ended))
             }
-            Stage::Open { .. } => self.finish_drained(),
+            Stage::FirstTurn | Stage::Open { .. } => self.finish_drained(),
         }
     }
 
-    #[inline]
+    /// Ends an open request without hooks if no task is alive, unless a required one has failed, or one was stopped.
+    /// Returns whether it did.
+    #[cfg(feature = "http")]
+    #[inline(always)]
+    pub(super) fn end_if_ordinary(&mut self) -> bool {
+        let Some(request) = self.request() else {
+            return false;
+        };
+        let finished = request.finish(self.readers(), true);
+        self.finished(finished).is_ok()
+    }
+
     fn finish_drained(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         let Some(request) = self.request() else {
             return Ok(None);
@@ -80,31 +112,57 @@ impl Drain {
         if self.hooks_remain() {
             return Err(NotDrained);
         }
-        let finished = request.finish(self.readers());
+        let finished = request.finish(self.readers(), false);
+        self.finished(finished)
+    }
+
+    #[inline(always)]
+    fn finished(&mut self, finished: Finished) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         match finished {
-            Finished::NotIdle => {
+            Finished::NotIdle { opened } => {
+                self.make_wait(opened);
                 // The request goes on, and its code may ask for the deadline.
                 self.close_drained();
                 Err(NotDrained)
             }
             Finished::Over { required_failed } => {
                 // Nothing reads a report, so the clock is not read.
-                self.take_window(None);
+                if self.wait.is_some() {
+                    self.take_window(None);
+                }
                 self.stage = Stage::Over { required_failed };
                 Ok(None)
             }
-            Finished::Released {
-                required_failed,
-                account,
-            } => {
-                let now = Instant::now();
-                self.take_window(Some(now));
-                let report = self.report(account, required_failed, Outcome::Drained, None, now);
-                Ok(self.conclude(Ended {
-                    required_failed,
-                    report,
-                }))
-            }
+            Finished::Released { drained } => Ok(self.finish_with(drained)),
+        }
+    }
+
+    /// Ends a request that was released with no task alive, and reports. Returns the report if the caller wants it.
+    fn finish_with(&mut self, drained: Drained) -> Option<Arc<DrainReport>> {
+        let Drained {
+            required_failed,
+            account,
+            opened,
+            is_plain,
+        } = drained;
+        let now = Instant::now();
+        let waited = self.end_window(opened, now);
+        self.stage = Stage::Over { required_failed };
+        let verdict = Verdict {
+            outcome: Outcome::Drained,
+            closed_by: None,
+            required_failed,
+        };
+        if !self.has_spawned(&account) {
+            self.publish(None, is_plain);
+            return None;
+        }
+        let report = self.report(account, Vec::new(), verdict, waited, now);
+        self.publish(Some(&report), is_plain);
+        if self.wants_report {
+            Some(Arc::new(report))
+        } else {
+            None
         }
     }
 
@@ -115,28 +173,59 @@ impl Drain {
             report,
         } = ended;
         self.stage = Stage::Over { required_failed };
-        if let Some(request) = self.request() {
-            if let Some(report) = &report {
-                metrics::drained(report);
-                let wait = self.wait.as_ref();
-                let stream_was_held = wait.is_some_and(|wait| wait.stream_was_held);
-                request.in_span(|| trace::request_ended(report, stream_was_held));
-                request.notify(None, |observer| observer.on_drain(report));
-            }
-            // Drops the span after the callbacks, and before the request leaves the registry: when the handle is idle,
-            // spans are closed and the callbacks have run. Later events are in the tasks' own spans.
-            request.conclude();
-        }
+        self.publish(report.as_deref(), false);
         report
     }
 
+    /// Passes a report to its readers, and ends the request. `is_plain`: the request has no span, and no observers but those of its
+    /// layer.
+    #[inline(always)]
+    fn publish(&self, report: Option<&DrainReport>, is_plain: bool) {
+        let Some(request) = self.request() else {
+            return;
+        };
+        if let Some(report) = report {
+            metrics::drained(report);
+            if trace::may_log_request(report) {
+                let wait = self.wait.as_ref();
+                let stream_was_held = wait.is_some_and(|wait| wait.stream_was_held);
+                request.in_span(|| trace::request_ended(report, stream_was_held));
+            }
+            if is_plain {
+                request.notify_own(|observer| observer.on_drain(report));
+            } else {
+                request.notify(None, |observer| observer.on_drain(report));
+            }
+        }
+        // Drops the span after the callbacks, and before the request leaves the registry: when the handle is idle,
+        // spans are closed and the callbacks have run. Later events are in the tasks' own spans.
+        request.conclude();
+    }
+
+    /// Gives back the request of an owner that has nothing left to do.
+    #[cfg(feature = "http")]
+    #[inline(always)]
+    pub(crate) fn give_back(mut self) {
+        if self.wait.is_some() || !matches!(self.stage, Stage::Over { .. }) {
+            return;
+        }
+        if let Some(request) = std::mem::take(&mut self.context).into_own() {
+            pool::keep(request);
+        }
+        // Nothing is left in it, and a destructor would look for that.
+        std::mem::forget(self);
+    }
+
     /// Ends a request whose owner is dropped, at its end or before.
+    #[inline(never)]
     fn end(&mut self) {
-        let at_drop = match &self.stage {
+        self.end_first_turn();
+        let at_drop = match self.stage {
+            Stage::FirstTurn => AtDrop::Leaves,
             Stage::Over { .. } => return,
-            Stage::Expired(_) => AtDrop::Ends,
-            Stage::Open { at_drop } => *at_drop,
-            Stage::Leaving(_) => return self.leave_at_once(),
+            Stage::Expired => AtDrop::Ends,
+            Stage::Open { at_drop } => at_drop,
+            Stage::Leaving => return self.leave_at_once(),
         };
         match at_drop {
             // With its window, if that is open.

@@ -36,10 +36,11 @@ impl Drain {
             return;
         };
         let mut drain = self.take();
-        drain.stage = Stage::Leaving(Box::new(Leaving {
+        drain.stage = Stage::Leaving;
+        drain.wait_mut().leaving = Some(Leaving {
             schedule,
             steps: Steps::default(),
-        }));
+        });
         // Nothing can be awaited here: a small task does it. If there is no runtime, or it shuts down, the drain is
         // dropped, and reports at once.
         if let Ok(runtime) = Handle::try_current() {
@@ -78,13 +79,14 @@ impl Drain {
     }
 
     fn poll_left(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let (Stage::Leaving(leaving), Some(request)) = (&mut self.stage, self.context.own()) else {
+        let leaving = self.wait.as_mut().and_then(|wait| wait.leaving.as_mut());
+        let (Some(leaving), Some(request)) = (leaving, self.context.own()) else {
             return Poll::Ready(());
         };
         // What has ended in time wins over the time that is up.
         let mut look = request.look();
         if look.own || look.in_tracker {
-            look = request.look_again(cx);
+            (look, _) = request.look_again(cx);
         }
         if look.own || look.in_tracker {
             // A shutdown that has begun bounds this time too.

@@ -9,6 +9,9 @@
 //!     │
 //!     ├─ unused ─────────▶ finish_unused: nothing was spawned, and nothing else refers to it; it is Over
 //!     ▼
+//!   begin_first_turn      (a head that is held with its whole body) the window opens, and the tasks get one turn of
+//!     │                   the scheduler. `end_if_drained`: if they are done then, the request is released at once
+//!     ▼
 //!   poll_drained ◀─────┐  no task alive, and no hook: ready at once
 //!     │                │  otherwise: the window opens, and the tasks get one turn of the scheduler
 //!     │                │  then: woken by the last task, by a limit that changed, or by the timer (`steps`)
@@ -49,7 +52,6 @@ mod wait;
 use std::fmt;
 use std::sync::Arc;
 
-use self::leaving::Leaving;
 use self::wait::Wait;
 use crate::report::DrainReport;
 use crate::request::here::{Context, Entered};
@@ -82,15 +84,21 @@ enum KeptFor {
     None,
 }
 
-/// What its owner has still to do for a request.
+/// What its owner has still to do for a request. One word, because owners are moved about: the data of rare stages
+/// stand in the [`Wait`].
+#[derive(Debug, Clone, Copy)]
 enum Stage {
     /// It may spawn, and may be held.
     Open { at_drop: AtDrop },
+    /// Its window has just opened, and its tasks have their first turn of the scheduler. Most have ended when the wait
+    /// looks again, so the wait is not made yet: see `make_wait`. Only between `begin_first_turn` and the next call.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    FirstTurn,
     /// The client has gone, and tasks have some time left to stop.
-    Leaving(Box<Leaving>),
+    Leaving,
     /// Its window closed at the deadline and stays closed. The report, if it is to be read, waits for the end of the
     /// response.
-    Expired(Box<Ended>),
+    Expired,
     /// Everything was reported.
     Over { required_failed: bool },
 }
@@ -172,11 +180,11 @@ impl Drain {
     /// Whether a task has failed by now that the response fails with.
     #[inline]
     pub(crate) fn required_failed(&self) -> bool {
-        match &self.stage {
-            Stage::Over { required_failed } => *required_failed,
-            Stage::Leaving(_) => false,
-            Stage::Expired(ended) => ended.required_failed,
-            Stage::Open { .. } => match self.drained_as_failed() {
+        match self.stage {
+            Stage::Over { required_failed } => required_failed,
+            Stage::Leaving => false,
+            Stage::Expired => self.ended().is_some_and(|ended| ended.required_failed),
+            Stage::FirstTurn | Stage::Open { .. } => match self.drained_as_failed() {
                 Some(failed) => failed,
                 None => self.request().is_some_and(|r| r.required_failed()),
             },
@@ -192,6 +200,11 @@ impl Drain {
             wants_report: false,
             stage: Stage::Over { required_failed },
         }
+    }
+
+    /// What is left to report of a request that has expired.
+    fn ended(&self) -> Option<&Ended> {
+        self.wait.as_ref().map(|wait| &wait.ended)
     }
 
     fn wait_mut(&mut self) -> &mut Wait {
@@ -227,15 +240,9 @@ impl Drain {
 
 impl fmt::Debug for Drain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::Open { .. } => "Open",
-            Stage::Leaving(_) => "Leaving",
-            Stage::Expired(_) => "Expired",
-            Stage::Over { .. } => "Over",
-        };
         f.debug_struct("Drain")
             .field("context", &self.context)
-            .field("stage", &stage)
+            .field("stage", &self.stage)
             .finish_non_exhaustive()
     }
 }

@@ -5,12 +5,20 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::wait::{Awaited, Last};
-use super::{Drain, Ended, KeptFor};
+use super::wait::{Awaited, Waited};
+use super::{Drain, Ended};
 use crate::report::{Bound, DrainReport, Outcome, TaskInfo, TaskState};
 use crate::request::state::{Account, Ask, Readers, Standings};
 use crate::request::tracker::Tracker;
 use crate::trace;
+
+/// How a request has ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) closed_by: Option<Bound>,
+    pub(super) required_failed: bool,
+}
 
 impl Drain {
     /// Releases the request, whatever is alive. If `aborts`, returns the handles of the tasks to abort.
@@ -25,7 +33,7 @@ impl Drain {
             return (Ended::default(), Vec::new());
         };
         let (standings, abort) = request.release(self.ask(outcome, now), aborts);
-        (self.ended(standings, outcome, closed_by, now), abort)
+        (self.ended_as(standings, outcome, closed_by, now), abort)
     }
 
     /// What the report asks of the tasks when the request is released.
@@ -45,11 +53,16 @@ impl Drain {
     }
 
     /// What reads the report: the caller, an observer, a recorder or a subscriber.
-    #[inline]
+    #[inline(always)]
     pub(super) fn readers(&self) -> Readers {
         let has_own_observers = || self.request().is_some_and(|r| r.has_own_observers());
         if self.wants_report || cfg!(feature = "metrics") || has_own_observers() {
             Readers::Some
+        } else if trace::is_off() {
+            Readers::Subscriber {
+                ok: false,
+                failed: false,
+            }
         } else {
             Readers::Subscriber {
                 ok: trace::is_request_logged(false),
@@ -59,7 +72,7 @@ impl Drain {
     }
 
     /// How a request was released, with its report if that is read.
-    pub(super) fn ended(
+    pub(super) fn ended_as(
         &self,
         standings: Standings,
         outcome: Outcome,
@@ -67,16 +80,24 @@ impl Drain {
         now: Instant,
     ) -> Ended {
         let Standings {
-            has_spawned,
             required_failed,
             account,
+            stragglers,
             waker: _,
         } = standings;
-        let account = account.filter(|_| has_spawned);
+        let verdict = Verdict {
+            outcome,
+            closed_by,
+            required_failed,
+        };
+        let account = account.filter(|account| self.has_spawned(account));
+        let report = account.map(|account| {
+            let waited = self.waited(now);
+            Arc::new(self.report(account, stragglers, verdict, waited, now))
+        });
         Ended {
             required_failed,
-            report: account
-                .and_then(|account| self.report(account, required_failed, outcome, closed_by, now)),
+            report,
         }
     }
 
@@ -92,73 +113,79 @@ impl Drain {
             outcome,
             at: Some(now),
         });
-        self.ended(standings, outcome, closed_by, now).report
+        self.ended_as(standings, outcome, closed_by, now).report
     }
 
-    /// What ended last, of what was waited for.
-    fn last(&self) -> Option<Last> {
-        self.wait.as_ref()?.last
+    /// Whether there is anything to report.
+    #[inline]
+    pub(super) fn has_spawned(&self, account: &Account) -> bool {
+        account.tally.spawned > 0 || account.has_detached || self.seen_in_tracker() > 0
     }
 
-    /// `None` if nothing was spawned.
+    fn tracker(&self) -> Option<&Tracker> {
+        self.request()?.tracker()
+    }
+
+    #[inline]
+    fn seen_in_tracker(&self) -> usize {
+        self.tracker().map_or(0, Tracker::seen)
+    }
+
+    #[inline(always)]
     pub(super) fn report(
         &self,
         account: Account,
-        required_failed: bool,
-        outcome: Outcome,
-        closed_by: Option<Bound>,
+        stragglers: Vec<TaskInfo>,
+        verdict: Verdict,
+        waited: Waited,
         now: Instant,
-    ) -> Option<Arc<DrainReport>> {
-        let tracker = self.request()?.tracker();
+    ) -> DrainReport {
+        let seen = self.seen_in_tracker();
         let Account {
             tally,
             last,
-            failures,
-            mut stragglers,
-            cancelled,
-            has_detached,
-            is_idle,
+            has_detached: _,
+            troubles,
         } = account;
-        if !is_idle {
-            stragglers.extend(tracker.into_iter().flat_map(|t| t.stragglers(now)));
-        }
-        let seen = tracker.map_or(0, Tracker::seen);
-        let spawned = tally.spawned + seen;
-        if spawned == 0 && !has_detached {
-            return None;
-        }
-        let is_held = self.kept_for != KeptFor::None;
-        let durations = self.wait.as_ref().map(|w| w.durations(now, is_held));
-        let (drain, held) = durations.unwrap_or_default();
-        Some(Arc::new(DrainReport {
+        let (failed, failures, cancelled) = match troubles {
+            Some(troubles) => (troubles.last, troubles.failures, troubles.cancelled),
+            None => (None, Vec::new(), false),
+        };
+        let ended_at = waited.last.and_then(|last| last.at).unwrap_or(now);
+        let last = match (waited.last.map(|last| last.awaited), last) {
+            (Some(Awaited::Tracker), _) => self
+                .tracker()
+                .map(|tracker| tracker.info(TaskState::Completed, ended_at)),
+            (Some(Awaited::Tasks), Some(_)) if failed.is_some() => failed,
+            (Some(Awaited::Tasks), Some(last)) => {
+                let mut info = last.info();
+                if let Some(started) = last.started {
+                    info.age = waited.between(started, ended_at);
+                }
+                Some(info)
+            }
+            (Some(Awaited::Tasks), None) | (None, _) => None,
+        };
+        let Verdict {
             outcome,
             closed_by,
-            held,
-            drain,
-            spawned,
+            required_failed,
+        } = verdict;
+        DrainReport {
+            outcome,
+            closed_by,
+            held: waited.held,
+            drain: waited.drain,
+            spawned: tally.spawned + seen,
             completed: (tally.completed(0) + seen).saturating_sub(stragglers.len()),
             failed: tally.failed,
             panicked: tally.panicked,
             aborted: tally.aborted,
             cancelled,
             required_failed,
-            last: self.last().and_then(|waited| {
-                let at = waited.at.unwrap_or(now);
-                match waited.awaited {
-                    Awaited::Tracker => tracker.map(|t| t.info(TaskState::Completed, at)),
-                    Awaited::Tasks => last.map(|(info, started)| aged(info, started, at)),
-                }
-            }),
+            last,
             troubled: failures,
             stragglers,
-        }))
+        }
     }
-}
-
-/// `started`: `None` if the info has its age, or the task has none.
-fn aged(mut info: TaskInfo, started: Option<Instant>, now: Instant) -> TaskInfo {
-    if let Some(started) = started {
-        info.age = now.saturating_duration_since(started);
-    }
-    info
 }

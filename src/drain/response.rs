@@ -10,20 +10,35 @@ use tokio::time::Instant;
 
 use super::{AtDrop, Drain, KeptFor, Stage};
 use crate::report::{DrainReport, Outcome};
+use crate::request::Request;
 use crate::request::tuning::Answered;
 
 impl Drain {
-    /// The handler has answered: what was set until now counts. `None` after [`take`](Self::take).
+    /// Whether the handler has answered, and has left nothing to wait for and nothing to look at.
     #[inline]
+    pub(crate) fn is_unused(&mut self) -> bool {
+        let request = self.context.own_mut();
+        request.is_some_and(Request::is_unused)
+    }
+
+    /// The handler has answered: what was set until now counts. `None` after [`take`](Self::take).
+    #[inline(always)]
     pub(crate) fn answered(&mut self) -> Option<Answered> {
-        let answered = self.context.own_mut()?.answered();
+        let answered = self.request()?.answered();
+        if answered.has_hooks || answered.settings.report_extension == Some(true) {
+            self.note(&answered);
+        }
+        Some(answered)
+    }
+
+    #[cold]
+    fn note(&mut self, answered: &Answered) {
         if answered.has_hooks {
             self.wait_mut().hooks.await_them();
         }
         if answered.settings.report_extension == Some(true) {
             self.wants_report = true;
         }
-        Some(answered)
     }
 
     /// Whether nothing was spawned since the handler has answered, where nothing was before.
@@ -135,12 +150,21 @@ impl Drain {
         self.wait.as_ref().is_some_and(|wait| wait.cut_short)
     }
 
-    /// What there is to report while the response is not at its end; `None` if nothing was spawned.
-    pub(crate) fn report_so_far(&self) -> Option<Arc<DrainReport>> {
-        match &self.stage {
-            Stage::Expired(ended) => ended.report.clone(),
-            Stage::Over { .. } | Stage::Leaving(_) => None,
-            Stage::Open { .. } => self.report_until_now(Outcome::Drained, None),
+    /// The head goes out, and the response is not at its end. Returns what there is to report, if that is wanted, and
+    /// anything was spawned. Either way, what is alive in the tokio-util tracker counts as seen.
+    pub(crate) fn report_so_far(&self, is_wanted: bool) -> Option<Arc<DrainReport>> {
+        match self.stage {
+            _ if !is_wanted => {
+                if let (Stage::FirstTurn | Stage::Open { .. }, Some(request)) =
+                    (self.stage, self.request())
+                {
+                    request.see_tracker();
+                }
+                None
+            }
+            Stage::Expired => self.ended()?.report.clone(),
+            Stage::Over { .. } | Stage::Leaving => None,
+            Stage::FirstTurn | Stage::Open { .. } => self.report_until_now(Outcome::Drained, None),
         }
     }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hooks::Hooks;
+use super::leaving::Leaving;
 use super::steps::Steps;
-use super::{Drain, KeptFor, Stage};
+use super::{AtDrop, Drain, Ended, KeptFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
 use crate::report::{Bound, Outcome};
 use crate::request::Request;
+use crate::request::limits::Deadline;
 use crate::request::state::Look;
 use crate::request::stopping::abort as stop;
 use crate::settings::Unfinished;
@@ -34,6 +36,10 @@ pub(super) struct Wait {
     pub(super) cut_short: bool,
     /// It did so while the head of a stream was kept back, so that a task may have waited for its body.
     pub(super) stream_was_held: bool,
+    /// Of a request that has expired.
+    pub(super) ended: Ended,
+    /// Of a request whose client has left, and whose tasks have some time left.
+    pub(super) leaving: Option<Leaving>,
 }
 
 /// The drain window: from the moment the response could be released, to its deadline.
@@ -44,13 +50,24 @@ struct Window {
     had_turn: bool,
     /// What was alive when it was last looked.
     awaited: Option<Awaited>,
-    /// How many tasks had been stopped when it opened.
-    stopped_before: usize,
     steps: Steps,
     /// Everything was done when it was last looked: it closes with the release, or now if the request goes on.
     is_drained: bool,
     /// A required task had failed when it was last looked. Final once the window has drained.
     required_failed: bool,
+}
+
+/// What a report has of the wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waited {
+    /// For how long windows were open.
+    pub(super) drain: Duration,
+    /// For how long of that the response was kept back.
+    pub(super) held: Duration,
+    /// What ended last, of what was waited for.
+    pub(super) last: Option<Last>,
+    /// The opening and the end of the only window.
+    only: Option<(Instant, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,30 +88,44 @@ impl Drain {
     /// Ready when no task is alive and the hooks are through, or the deadline has passed. The window
     /// opens with the first poll that finds something to wait for.
     pub(crate) fn poll_drained(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.end_first_turn();
         if !self.is_open() {
             return Poll::Ready(());
         }
-        if self.wait.is_none() {
+        let (Some(wait), Some(request)) = (&mut self.wait, self.context.own()) else {
             return self.poll_first(cx);
+        };
+        if let (true, Some(window)) = (wait.hooks.are_through(), wait.awaiting()) {
+            let (look, deadline) = request.look_again(cx);
+            return match window.looked(look) {
+                // The drain wins over the deadline: what is whole is not reported as late.
+                Poll::Ready(()) => self.poll_done(cx),
+                Poll::Pending => self.poll_deadline(deadline, cx),
+            };
         }
-        // The drain wins over the deadline: what is whole is not reported as late.
         if self.poll_work(cx).is_ready() {
             return self.poll_done(cx);
         }
         self.open_window();
+        let window = self.wait.as_mut().and_then(|wait| wait.window.as_mut());
+        if window.is_some_and(|window| !std::mem::replace(&mut window.had_turn, true)) {
+            // Tasks get one turn of the scheduler, even if the deadline has passed.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let deadline = self.request().and_then(|request| request.deadline());
+        self.poll_deadline(deadline, cx)
+    }
+
+    /// Ready at the deadline, which is looked up each time: the request may have moved it.
+    fn poll_deadline(&mut self, deadline: Option<Deadline>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Some(wait), Some(request)) = (&mut self.wait, self.context.own()) else {
             return Poll::Ready(());
         };
         let Some(window) = &mut wait.window else {
             return Poll::Ready(());
         };
-        if !std::mem::replace(&mut window.had_turn, true) {
-            // Tasks get one turn of the scheduler, even if the deadline has passed.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        // Looked up each time: the request may have moved it.
-        let Some(deadline) = request.deadline() else {
+        let Some(deadline) = deadline else {
             window.steps.stop_timer();
             return Poll::Pending;
         };
@@ -108,15 +139,86 @@ impl Drain {
 
     /// The first look of a request without hooks. Tasks get one turn of the scheduler, even if the deadline has passed:
     /// most need no more.
-    #[inline]
     fn poll_first(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let look = self.context.own().map(|request| request.look());
-        let Some(awaited) = look.and_then(Awaited::of) else {
+        let Some(request) = self.context.own() else {
             return Poll::Ready(());
         };
-        self.open_window_at(Some(awaited), true);
+        let opened = Instant::now();
+        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+            return Poll::Ready(());
+        };
+        self.make_wait_for(awaited, opened);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Opens the window if a task is alive, and gives the tasks their first turn of the scheduler. Returns whether it
+    /// did: the request is new to its wait, and has no hooks.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn begin_first_turn(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if self.wait.is_some() || self.kept_for != KeptFor::All || !self.is_open() {
+            return false;
+        }
+        let Some(request) = self.context.own() else {
+            return false;
+        };
+        let opened = Instant::now();
+        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+            return false;
+        };
+        self.stage = Stage::FirstTurn;
+        if awaited != Awaited::Tasks || cfg!(feature = "metrics") {
+            self.make_wait_for(awaited, opened);
+        }
+        cx.waker().wake_by_ref();
+        true
+    }
+
+    /// Ends the request if no task is alive: the ordinary end of a wait, in one step. Returns whether it did. It does
+    /// not if there may be more to do: for hooks, or for a task that has failed or was stopped.
+    #[cfg(feature = "http")]
+    #[inline(always)]
+    pub(crate) fn end_if_drained(&mut self) -> bool {
+        if !matches!(self.stage, Stage::FirstTurn) {
+            return self.end_later();
+        }
+        self.end_if_ordinary()
+    }
+
+    #[cfg(feature = "http")]
+    #[inline(never)]
+    fn end_later(&mut self) -> bool {
+        let is_open = self.is_open() && self.kept_for == KeptFor::All;
+        let waits_for_tasks = self.wait.as_ref().is_some_and(|w| w.waits_for_tasks());
+        is_open && waits_for_tasks && self.end_if_ordinary()
+    }
+
+    /// The first turn of the tasks is over, and the request goes on.
+    pub(super) fn end_first_turn(&mut self) {
+        if let (Stage::FirstTurn, Some(request)) = (&self.stage, self.context.own()) {
+            let opened = request.window_opened_at();
+            self.make_wait(opened);
+        }
+    }
+
+    /// Makes the wait of a window whose tasks have their first turn. `opened`: when the window opened.
+    pub(super) fn make_wait(&mut self, opened: Option<Instant>) {
+        if let (Stage::FirstTurn, Some(opened)) = (&self.stage, opened) {
+            self.make_wait_for(Awaited::Tasks, opened);
+        }
+    }
+
+    fn make_wait_for(&mut self, awaited: Awaited, opened: Instant) {
+        if let Stage::FirstTurn = self.stage {
+            self.stage = Stage::Open {
+                at_drop: AtDrop::Leaves,
+            };
+        }
+        self.window_opened(Window {
+            had_turn: true,
+            ..Window::new(opened, Some(awaited))
+        });
     }
 
     /// Ready when no task is alive and the hooks are through.
@@ -153,9 +255,9 @@ impl Drain {
                 hooks.poll(&request, cx)
             };
             if polled.is_pending() {
-                // With no task alive nothing else would wake the wait when a deadline is moved. After the
-                // poll: a hook that moves it must not wake itself for ever.
-                request.listen(cx);
+                // Nothing else would wake the wait when a deadline is moved. After the poll: a hook that moves it must
+                // not wake itself for ever. The ends of tasks are looked at when the hook is through.
+                request.listen_to_limits(cx);
                 return Poll::Pending;
             }
             // The hooks may have spawned.
@@ -169,23 +271,36 @@ impl Drain {
             return Poll::Ready(());
         };
         let wait = self.wait.as_deref_mut();
-        let mut window = wait.and_then(|wait| wait.window.as_mut());
-        let mut look = request.look();
-        let had_turn = window.as_ref().is_some_and(|window| window.had_turn);
-        if had_turn && Awaited::of(look).is_some() {
-            // Only now: in most cases the tasks have ended in their first turn, and no waker is needed.
-            look = request.look_again(cx);
-        }
-        if let Some(window) = &mut window {
+        if let Some(window) = wait.and_then(|wait| wait.window.as_mut()) {
+            // In most cases the tasks have ended in their first turn, and no waker is needed.
+            let look = if window.had_turn {
+                request.look_again(cx).0
+            } else {
+                request.look()
+            };
+            if !window.is_drained {
+                return window.looked(look);
+            }
             window.required_failed = look.required_failed;
+            if !look.is_busy() {
+                return Poll::Ready(());
+            }
         }
-        let Some(awaited) = Awaited::of(look) else {
+        self.open_window_for_tasks()
+    }
+
+    /// Opens the window if a task is alive, or a new one if the last one has drained. Ready if no task is alive.
+    fn open_window_for_tasks(&mut self) -> Poll<()> {
+        self.close_drained();
+        let Some(request) = self.context.own() else {
             return Poll::Ready(());
         };
-        match &mut window {
-            Some(window) if !window.is_drained => window.awaited = Some(awaited),
-            _ => self.open_window_for(awaited),
-        }
+        let opened = Instant::now();
+        // In one step: a task that ends after the look ends in the window.
+        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+            return Poll::Ready(());
+        };
+        self.window_opened(Window::new(opened, Some(awaited)));
         Poll::Pending
     }
 
@@ -193,12 +308,7 @@ impl Drain {
     #[inline]
     fn poll_done(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if !self.has_cut_short() {
-            if let Some(wait) = &mut self.wait {
-                if let Some(window) = &mut wait.window {
-                    window.is_drained = true;
-                    wait.last = window.awaited.map(|awaited| Last { awaited, at: None });
-                }
-            }
+            self.window_drained();
             return Poll::Ready(());
         }
         // The tasks have ended because they were aborted: this is the deadline, a moment early.
@@ -214,8 +324,56 @@ impl Drain {
             return Poll::Pending;
         };
         self.expired(now, true);
-        self.stage = Stage::Expired(Box::new(self.ended(standings, outcome, bound, now)));
+        let ended = self.ended_as(standings, outcome, bound, now);
+        self.set_expired(ended);
         Poll::Ready(())
+    }
+
+    /// The request was released with no task alive, so that its window ends. `opened`: when it opened, if it was open.
+    #[inline]
+    pub(super) fn end_window(&mut self, opened: Option<Instant>, now: Instant) -> Waited {
+        if let (Stage::FirstTurn, Some(opened), None) = (&self.stage, opened, &self.wait) {
+            // There is no wait, and none has to be made.
+            let open_for = now.saturating_duration_since(opened);
+            let is_held = self.kept_for != KeptFor::None;
+            return Waited {
+                drain: open_for,
+                held: if is_held { open_for } else { Duration::ZERO },
+                last: Some(Last {
+                    awaited: Awaited::Tasks,
+                    at: Some(now),
+                }),
+                only: Some((opened, now)),
+            };
+        }
+        self.make_wait(opened);
+        self.window_drained();
+        self.take_window(Some(now));
+        self.waited(now)
+    }
+
+    /// For how long the response has waited until now, and for what.
+    pub(super) fn waited(&self, now: Instant) -> Waited {
+        let Some(wait) = &self.wait else {
+            return Waited::default();
+        };
+        let (drain, held) = wait.durations(now, self.kept_for != KeptFor::None);
+        Waited {
+            drain,
+            held,
+            last: wait.last,
+            only: None,
+        }
+    }
+
+    /// The window has drained, and waits for its end.
+    fn window_drained(&mut self) {
+        if let Some(wait) = &mut self.wait {
+            if let Some(window) = &mut wait.window {
+                window.is_drained = true;
+                wait.last = window.awaited.map(|awaited| Last { awaited, at: None });
+            }
+        }
     }
 
     /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
@@ -243,9 +401,14 @@ impl Drain {
         self.expired(now, cut_short);
         let (outcome, bound) = expired(bound);
         let (ended, abort) = self.release(outcome, bound, now, aborts);
-        self.stage = Stage::Expired(Box::new(ended));
+        self.set_expired(ended);
         // After the report, which has these tasks as its stragglers.
         stop(abort);
+    }
+
+    fn set_expired(&mut self, ended: Ended) {
+        self.stage = Stage::Expired;
+        self.wait_mut().ended = ended;
     }
 
     fn expired(&mut self, now: Instant, cut_short: bool) {
@@ -256,38 +419,22 @@ impl Drain {
         wait.cut_short = cut_short;
     }
 
+    /// Opens the window if it is not open. No task is alive: a hook is waited for.
     fn open_window(&mut self) {
         let wait = self.wait.get_or_insert_default();
-        if wait.window.is_none() {
-            self.open_window_at(None, false);
-        }
-    }
-
-    /// Opens the window, or a new one if the last one has drained.
-    fn open_window_for(&mut self, awaited: Awaited) {
-        self.close_drained();
-        self.open_window_at(Some(awaited), false);
-    }
-
-    /// `has_turn`: tasks get their turn now.
-    fn open_window_at(&mut self, awaited: Option<Awaited>, has_turn: bool) {
-        let Some(request) = self.context.own() else {
+        let (None, Some(request)) = (&wait.window, self.context.own()) else {
             return;
         };
         let opened = Instant::now();
         // A shutdown has to find the request, also if it waits for a hook alone.
-        let stopped_before = request.open_window(opened);
+        request.open_window(opened);
+        self.window_opened(Window::new(opened, None));
+    }
+
+    fn window_opened(&mut self, window: Window) {
         let wait = self.wait.get_or_insert_default();
         wait.has_waited = true;
-        wait.window = Some(Window {
-            opened,
-            had_turn: has_turn,
-            awaited,
-            stopped_before,
-            steps: Steps::default(),
-            is_drained: false,
-            required_failed: false,
-        });
+        wait.window = Some(window);
         if self.kept_for != KeptFor::None {
             metrics::held(1.0);
         }
@@ -365,6 +512,18 @@ impl Drain {
     }
 }
 
+impl Waited {
+    /// The time from one moment to another. Mostly they are those of the window: the task has its age from there.
+    #[inline]
+    pub(super) fn between(&self, from: Instant, to: Instant) -> Duration {
+        if self.only == Some((from, to)) {
+            self.drain
+        } else {
+            to.saturating_duration_since(from)
+        }
+    }
+}
+
 impl Awaited {
     #[inline]
     fn of(look: Look) -> Option<Self> {
@@ -396,6 +555,20 @@ impl Wait {
         (self.drained + open_for, self.held + held)
     }
 
+    /// The window, if its tasks have had their turn and were alive when it was last looked.
+    #[inline]
+    fn awaiting(&mut self) -> Option<&mut Window> {
+        let window = self.window.as_mut();
+        window.filter(|window| window.had_turn && !window.is_drained)
+    }
+
+    /// Whether a window is open, its tasks have had their turn, and it waits for nothing else.
+    #[cfg(feature = "http")]
+    fn waits_for_tasks(&self) -> bool {
+        let window = self.window.as_ref();
+        self.hooks.are_through() && window.is_some_and(|window| window.had_turn)
+    }
+
     /// The response is not kept back any longer.
     #[cfg(feature = "http")]
     pub(super) fn let_go(&mut self) {
@@ -407,14 +580,36 @@ impl Wait {
 }
 
 impl Window {
+    /// Ready if no task is alive.
+    #[inline]
+    fn looked(&mut self, look: Look) -> Poll<()> {
+        self.required_failed = look.required_failed;
+        match Awaited::of(look) {
+            None => Poll::Ready(()),
+            awaited => {
+                self.awaited = awaited;
+                Poll::Pending
+            }
+        }
+    }
+
+    fn new(opened: Instant, awaited: Option<Awaited>) -> Self {
+        Self {
+            opened,
+            had_turn: false,
+            awaited,
+            steps: Steps::default(),
+            is_drained: false,
+            required_failed: false,
+        }
+    }
+
     fn has_cut_short(&self, request: &Request) -> bool {
-        let before = match self.steps.stopped_before() {
-            Some(before) => before,
+        match self.steps.stopped_before() {
+            Some(before) => request.stopped() > before,
             // The end of a shutdown aborts tasks, perhaps a moment before this window ends.
-            None if request.process().is_over() => self.stopped_before,
-            None => return false,
-        };
-        request.stopped() > before
+            None => request.process().is_over() && request.has_stopped_in_window(),
+        }
     }
 }
 

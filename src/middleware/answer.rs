@@ -14,11 +14,17 @@ use super::hold::{
 };
 use crate::drain::Drain;
 use crate::request::tuning::Answered;
-use crate::settings::{AnswerSettings, Hold};
+use crate::settings::AnswerSettings;
 
 /// What an HTTP service has answered, and what is held of it.
 pub(super) struct Answer<B: Body, E> {
     pub(super) result: Result<Response<ResponseBody<B>>, E>,
+    pub(super) plan: Plan,
+}
+
+/// What is held of an answer, and what was done about that so far.
+#[derive(Debug)]
+pub(super) struct Plan {
     pub(super) settings: AnswerSettings,
     pub(super) exchange: Exchange,
     pub(super) held: Held,
@@ -31,6 +37,18 @@ pub(super) struct Answer<B: Body, E> {
     /// The response is not the handler's any more.
     pub(super) failed: bool,
     pub(super) look: Look,
+    pub(super) known: Known,
+}
+
+/// What is known before the first look of a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Known {
+    #[default]
+    Nothing,
+    /// A task is alive, as it was when the handler answered.
+    IsBusy,
+    /// The body was looked at just now.
+    IsLooked,
 }
 
 /// What is done with the body before the first look of a wait.
@@ -46,93 +64,68 @@ pub(super) enum Look {
     Past,
 }
 
-impl<B: Body, E> Answer<B, E> {
+impl Plan {
     /// Decides what is held, as far as that needs no poll of the body.
-    pub(super) fn new(
-        result: Result<Response<B>, E>,
-        exchange: Exchange,
-        answered: Option<Answered>,
-        drain: &mut Drain,
-    ) -> Self {
-        let settings = answered
-            .map(|answered| answered.settings)
-            .unwrap_or_default();
-        let hold = settings.hold.unwrap_or_default();
-        let response = match result {
-            Ok(response) => response,
-            // Nothing can follow it: it is held like a head with its end.
-            Err(error) => {
-                let held = match hold {
-                    Hold::Never => Held::Nothing,
-                    Hold::Required => Held::WhileRequired,
-                    Hold::Auto | Hold::Head | Hold::End => Held::Head,
-                };
-                keep_for_required(held, drain);
-                return Self {
-                    result: Err(error),
-                    settings,
-                    exchange,
-                    held,
-                    after_required: None,
-                    no_body: true,
-                    length: None,
-                    failed: false,
-                    look: Look::None,
-                };
-            }
+    pub(super) fn of(facts: &Facts, answered: &Answered, drain: &mut Drain) -> Self {
+        let held = held(facts);
+        let mut plan = Self {
+            held,
+            no_body: has_no_body(facts),
+            length: known_length(&facts.size_hint, facts.content_length),
+            look: Look::of(facts),
+            known: if answered.is_busy {
+                Known::IsBusy
+            } else {
+                Known::Nothing
+            },
+            ..Self::for_head(answered.settings, facts.exchange)
         };
-        let required = answered.is_some_and(|answered| answered.required_unfinished);
-        let facts = Facts::of(&response, exchange, hold, required);
-        let held = held(&facts);
-        keep_for_required(held, drain);
         // Who feeds the body must not wait for a reader any longer than that.
-        let after_required = if facts.required {
-            Some(held_without_required(&facts)).filter(|without| *without != held)
-        } else {
-            None
-        };
+        if facts.required {
+            let without = held_without_required(facts);
+            plan.after_required = (without != held).then_some(without);
+        }
+        if held == Held::WhileRequired {
+            drain.keep_for_required();
+        }
+        plan
+    }
+
+    /// For a head that no body comes after.
+    fn for_head(settings: AnswerSettings, exchange: Exchange) -> Self {
         Self {
-            result: Ok(response.map(ResponseBody::new)),
             settings,
             exchange,
-            held,
-            after_required,
-            no_body: has_no_body(&facts),
-            length: known_length(&facts.size_hint, facts.content_length),
+            held: Held::Head,
+            after_required: None,
+            no_body: true,
+            length: None,
             failed: false,
-            look: Look::of(&facts),
+            look: Look::None,
+            known: Known::Nothing,
         }
     }
 
-    /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
-    /// asked whether it is there as a whole.
-    pub(super) fn look(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
-        if let Look::None = self.look {
-            return;
-        }
-        let waits = match self.held {
-            Held::Upgraded | Held::Nothing | Held::End => false,
-            // With nothing to wait for the body is not looked into.
-            Held::WhileRequired | Held::Head | Held::HeadIfThere(_) => drain.must_wait(),
+    /// For a body of this length that was looked at, while no required task was alive.
+    pub(super) fn of_looked(
+        settings: AnswerSettings,
+        exchange: Exchange,
+        length: u64,
+        looked: Looked,
+    ) -> Self {
+        let mut plan = Self {
+            held: Held::HeadIfThere(length),
+            no_body: false,
+            length: Some(length),
+            known: Known::IsLooked,
+            ..Self::for_head(settings, exchange)
         };
-        let (true, Ok(response)) = (waits, &mut self.result) else {
-            return;
-        };
-        let length = match self.look {
-            Look::None => return,
-            Look::Unsent(length) => {
-                self.look = Look::None;
-                if let Some(length) = length {
-                    write_length(response, length);
-                }
-                response.body_mut().drop_all(drain);
-                return;
-            }
-            Look::Into(length) => length,
-            Look::Past => 0,
-        };
-        let body = response.body_mut();
-        let looked = body.look(length, self.exchange.is_http1, drain, cx);
+        plan.looked(looked);
+        plan
+    }
+
+    /// The body was asked whether it is there as a whole.
+    fn looked(&mut self, looked: Looked) {
         self.look = match looked {
             // An HTTP/1 server does not read past the length: the body was dropped.
             Looked::Whole if self.exchange.is_http1 => Look::None,
@@ -150,14 +143,76 @@ impl<B: Body, E> Answer<B, E> {
             self.after_required = None;
         }
     }
+}
+
+impl<B: Body, E> Answer<B, E> {
+    #[inline]
+    pub(super) fn new(result: Result<Response<B>, E>, plan: Plan) -> Self {
+        Self {
+            result: result.map(|response| response.map(ResponseBody::new)),
+            plan,
+        }
+    }
+
+    /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
+    /// asked whether it is there as a whole.
+    pub(super) fn look(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
+        let known = std::mem::take(&mut self.plan.known);
+        if known == Known::IsLooked || matches!(self.plan.look, Look::None) {
+            return;
+        }
+        let waits = match self.plan.held {
+            Held::Upgraded | Held::Nothing | Held::End => false,
+            // With nothing to wait for the body is not looked into.
+            Held::Head | Held::HeadIfThere(_) if known == Known::IsBusy => true,
+            Held::WhileRequired | Held::Head | Held::HeadIfThere(_) => drain.must_wait(),
+        };
+        let (true, Ok(response)) = (waits, &mut self.result) else {
+            return;
+        };
+        let length = match self.plan.look {
+            Look::None => return,
+            Look::Unsent(length) => {
+                self.plan.look = Look::None;
+                if let Some(length) = length {
+                    write_length(response, length);
+                }
+                response.body_mut().drop_all(drain);
+                return;
+            }
+            Look::Into(length) => length,
+            Look::Past => 0,
+        };
+        let body = response.body_mut();
+        let looked = body.look(length, self.plan.exchange.is_http1, drain, cx);
+        self.plan.looked(looked);
+    }
+
+    /// Watches what goes to the server, if it has a rest to watch: its body owns the request from now on.
+    #[inline]
+    pub(super) fn watch(&mut self, drain: &mut Drain) {
+        let Ok(response) = &mut self.result else {
+            return;
+        };
+        // Where everything was reported there is no rest.
+        if !drain.is_over() {
+            let rest = Rest {
+                length: self.plan.length,
+                grpc: is_grpc(response.headers()),
+                is_http1: self.plan.exchange.is_http1,
+            };
+            response.body_mut().watch(drain.take(), rest);
+        }
+    }
 
     /// With the next look the body is asked again whether it is there as a whole.
     pub(super) fn look_again(&mut self, length: u64) {
-        self.look = Look::Into(length);
+        self.plan.look = Look::Into(length);
     }
 }
 
 impl Look {
+    #[inline]
     fn of(facts: &Facts) -> Self {
         if is_never_sent(facts) {
             let is_told = facts.exchange.method == Asked::Head && may_have_length(facts.status);
@@ -185,34 +240,5 @@ fn write_length<B>(response: &mut Response<B>, length: u64) {
     let headers: &mut HeaderMap = response.headers_mut();
     if !headers.contains_key(TRANSFER_ENCODING) {
         headers.entry(CONTENT_LENGTH).or_insert(length.into());
-    }
-}
-
-fn keep_for_required(held: Held, drain: &mut Drain) {
-    if held == Held::WhileRequired {
-        drain.keep_for_required();
-    }
-}
-
-/// Watches what goes to the server, if it has a rest to watch: its body owns the request from now on.
-#[inline]
-pub(super) fn watch<B: Body, E>(
-    result: &mut Result<Response<ResponseBody<B>>, E>,
-    drain: &mut Drain,
-    length: Option<u64>,
-    is_http1: bool,
-) {
-    let Ok(response) = result else {
-        return;
-    };
-    // Where everything was reported there is no rest.
-    if !drain.is_over() {
-        let grpc = is_grpc(response.headers());
-        let rest = Rest {
-            length,
-            grpc,
-            is_http1,
-        };
-        response.body_mut().watch(drain.take(), rest);
     }
 }

@@ -1,19 +1,18 @@
 //! What a response says of itself.
 
-use http::Response;
-use http_body::Body;
+use http::{Response, StatusCode};
+use http_body::{Body, SizeHint};
 
 use super::hold::{Exchange, Facts, content_length};
 use crate::settings::Hold;
 
 impl Facts {
-    /// `required`: a task is alive that the response fails with.
-    pub(super) fn of<B: Body>(
-        response: &Response<B>,
-        exchange: Exchange,
-        hold: Hold,
-        required: bool,
-    ) -> Self {
+    /// Asks the body, which may spawn. How it is held, and whether a required task is alive, is to be filled in.
+    #[inline]
+    pub(super) fn of<B: Body, E>(result: &Result<Response<B>, E>, exchange: Exchange) -> Self {
+        let Ok(response) = result else {
+            return Self::of_error(exchange);
+        };
         let size_hint = response.body().size_hint();
         let content_length = match size_hint.exact() {
             // It goes before the header, which then need not be looked for.
@@ -21,13 +20,26 @@ impl Facts {
             None => content_length(response.headers()),
         };
         Self {
-            hold,
+            hold: Hold::Auto,
             exchange,
             status: response.status(),
             content_length,
             size_hint,
             is_end_stream: response.body().is_end_stream(),
-            required,
+            required: false,
+        }
+    }
+
+    /// Nothing can follow an error: it is held like a head with its end.
+    fn of_error(exchange: Exchange) -> Self {
+        Self {
+            hold: Hold::Auto,
+            exchange,
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            content_length: None,
+            size_hint: SizeHint::with_exact(0),
+            is_end_stream: true,
+            required: false,
         }
     }
 }

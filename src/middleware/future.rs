@@ -10,10 +10,11 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::answer::{Answer, watch};
-use super::body::ResponseBody;
-use super::hold::Exchange;
+use super::answer::{Answer, Plan};
+use super::body::{Looked, ResponseBody};
+use super::hold::{Exchange, Facts};
 use super::passing::{passed, watched};
+use super::whole::{Whole, held_length};
 use crate::request::here::Context;
 use crate::scope::role::{Progress, Role};
 use crate::tasks::handler::ran_on;
@@ -83,6 +84,8 @@ pin_project! {
         // It has answered, and the head may be held. In a box: most never come here, and the future is
         // moved about.
         Draining { answer: Box<Answer<O::Body, O::Error>> },
+        // The same, where the body is there as a whole.
+        Whole { whole: Whole<O::Body> },
         Done,
     }
 }
@@ -152,17 +155,48 @@ where
         let Role::Owner(drain) = this.role else {
             return polled.map_ok(|response| response.map(ResponseBody::new));
         };
-        let mut answered = drain.answered();
-        if answered.is_some_and(|answered| answered.is_idle) {
-            if let Some(rest) = passed(result, *this.exchange, drain) {
+        let exchange = *this.exchange;
+        let mut facts = Facts::of(result, exchange);
+        // After the body was asked, which may have spawned.
+        let is_unused = drain.is_unused();
+        let answered = if is_unused { None } else { drain.answered() };
+        if is_unused || answered.is_some_and(|answered| answered.is_idle) {
+            if let Some(rest) = passed(result, &facts, drain) {
+                // Where everything was reported there is nothing to watch.
+                let drain = if drain.is_over() {
+                    None
+                } else {
+                    this.role.take()
+                };
                 return polled.map_ok(|response| watched(response, rest, drain));
             }
-            // The body was asked meanwhile, and may have spawned.
-            answered = drain.answered();
         }
-        if let Poll::Ready(result) = polled {
-            let answer = Box::new(Answer::new(result, *this.exchange, answered, drain));
-            this.state.set(State::Draining { answer });
+        let answered = answered.or_else(|| drain.answered()).unwrap_or_default();
+        let settings = answered.settings;
+        facts.hold = settings.hold.unwrap_or_default();
+        facts.required = answered.required_unfinished;
+        let length = held_length(&facts, &answered);
+        match polled {
+            Poll::Ready(Ok(response)) if length > 0 => {
+                let whole = Whole::new(response, length, settings);
+                this.state.set(State::Whole { whole });
+                // Looked at where it stays: if the body panics, it is dropped with this future, in the request's
+                // context.
+                let StateProj::Whole { whole } = this.state.as_mut().project() else {
+                    unreachable!("it was put there above")
+                };
+                match whole.look(length, exchange.is_http1, drain, cx) {
+                    Ok(()) if drain.begin_first_turn(cx) => return Poll::Pending,
+                    Ok(()) => {}
+                    Err(looked) => into_answer(this.state, exchange, looked),
+                }
+            }
+            Poll::Ready(result) => {
+                let plan = Plan::of(&facts, &answered, drain);
+                let answer = Box::new(Answer::new(result, plan));
+                this.state.set(State::Draining { answer });
+            }
+            Poll::Pending => {}
         }
         self.poll_held(cx)
     }
@@ -180,6 +214,20 @@ where
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Response<ResponseBody<B>>, E>> {
         let mut this = self.project();
+        if let (StateProj::Whole { whole }, Role::Owner(drain)) =
+            (this.state.as_mut().project(), &mut *this.role)
+        {
+            if ready!(whole.poll_released(drain, cx)) {
+                if let Some(drain) = this.role.take() {
+                    drain.give_back();
+                }
+                return match this.state.project_replace(State::Done) {
+                    StateOwn::Whole { whole } => Poll::Ready(Ok(whole.into_response())),
+                    _ => unreachable!("it was in this state above"),
+                };
+            }
+            into_answer(this.state.as_mut(), *this.exchange, Looked::Whole);
+        }
         let (StateProj::Draining { answer }, Role::Owner(drain)) =
             (this.state.as_mut().project(), this.role)
         else {
@@ -190,20 +238,27 @@ where
             panic!("`ResponseFuture` polled after it has ended");
         };
         ready!(answer.poll_released(drain, cx));
+        answer.watch(drain);
         match this.state.project_replace(State::Done) {
-            StateOwn::Draining { answer } => {
-                // Out of the box comes what goes on, and no more.
-                let Answer {
-                    mut result,
-                    length,
-                    exchange,
-                    ..
-                } = *answer;
-                watch(&mut result, drain, length, exchange.is_http1);
-                Poll::Ready(result)
-            }
+            // Out of the box comes what goes on, and no more.
+            StateOwn::Draining { answer } => Poll::Ready(answer.result),
             _ => unreachable!("it was in this state above"),
         }
+    }
+}
+
+/// An answer takes more steps. `looked`: what the look at its body has found.
+#[cold]
+fn into_answer<F, B, E>(
+    mut state: Pin<&mut State<F, Result<Response<B>, E>>>,
+    exchange: Exchange,
+    looked: Looked,
+) where
+    B: Body,
+{
+    if let StateOwn::Whole { whole } = state.as_mut().project_replace(State::Done) {
+        let answer = whole.into_answer(exchange, looked);
+        state.set(State::Draining { answer });
     }
 }
 

@@ -18,7 +18,12 @@ pub(super) enum Code {
 }
 
 /// Whether it is gRPC as such: gRPC-Web has its trailers inside of the body.
+#[inline]
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    !headers.is_empty() && has_type_of_grpc(headers)
+}
+
+fn has_type_of_grpc(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let content_type = first_of(headers, &CONTENT_TYPE).map(HeaderValue::as_bytes);
     let rest = content_type.and_then(|value| {

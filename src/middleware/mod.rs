@@ -13,6 +13,7 @@ mod layer;
 mod passing;
 mod release;
 mod service;
+mod whole;
 
 #[cfg(feature = "axum")]
 mod axum;

@@ -5,35 +5,30 @@ use http_body::Body;
 
 use super::body::{ResponseBody, Rest};
 use super::grpc::is_grpc;
-use super::hold::{Exchange, Facts, Held, has_no_body, held, known_length};
+use super::hold::{Facts, Held, has_no_body, held, known_length};
 use crate::drain::Drain;
-use crate::settings::Hold;
 
 /// Lets an answer go whose request has spawned nothing and has nothing to await: says what is to be
 /// watched of it. `None` for one that has to be looked at more closely.
+#[inline(always)]
 pub(super) fn passed<B: Body, E>(
     result: &Result<Response<B>, E>,
-    exchange: Exchange,
+    facts: &Facts,
     drain: &mut Drain,
 ) -> Option<Rest> {
-    let Ok(response) = result else {
-        return drain.finish_idle().then(Rest::default);
-    };
-    let facts = Facts::of(response, exchange, Hold::Auto, false);
-    // The body was asked just now, and may have spawned.
-    if held(&facts) == Held::Upgraded || !drain.is_idle() {
+    if held(facts) == Held::Upgraded {
         return None;
     }
     if facts.is_end_stream {
         return drain.finish_idle().then(Rest::default);
     }
-    if has_no_body(&facts) {
+    if has_no_body(facts) {
         drain.complete();
     }
     Some(Rest {
         length: known_length(&facts.size_hint, facts.content_length),
-        grpc: is_grpc(response.headers()),
-        is_http1: exchange.is_http1,
+        grpc: result.as_ref().is_ok_and(|r| is_grpc(r.headers())),
+        is_http1: facts.exchange.is_http1,
     })
 }
 
@@ -42,8 +37,8 @@ pub(super) fn passed<B: Body, E>(
 pub(super) fn watched<B: Body>(
     response: Response<B>,
     rest: Rest,
-    drain: &mut Drain,
+    drain: Option<Drain>,
 ) -> Response<ResponseBody<B>> {
     let (parts, body) = response.into_parts();
-    Response::from_parts(parts, ResponseBody::watched(body, drain.take(), rest))
+    Response::from_parts(parts, ResponseBody::watched(body, drain, rest))
 }

@@ -14,15 +14,15 @@ use crate::drain::Drain;
 impl<B: Body, E> Answer<B, E> {
     /// Ready when the head may go.
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        let with_report = self.settings.report_extension == Some(true);
-        let so_far = |drain: &Drain| with_report.then(|| drain.report_so_far()).flatten();
+        let with_report = self.plan.settings.report_extension == Some(true);
+        let so_far = |drain: &Drain| drain.report_so_far(with_report);
         // Once the rest is waited for in the background, the drain does not have it any more.
         let mut before_finish = None;
         let mut waited;
         let mut held_for;
         let report = loop {
             self.look(drain, cx);
-            match self.held {
+            match self.plan.held {
                 Held::Upgraded => drain.upgrade(),
                 Held::Nothing => drain.let_go(),
                 Held::Head | Held::WhileRequired => ready!(self.poll_drained(drain, cx)),
@@ -33,9 +33,9 @@ impl<B: Body, E> Answer<B, E> {
                 continue;
             }
             waited = drain.has_waited();
-            let has_timing = waited && self.settings.server_timing == Some(true);
+            let has_timing = waited && self.plan.settings.server_timing == Some(true);
             held_for = has_timing.then(|| drain.waited_for());
-            match self.held {
+            match self.plan.held {
                 Held::HeadIfThere(_) => break so_far(drain),
                 Held::End if waited => break so_far(drain),
                 Held::End => break None,
@@ -43,7 +43,7 @@ impl<B: Body, E> Answer<B, E> {
                 Held::WhileRequired | Held::Upgraded | Held::Nothing | Held::Head => {}
             }
             if !self.ends_with_head() {
-                if self.no_body {
+                if self.plan.no_body {
                     if drain.must_wait() {
                         // Asking the body may have spawned, and the response ends with its head.
                         continue;
@@ -61,7 +61,7 @@ impl<B: Body, E> Answer<B, E> {
         };
         // Of a response that goes on.
         drain.close_drained();
-        let is_head = matches!(self.held, Held::Head | Held::HeadIfThere(_));
+        let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfThere(_));
         if let (true, Ok(response)) = (is_head || waited, &mut self.result) {
             if let Some(held_for) = held_for {
                 write_server_timing(response.headers_mut(), held_for);
@@ -98,13 +98,13 @@ impl<B: Body, E> Answer<B, E> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.after_required = None;
-        self.held = then;
+        self.plan.after_required = None;
+        self.plan.held = then;
         if let Held::HeadIfThere(length) = then {
             self.look_again(length);
             self.look(drain, cx);
         }
-        if self.held == Held::Head {
+        if self.plan.held == Held::Head {
             // Looking at it may have changed something.
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -116,7 +116,8 @@ impl<B: Body, E> Answer<B, E> {
     /// What is held from now on, if the head was held for required tasks alone and none is alive. Where the
     /// deadline has begun to end tasks, it comes to its end.
     fn after_required_now(&self, drain: &Drain) -> Option<Held> {
-        self.after_required
+        self.plan
+            .after_required
             .filter(|_| !drain.waits_for_required() && !drain.is_stopping())
     }
 
@@ -124,16 +125,16 @@ impl<B: Body, E> Answer<B, E> {
     /// so just now: what the body's destructor has spawned is to be waited for.
     fn fail(&mut self, drain: &mut Drain) -> bool {
         let (false, Some(failure), Ok(response)) =
-            (self.failed, self.failure(drain), &mut self.result)
+            (self.plan.failed, self.failure(drain), &mut self.result)
         else {
             return false;
         };
-        self.failed = true;
-        self.after_required = None;
-        self.look = Look::None;
+        self.plan.failed = true;
+        self.plan.after_required = None;
+        self.plan.look = Look::None;
         // Whatever was to be held before: this ends with its head.
-        if self.held != Held::Nothing {
-            self.held = Held::Head;
+        if self.plan.held != Held::Nothing {
+            self.plan.held = Held::Head;
         }
         // Its destructor may ask for the deadline.
         drain.close_drained();
@@ -145,15 +146,15 @@ impl<B: Body, E> Answer<B, E> {
     }
 
     fn failure(&self, drain: &Drain) -> Option<Failure> {
-        if self.held == Held::Upgraded {
+        if self.plan.held == Held::Upgraded {
             None
         } else if drain.required_failed() {
-            let status = self.settings.failure_status;
+            let status = self.plan.settings.failure_status;
             Some(Failure::Required(
                 status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             ))
         } else if drain.is_cut_short() && !self.waits_for_required_alone() {
-            self.settings.deadline_status.map(Failure::Deadline)
+            self.plan.settings.deadline_status.map(Failure::Deadline)
         } else {
             None
         }
@@ -162,7 +163,7 @@ impl<B: Body, E> Answer<B, E> {
     /// Whether the head was held for required tasks alone, and these are done: whatever else was late at the deadline
     /// has not made it late.
     fn waits_for_required_alone(&self) -> bool {
-        self.held == Held::WhileRequired || self.after_required.is_some()
+        self.plan.held == Held::WhileRequired || self.plan.after_required.is_some()
     }
 
     /// Whether nothing more can come from the inner body.

@@ -15,6 +15,7 @@ use super::future::ResponseFuture;
 use super::hold::Exchange;
 use crate::deadline::Sources;
 use crate::request::Shared;
+use crate::request::here::Context;
 use crate::scope::role::{Role, has_limits, is_held, tell_limits};
 use crate::tasks::Tasks;
 use crate::{metrics, trace};
@@ -130,7 +131,15 @@ impl<S> TaskTrackerService<S> {
 }
 
 /// The tasks of a layer or scope further out that this request belongs to.
+#[inline]
 fn outer<B>(request: &Request<B>) -> Option<Tasks> {
+    if Context::is_nowhere() && request.extensions().is_empty() {
+        return None;
+    }
+    find_outer(request)
+}
+
+fn find_outer<B>(request: &Request<B>) -> Option<Tasks> {
     // A scope may stand in between, so that the context is nearer; it is lost where the request was handed
     // to another task.
     let current = Tasks::current().filter(is_held);
@@ -140,7 +149,15 @@ fn outer<B>(request: &Request<B>) -> Option<Tasks> {
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id that middleware further out, or a proxy, has given the request.
+#[inline]
 fn request_id(headers: &HeaderMap) -> Option<String> {
+    if headers.is_empty() {
+        return None;
+    }
+    find_request_id(headers)
+}
+
+fn find_request_id(headers: &HeaderMap) -> Option<String> {
     let id = first_of(headers, &REQUEST_ID)?;
     id.to_str().ok().map(str::to_owned)
 }

@@ -7,7 +7,8 @@ pub(crate) mod registry;
 pub(crate) mod waiters;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, Weak};
+use std::panic::RefUnwindSafe;
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use self::registry::Registry;
 use self::waiters::Waiters;
 use crate::panics;
 use crate::report::{MAX_FAILURES, TaskInfo, TaskState};
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
 /// `R`: the requests.
 pub(crate) struct Process<R> {
@@ -63,7 +64,7 @@ impl<R> Process<R> {
     pub(crate) fn close(&self, now: Instant, at: Instant, each: impl Fn(&Arc<R>)) {
         self.began_at.get_or_init(|| now);
         {
-            let mut closes_at = lock(&self.closes_at);
+            let mut closes_at = self.closes_at.lock();
             *closes_at = Some(closes_at.map_or(at, |before| before.min(at)));
         }
         // Before the list is read: a request that is not on it yet finds the flag set after it has joined, because
@@ -92,7 +93,7 @@ impl<R> Process<R> {
         if !self.is_closing() {
             return None;
         }
-        *lock(&self.closes_at)
+        *self.closes_at.lock()
     }
 
     /// Whether the time of the shutdown is up.
@@ -110,7 +111,7 @@ impl<R> Process<R> {
     /// Keeps what is to be reported of a task that did not complete.
     pub(crate) fn note_failure(&self, task: &TaskInfo) {
         if self.is_closing() {
-            let mut troubled = lock(&self.ended.troubled);
+            let mut troubled = self.ended.troubled.lock();
             if troubled.len() < MAX_FAILURES {
                 troubled.push(task.clone());
             }
@@ -118,7 +119,7 @@ impl<R> Process<R> {
     }
 
     pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
-        lock(&self.ended.troubled).clone()
+        self.ended.troubled.lock().clone()
     }
 
     pub(crate) fn ended(&self, state: TaskState) -> usize {
@@ -130,7 +131,7 @@ impl<R> Process<R> {
     /// Returns the work of the process itself, made by `make` if there is none. `make` is given the token that asks this
     /// work to stop.
     pub(crate) fn own(&self, make: impl FnOnce(CancellationToken) -> Arc<R>) -> Arc<R> {
-        let mut own = lock(&self.own);
+        let mut own = self.own.lock();
         own.upgrade().unwrap_or_else(|| {
             let made = make(self.stop.clone());
             *own = Arc::downgrade(&made);
@@ -180,6 +181,9 @@ impl Ended {
     }
 }
 
+// As with the locks of std: no code of the user's runs under these, so a panic leaves none of them half changed.
+impl<R> RefUnwindSafe for Process<R> {}
+
 impl<R> Default for Process<R> {
     fn default() -> Self {
         Self {
@@ -204,8 +208,4 @@ impl<R> fmt::Debug for Process<R> {
             .field("closes_at", &self.closes_at())
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

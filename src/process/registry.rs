@@ -2,13 +2,13 @@
 //! [`TrackerHandle`](crate::TrackerHandle).
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::panics;
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, thread_number};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, thread_number, upgrade};
 
 /// Enough for the threads of a usual runtime. More threads share them.
 const SHARDS: usize = 8;
@@ -129,7 +129,7 @@ impl<T> Registry<T> {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
             let members = self.lock(shard);
-            all.extend(members.seats.iter().flatten().filter_map(Weak::upgrade));
+            all.extend(members.seats.iter().flatten().filter_map(upgrade));
         }
         all
     }
@@ -175,8 +175,7 @@ impl<T> Registry<T> {
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Members<T>> {
-        let members = self.shards[shard].0.lock();
-        members.unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard].0.lock()
     }
 }
 

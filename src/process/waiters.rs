@@ -1,6 +1,6 @@
 //! The list of the code in tracked requests that waits for the process itself.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::sync::{Mutex, MutexGuard};
 
@@ -69,7 +69,7 @@ impl<R> Waiters<R> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, List<R>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

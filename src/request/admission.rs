@@ -5,31 +5,49 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Request;
-use super::guard::{TaskGuard, Ticket};
-use super::state::{Admitted, Attached, Refused};
+use super::guard::{Extra, TaskGuard, Ticket};
+use super::state::{Admitted, Attached, Parent, Refused, State};
 use super::stopping::abort;
 use super::task::{Brief, Kind, Pulse};
-use crate::sync::AbortHandle;
+use crate::sync::{AbortHandle, MutexGuard};
 use crate::trace::Span;
 use crate::{metrics, trace};
 
 impl Request {
     /// Lists a task that is about to be spawned. [`attach`](Self::attach) has to follow.
-    #[inline]
     pub(crate) fn admit(self: &Arc<Self>, brief: Brief) -> TaskGuard {
-        self.list(brief, Pulse::Spawning)
+        self.list(&brief, Pulse::Spawning)
     }
 
     /// Lists a task that runs elsewhere.
     pub(crate) fn admit_elsewhere(self: &Arc<Self>, brief: Brief) -> TaskGuard {
-        self.list(brief, Pulse::Elsewhere)
+        self.list(&brief, Pulse::Elsewhere)
     }
 
-    #[inline]
-    fn list(self: &Arc<Self>, brief: Brief, pulse: Pulse<AbortHandle>) -> TaskGuard {
+    #[inline(always)]
+    fn list(self: &Arc<Self>, brief: &Brief, pulse: Pulse<AbortHandle>) -> TaskGuard {
         let parent = self.parent();
-        let admitted = self.lock().admit(brief, parent, pulse, || self.join());
-        self.admitted(admitted)
+        let mut state = self.lock();
+        if !state.counts(brief.kind, parent) {
+            return self.list_apart(state, brief, parent, pulse);
+        }
+        let admitted = state.admit_counted(brief, pulse, || self.join());
+        drop(state);
+        self.admitted(brief, admitted)
+    }
+
+    /// The rarer half of [`list`](Self::list).
+    #[cold]
+    fn list_apart(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State<AbortHandle>>,
+        brief: &Brief,
+        parent: Parent,
+        pulse: Pulse<AbortHandle>,
+    ) -> TaskGuard {
+        let admitted = state.admit_apart(brief, parent, pulse, || self.join());
+        drop(state);
+        self.admitted(brief, admitted)
     }
 
     /// Lists a task that is about to be spawned, unless it would be late or the process is shutting down.
@@ -40,14 +58,14 @@ impl Request {
         }
         let parent = self.parent();
         let admitted = self.lock().try_admit(
-            brief,
+            &brief,
             parent,
             Pulse::Spawning,
             || self.join(),
             || process.is_closing(),
         );
         match admitted {
-            Ok(admitted) => Ok(self.admitted(admitted)),
+            Ok(admitted) => Ok(self.admitted(&brief, admitted)),
             Err((refused, effects)) => {
                 effects.carry_out(self);
                 Err(refused)
@@ -55,35 +73,61 @@ impl Request {
         }
     }
 
-    #[inline]
-    fn admitted(self: &Arc<Self>, admitted: Admitted) -> TaskGuard {
+    #[inline(always)]
+    fn admitted(self: &Arc<Self>, brief: &Brief, admitted: Admitted) -> TaskGuard {
         self.joined(admitted.has_joined);
         metrics::task_started();
         let is_load = self.process().add_load();
         if admitted.wants_stamp {
             self.stamp(admitted.slot, admitted.id);
         }
-        let span = if admitted.has_span {
-            self.task_span(&admitted.brief)
+        let extra = if trace::is_off() {
+            None
         } else {
-            Span::current()
+            self.span_for(brief, admitted.kind, admitted.has_span)
+                .map(Extra::of_span)
         };
-        let guard = TaskGuard::new(self, &admitted, is_load, span);
         if admitted.is_late {
-            // With the guard made: if an observer panics through this, the guard ends the task.
-            self.report_late_spawn(&admitted.brief, guard.span());
+            return self.admitted_late(brief, admitted, is_load, extra);
         }
+        TaskGuard::new(self, admitted, is_load, brief.name, extra)
+    }
+
+    #[cold]
+    fn admitted_late(
+        self: &Arc<Self>,
+        brief: &Brief,
+        admitted: Admitted,
+        is_load: bool,
+        extra: Option<Box<Extra>>,
+    ) -> TaskGuard {
+        let guard = TaskGuard::new(self, admitted, is_load, brief.name, extra);
+        // With the guard made: if an observer panics through this, the guard ends the task.
+        self.report_late_spawn(brief, admitted.kind, guard.span());
         guard
     }
 
+    /// The span that the task runs in.
+    #[cold]
+    fn span_for(&self, brief: &Brief, kind: Kind, has_span: bool) -> Option<Span> {
+        if !has_span {
+            Span::current()
+        } else if kind == Kind::Detached {
+            // Not under the request's span, which would stay open for it.
+            trace::linked_task_span(brief.name, brief.location, self.id.as_deref())
+        } else {
+            trace::task_span(brief.name, brief.location)
+        }
+    }
+
     /// Keeps the abort handle of a task that was spawned.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn attach(&self, ticket: Ticket, handle: AbortHandle) {
         let attached = self.lock().attach(ticket.slot, ticket.id, handle);
         match attached {
             Attached::Kept => {}
             Attached::Ended(handle) => drop(handle),
-            Attached::ToAbort(handle) => abort(vec![handle]),
+            Attached::ToAbort(handle) => abort_one(handle),
         }
     }
 
@@ -95,15 +139,9 @@ impl Request {
             self.lock().stamp_first(slot, id, now);
         }
     }
+}
 
-    /// The task's own span: under the one that is current here.
-    #[inline]
-    fn task_span(&self, brief: &Brief) -> Option<Span> {
-        if brief.kind == Kind::Detached {
-            // Not under the request's span, which would stay open for it.
-            trace::linked_task_span(brief.name, brief.location, self.id.as_deref())
-        } else {
-            trace::task_span(brief.name, brief.location)
-        }
-    }
+#[cold]
+fn abort_one(handle: AbortHandle) {
+    abort(vec![handle]);
 }

@@ -6,20 +6,22 @@ use std::task::{Context, Waker};
 use tokio::time::Instant;
 
 use super::Request;
-use super::state::{Account, Ask, Finish, Look, Readers, Standings};
+use super::limits::Deadline;
+use super::state::{Ask, Drained, Finish, Look, Readers, Standings};
 use super::tracker::Tracker;
 use crate::panics;
+use crate::report::TaskState;
 use crate::sync::AbortHandle;
 
 /// What came of the try to end a request.
 pub(crate) enum Finished {
     /// A task is alive.
-    NotIdle,
-    /// It is released, and to be reported.
-    Released {
-        required_failed: bool,
-        account: Account,
+    NotIdle {
+        /// When the drain window opened, if it is open.
+        opened: Option<Instant>,
     },
+    /// It is released, and to be reported.
+    Released { drained: Drained },
     /// It is over: nothing reads a report.
     Over { required_failed: bool },
 }
@@ -61,71 +63,105 @@ impl Request {
         self.lock().look(in_tracker)
     }
 
-    /// Looks again. If a task is still alive, keeps the waker of the wait, to be woken by the last task.
-    pub(crate) fn look_again(self: &Arc<Self>, cx: &mut Context<'_>) -> Look {
-        // Before the lock is taken: cloning a waker may run any code.
+    /// Looks again. If a task is still alive, keeps the waker of the wait, to be woken by the last task. Returns the
+    /// deadline too.
+    pub(crate) fn look_again(self: &Arc<Self>, cx: &mut Context<'_>) -> (Look, Option<Deadline>) {
+        // Before the lock is taken: cloning a waker may run any code, and so may closing a tracker.
         let waker = cx.waker().clone();
-        let (look, unused) = {
+        if let Some(tracker) = self.tracker() {
+            tracker.look();
+        }
+        let (look, unused, deadline) = {
             let mut state = self.lock();
             let in_tracker = self.is_tracker_busy();
-            state.look_and_listen(waker, in_tracker)
+            let (look, unused) = state.look_and_listen(waker, in_tracker);
+            // Under the lock: a shutdown that begins after this finds the waker.
+            let closes_at = self.process().closes_at();
+            (look, unused, self.deadline_in(&state, closes_at))
         };
         drop_waker(unused);
         if look.in_tracker {
             // After the waker is kept: the watch may end at once.
             self.watch_tracker();
         }
-        look
+        (look, deadline)
     }
 
-    /// Keeps the waker of the wait, to be woken when a limit changes.
-    pub(crate) fn listen(&self, cx: &mut Context<'_>) {
+    /// Keeps the waker of a wait that waits for no task now, to be woken when a limit changes.
+    pub(crate) fn listen_to_limits(&self, cx: &mut Context<'_>) {
         let waker = cx.waker().clone();
-        let unused = self.lock().listen(waker);
+        let unused = self.lock().listen_to_limits(waker);
         drop_waker(unused);
     }
 
-    /// Opens the drain window, and returns how many tasks had been stopped by then.
-    pub(crate) fn open_window(self: &Arc<Self>, now: Instant) -> usize {
-        let (has_joined, stopped) = {
+    /// Opens the drain window.
+    pub(crate) fn open_window(self: &Arc<Self>, now: Instant) {
+        let has_joined = self.lock().open_window(now, || self.join());
+        self.joined(has_joined);
+    }
+
+    /// Looks whether a task is alive, and opens the drain window if one is.
+    pub(crate) fn open_if_busy(self: &Arc<Self>, now: Instant) -> Look {
+        let in_tracker = self.tracker().is_some_and(Tracker::look);
+        let (look, has_joined) = {
             let mut state = self.lock();
-            (state.open_window(now, || self.join()), state.stopped())
+            let look = state.look(in_tracker);
+            let has_joined = look.is_busy() && state.open_window(now, || self.join());
+            (look, has_joined)
         };
         self.joined(has_joined);
-        stopped
+        look
+    }
+
+    /// When the drain window opened, while it is open.
+    pub(crate) fn window_opened_at(&self) -> Option<Instant> {
+        self.lock().window_opened_at()
+    }
+
+    /// Whether a task was aborted or has panicked since the drain window opened.
+    pub(crate) fn has_stopped_in_window(&self) -> bool {
+        self.lock().has_stopped_in_window()
     }
 
     pub(crate) fn close_window(&self) {
-        self.lock().close_window();
+        let unused = self.lock().close_window();
+        drop_waker(unused);
     }
 
     pub(crate) fn client_gone(&self) {
         self.lock().client_gone();
     }
 
-    /// Ends the request if no task is alive, and carries out the effects.
-    #[inline]
-    pub(crate) fn finish(self: &Arc<Self>, readers: Readers) -> Finished {
+    /// Ends the request if no task is alive, and carries out the effects. `if_ordinary`: not if the end of a task makes a
+    /// difference to the response.
+    #[inline(always)]
+    pub(crate) fn finish(self: &Arc<Self>, readers: Readers, if_ordinary: bool) -> Finished {
         // In two steps: the guard would live as long as the match.
         let finish = {
             let mut state = self.lock();
             let in_tracker = self.is_tracker_busy();
+            if if_ordinary && state.has_failed_or_stopped() {
+                let opened = state.window_opened_at();
+                return Finished::NotIdle { opened };
+            }
             state.finish(readers, in_tracker)
         };
         match finish {
-            Finish::NotIdle => Finished::NotIdle,
-            Finish::Released {
-                required_failed,
-                account,
-                waker,
-            } => {
+            Finish::NotIdle { opened } => Finished::NotIdle { opened },
+            Finish::Released { drained, waker } => {
                 drop_waker(waker);
-                Finished::Released {
-                    required_failed,
-                    account,
-                }
+                Finished::Released { drained }
             }
             Finish::Over {
+                required_failed,
+                leave,
+            } => {
+                if let Some(seat) = leave {
+                    self.process().registry().leave(seat);
+                }
+                Finished::Over { required_failed }
+            }
+            Finish::OverWith {
                 required_failed,
                 effects,
                 waker,
@@ -144,28 +180,35 @@ impl Request {
             let in_tracker = self.is_tracker_busy();
             state.release_if_idle(ask, in_tracker)?
         };
-        Some(self.released(standings))
+        Some(Self::released(standings))
     }
 
     /// Releases whatever is alive. If `aborts`, returns the handles of the tasks to abort.
     pub(crate) fn release(&self, ask: Ask, aborts: bool) -> (Standings, Vec<AbortHandle>) {
         let (standings, abort) = self.lock().release_and_abort(ask, aborts);
-        (self.released(standings), abort)
+        (self.with_tracker(Self::released(standings), ask), abort)
     }
 
     /// How things stand, while they may go on.
     pub(crate) fn account(&self, ask: Ask) -> Standings {
         let standings = self.lock().account(ask);
-        self.with_tracker(standings)
+        self.with_tracker(standings, ask)
     }
 
-    fn released(&self, mut standings: Standings) -> Standings {
+    fn released(mut standings: Standings) -> Standings {
         drop_waker(standings.waker.take());
-        self.with_tracker(standings)
+        standings
     }
 
-    fn with_tracker(&self, mut standings: Standings) -> Standings {
-        standings.has_spawned |= self.tracker().is_some();
+    /// Adds what is alive in the tokio-util tracker, which counts as seen.
+    fn with_tracker(&self, mut standings: Standings, ask: Ask) -> Standings {
+        if let Some(tracker) = self.tracker() {
+            let alive = tracker.see();
+            if let Some(at) = ask.at {
+                let infos = std::iter::repeat_n(tracker.info(TaskState::Running, at), alive);
+                standings.stragglers.extend(infos);
+            }
+        }
         standings
     }
 

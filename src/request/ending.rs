@@ -5,43 +5,87 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Request;
+use super::effects::Effects;
 use super::guard::{Extra, Task, Ticket};
-use super::state::LateEnd;
-use super::task::Brief;
+use super::state::{Completed, LateEnd, State};
+use super::task::{Brief, Kind};
 use crate::report::{TaskInfo, TaskState};
+use crate::sync::{AbortHandle, MutexGuard};
 use crate::{metrics, trace};
 
 impl Request {
-    /// Ends a task whose future or closure is dropped. `extra`: its span, if it has one.
+    /// Ends a task that has completed, whose future or closure is dropped. `extra`: its span, if it has one.
     #[inline]
+    pub(super) fn complete(self: &Arc<Self>, task: &Task, extra: &mut Option<Box<Extra>>) {
+        self.note_end(task, TaskState::Completed);
+        if extra.is_some() {
+            self.end_spanned(task, None, extra.take());
+            return;
+        }
+        let mut state = self.lock();
+        let Some(Completed { handle, wake }) = state.complete(task.ticket.slot) else {
+            self.count_out(state, task.ticket, None, None);
+            return;
+        };
+        drop(state);
+        let effects = Effects {
+            wake,
+            handle,
+            ..Effects::none()
+        };
+        effects.carry_out(self);
+    }
+
+    /// Ends a task that did not complete, in the same way.
+    #[cold]
     pub(super) fn end(
         self: &Arc<Self>,
-        task: Task,
+        task: &Task,
         state: TaskState,
         message: Option<String>,
-        mut extra: Option<Box<Extra>>,
+        extra: Option<Box<Extra>>,
     ) {
+        self.note_end(task, state);
+        // Before the task counts out: code that waits for the end, or reads the report, finds the end in the log.
+        let failed = self.fail(task.ticket, state, message, extra.as_deref());
+        self.end_spanned(task, failed, extra);
+    }
+
+    #[inline]
+    fn note_end(&self, task: &Task, state: TaskState) {
         self.process().note_end(state);
         if task.is_load {
             self.process().remove_load();
         }
         metrics::task_ended(task.name(), state);
-        // Before the task counts out: code that waits for the end, or reads the report, finds the end in the log.
-        let failed = if state == TaskState::Completed {
-            None
-        } else {
-            self.fail(task.ticket, state, message, extra.as_deref())
-        };
+    }
+
+    /// Counts a task out that may have a span. `failed`: what was logged, if it did not complete.
+    fn end_spanned(
+        self: &Arc<Self>,
+        task: &Task,
+        failed: Option<TaskInfo>,
+        mut extra: Option<Box<Extra>>,
+    ) {
         if extra.is_some() && task.is_counted && !self.is_released() {
             // Before the task counts out: a hook, or code that waits for the end, may export the span. If the request is
             // released just now, the callbacks about the end run in the request's span.
             extra = None;
         }
-        let (effects, late) = {
-            let mut state = self.lock();
-            let in_tracker = self.is_tracker_busy();
-            state.end(task.ticket.slot, in_tracker)
-        };
+        self.count_out(self.lock(), task.ticket, failed, extra);
+    }
+
+    /// Counts a task out where that may not be all there is to do.
+    #[cold]
+    fn count_out(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State<AbortHandle>>,
+        ticket: Ticket,
+        failed: Option<TaskInfo>,
+        mut extra: Option<Box<Extra>>,
+    ) {
+        let (effects, late) = state.end(ticket.slot, self.is_tracker_busy());
+        drop(state);
         if late.is_none() {
             // Before the request may leave the registry: when the handle is idle, spans are closed.
             extra = None;
@@ -106,7 +150,13 @@ impl Request {
 
     /// Logs a late spawn, and calls the observers about it.
     #[cold]
-    pub(super) fn report_late_spawn(self: &Arc<Self>, brief: &Brief, span: Option<&trace::Span>) {
+    pub(super) fn report_late_spawn(
+        self: &Arc<Self>,
+        brief: &Brief,
+        kind: Kind,
+        span: Option<&trace::Span>,
+    ) {
+        let brief = Brief { kind, ..*brief };
         let info = brief.info(TaskState::Running, None, None, None);
         metrics::late_spawn();
         self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));

@@ -1,5 +1,6 @@
 //! The life of one task, as a value.
 
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -18,11 +19,12 @@ use crate::trace::Span;
 #[derive(Debug)]
 pub(crate) struct TaskGuard {
     /// The request that the task counts in. While the task runs, the context that was current before stands here; once
-    /// the task has ended, none does.
-    context: Context,
+    /// the task has ended, none does, as outside of a request.
+    context: ManuallyDrop<Context>,
     task: Task,
-    /// What most tasks do not have.
-    extra: Option<Box<Extra>>,
+    /// What most tasks do not have. The destructor of the guard drops both, so that it does nothing where there is
+    /// neither: that of an `Option<Box<_>>` is a call, also for `None`.
+    extra: ManuallyDrop<Option<Box<Extra>>>,
 }
 
 /// What a guard has of its task: little, because each task contains it. The rest is in the table of the request.
@@ -48,7 +50,7 @@ pub(crate) struct Ticket {
     pub(super) id: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Extra {
     /// `None` if the task has no span of its own.
     pub(super) span: Option<Span>,
@@ -57,36 +59,54 @@ pub(super) struct Extra {
 }
 
 impl TaskGuard {
+    /// `_name`: a label of metrics.
     #[inline]
     pub(super) fn new(
         request: &Arc<Request>,
-        admitted: &Admitted,
+        admitted: Admitted,
         is_load: bool,
-        span: Option<Span>,
+        _name: Option<&'static str>,
+        extra: Option<Box<Extra>>,
     ) -> Self {
         Self {
-            context: Context::within(request.clone()),
+            context: ManuallyDrop::new(Context::within(request.clone())),
             task: Task {
                 ticket: Ticket {
                     slot: admitted.slot,
                     id: admitted.id,
                 },
-                is_detached: admitted.brief.kind == Kind::Detached,
+                is_detached: admitted.kind == Kind::Detached,
                 is_counted: admitted.is_counted,
                 is_load,
                 has_age: false,
                 #[cfg(feature = "metrics")]
-                name: admitted.brief.name,
+                name: _name,
             },
-            extra: span.map(|span| {
-                Box::new(Extra {
-                    span: Some(span),
-                    panic: None,
-                })
-            }),
+            extra: ManuallyDrop::new(extra),
         }
     }
 
+    /// The guard of a task that runs outside of any request: like one whose task has ended.
+    pub(crate) fn outside() -> Self {
+        Self {
+            context: ManuallyDrop::new(Context::outside()),
+            task: Task {
+                ticket: Ticket {
+                    slot: u32::MAX,
+                    id: u32::MAX,
+                },
+                is_detached: false,
+                is_counted: false,
+                is_load: false,
+                has_age: true,
+                #[cfg(feature = "metrics")]
+                name: None,
+            },
+            extra: ManuallyDrop::new(None),
+        }
+    }
+
+    #[inline]
     pub(crate) fn ticket(&self) -> Ticket {
         self.task.ticket
     }
@@ -122,13 +142,7 @@ impl TaskGuard {
 
     #[cold]
     fn note_panic(&mut self, message: Option<String>) {
-        let no_span = || {
-            Box::new(Extra {
-                span: None,
-                panic: None,
-            })
-        };
-        let extra = self.extra.get_or_insert_with(no_span);
+        let extra = self.extra.get_or_insert_default();
         // The first panic counts: the future's destructor may panic too.
         extra.panic.get_or_insert(message);
     }
@@ -144,52 +158,82 @@ impl TaskGuard {
         }
     }
 
+    /// Whether the task has ended, or runs outside of any request.
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.context.is_outside()
+    }
+
     /// Ends a task that has run to its end. With a message, it has failed.
     #[inline]
-    pub(crate) fn end_of_run(mut self, failure: Option<String>) {
-        let state = match failure {
-            None => TaskState::Completed,
-            Some(_) => TaskState::Failed,
-        };
-        self.end(state, failure);
+    pub(crate) fn end_of_run(&mut self, failure: Option<String>) {
+        match failure {
+            None => self.complete(),
+            Some(_) => self.end(TaskState::Failed, failure),
+        }
     }
 
     /// Ends the work of a token that is dropped: it has completed, or panicked if the thread is panicking.
-    pub(crate) fn end_of_token(mut self) {
-        let state = if thread::panicking() {
-            TaskState::Panicked
+    pub(crate) fn end_of_token(&mut self) {
+        if thread::panicking() {
+            self.end(TaskState::Panicked, None);
         } else {
-            TaskState::Completed
-        };
-        self.end(state, None);
+            self.complete();
+        }
     }
 
     /// Lists another task like this one, with the same name and place.
-    pub(crate) fn another(&self) -> Option<Self> {
-        let request = self.context.own()?;
-        let brief = request.brief(self.task.ticket)?;
-        Some(request.admit_elsewhere(brief))
+    pub(crate) fn another(&self) -> Self {
+        let request = self.context.own();
+        let brief = request.and_then(|request| request.brief(self.task.ticket));
+        match (request, brief) {
+            (Some(request), Some(brief)) => request.admit_elsewhere(brief),
+            _ => Self::outside(),
+        }
     }
 
-    #[inline]
-    fn end(&mut self, state: TaskState, message: Option<String>) {
-        if let Some(request) = std::mem::take(&mut self.context).into_own() {
-            request.end(self.task, state, message, self.extra.take());
+    fn complete(&mut self) {
+        if let Some(request) = std::mem::take(&mut *self.context).into_own() {
+            request.complete(&self.task, &mut self.extra);
         }
+    }
+
+    #[cold]
+    fn end(&mut self, state: TaskState, message: Option<String>) {
+        if let Some(request) = std::mem::take(&mut *self.context).into_own() {
+            request.end(&self.task, state, message, self.extra.take());
+        }
+    }
+
+    /// Ends a task that has not run to its end.
+    #[cold]
+    fn abandon(&mut self) {
+        let panic = self.extra.as_mut().and_then(|extra| extra.panic.take());
+        if !self.has_ended() {
+            match panic {
+                Some(message) => self.end(TaskState::Panicked, message),
+                None => self.end(TaskState::Aborted, None),
+            }
+        }
+        drop(self.extra.take());
     }
 }
 
 impl Drop for TaskGuard {
     #[inline]
     fn drop(&mut self) {
-        if self.context.is_outside() {
-            return;
+        if !self.has_ended() || self.extra.is_some() {
+            self.abandon();
         }
-        let panic = self.extra.as_mut().and_then(|extra| extra.panic.take());
-        match panic {
-            Some(message) => self.end(TaskState::Panicked, message),
-            None => self.end(TaskState::Aborted, None),
-        }
+    }
+}
+
+impl Extra {
+    pub(super) fn of_span(span: Span) -> Box<Self> {
+        Box::new(Self {
+            span: Some(span),
+            panic: None,
+        })
     }
 }
 

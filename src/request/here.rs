@@ -87,6 +87,19 @@ impl Context {
         self.0.is_none()
     }
 
+    /// Whether the running code is outside of any request.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    #[inline]
+    pub(crate) fn is_nowhere() -> bool {
+        HERE.try_with(|here| {
+            let context = here.context.take();
+            let is_nowhere = context.is_outside();
+            here.context.set(context);
+            is_nowhere
+        })
+        .unwrap_or(true)
+    }
+
     /// Where the running code is.
     #[inline]
     pub(crate) fn current() -> Self {
@@ -150,13 +163,25 @@ impl Context {
             },
             None => NOTHING,
         };
-        let before = HERE.try_with(|here| {
+        self.enter_as(running)
+    }
+
+    /// Like [`enter`](Self::enter), for callbacks: no task runs, although one may be further up on the stack.
+    #[inline]
+    pub(crate) fn enter_no_task(&mut self) -> EnteredTask<'_> {
+        self.enter_as(NOTHING)
+    }
+
+    #[inline]
+    fn enter_as(&mut self, running: Running) -> EnteredTask<'_> {
+        let mut before = NOTHING;
+        let _ = HERE.try_with(|here| {
             here.swap(self);
-            here.push(running)
+            before = here.push(running);
         });
         EnteredTask {
             context: self,
-            before: before.unwrap_or(NOTHING),
+            before,
         }
     }
 }
@@ -172,9 +197,14 @@ impl Here {
     fn push(&self, running: Running) -> Running {
         let before = self.running.replace(running);
         if !before.is_nothing() {
-            self.beneath.borrow_mut().push(before);
+            self.bury(before);
         }
         before
+    }
+
+    #[cold]
+    fn bury(&self, before: Running) {
+        self.beneath.borrow_mut().push(before);
     }
 
     #[inline]
@@ -187,11 +217,6 @@ impl Here {
 }
 
 impl Running {
-    /// For callbacks: no task runs, although one may be further up on the stack.
-    pub(crate) fn enter_none() -> EnteredRunning {
-        NOTHING.enter()
-    }
-
     /// For code that is about to enter another context: the same task runs, and the request that is current is kept
     /// beneath it, where [`all`](Self::all) finds it.
     pub(crate) fn enter_beneath() -> Beneath {

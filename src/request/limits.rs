@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Request;
-use super::state::{Phase, State};
+use super::state::State;
 use super::tuning::window_settings;
 use crate::deadline::Limit;
 use crate::report::Bound;
 use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Settings, Unfinished, WindowSettings};
+use crate::sync::AbortHandle;
 
 /// The limits that do not count from the opening of the window.
 #[derive(Debug, Default)]
@@ -31,8 +32,16 @@ impl Request {
     /// The earliest limit that there is now; `None` if there is none.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         let closes_at = self.process().closes_at();
-        let state = self.lock();
-        deadline(&state, &self.shared().settings, closes_at)
+        self.deadline_in(&self.lock(), closes_at)
+    }
+
+    /// `closes_at`: the end of a shutdown that has begun.
+    pub(super) fn deadline_in(
+        &self,
+        state: &State<AbortHandle>,
+        closes_at: Option<Instant>,
+    ) -> Option<Deadline> {
+        deadline(state, &self.shared().settings, closes_at)
     }
 
     /// Adds the limits that a layer has when the request arrives there: its own layer, or a nested one. `arrived`: `Some`
@@ -57,10 +66,7 @@ pub(super) fn deadline<H>(
     let settings = window_settings(state, ours);
     let unfinished = settings.at_deadline.unwrap_or_default();
     let timeout = settings.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
-    let opened = match state.phase() {
-        Phase::Window { opened } => Some(opened),
-        _ => None,
-    };
+    let opened = state.window_opened_at();
     let drain = opened.zip(timeout).and_then(|(opened, timeout)| {
         Some(Deadline {
             // What is too far away for the clock is no limit.

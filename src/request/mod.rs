@@ -21,8 +21,9 @@
 //!     ▼
 //!   the future completes, fails, panics or is aborted, and is dropped; then the guard ends the task:
 //!     │ Request::fail         (unless completed) writes the end down, and logs it; the task still counts
-//!     │ Request::end          (if the report is still to come, and counts the task) closes the task's span
-//!     │ State::end            counts the task out and frees its slot, under the lock
+//!     │ Request::end_spanned  (if the report is still to come, and counts the task) closes the task's span
+//!     │ State::complete       counts the task out and frees its slot, under the lock; where more is to be done, State::end
+//!     │                       does
 //!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over, and the wait is
 //!     │                       woken if there is one
 //!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's span
@@ -57,7 +58,7 @@ pub(crate) mod tuning;
 pub(crate) mod waiting;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -136,7 +137,7 @@ impl Request {
     /// Only this crate's code runs while the guard is held: see [`state`].
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State<AbortHandle>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     #[inline]
@@ -240,8 +241,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let state = self.state.get_mut();
-        let seat = state.unwrap_or_else(PoisonError::into_inner).seat();
+        let seat = self.state.get_mut().seat();
         // The request is still listed if the tracker had tasks where no runtime could wait for them.
         if let (Some(seat), Some(shared)) = (seat, &self.shared) {
             shared.process.registry().leave(seat);

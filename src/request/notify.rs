@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Request;
-use super::here::{Context, Running};
+use super::here::Context;
 use crate::report::DrainObserver;
 use crate::trace::Span;
 use crate::{panics, settings};
@@ -19,14 +19,21 @@ impl Request {
         if ours.is_empty() && nested.is_empty() {
             return;
         }
-        let mut outside = Context::untracked();
-        let _entered = outside.enter();
-        // A callback is no task, although a task may be ending here.
-        let _running = Running::enter_none();
-        self.in_span_of(span, false, || {
-            settings::notify(ours, &call);
-            settings::notify(&nested, &call);
+        outside(|| {
+            self.in_span_of(span, false, || {
+                settings::notify(ours, &call);
+                settings::notify(&nested, &call);
+            });
         });
+    }
+
+    /// The same about a request that was released without a span, for the observers of the layer alone.
+    #[inline]
+    pub(crate) fn notify_own(&self, call: impl Fn(&dyn DrainObserver)) {
+        let ours = &self.shared().settings.observers;
+        if !ours.is_empty() {
+            outside(|| settings::notify(ours, &call));
+        }
     }
 
     /// Whether the layer has an observer.
@@ -68,6 +75,15 @@ impl Request {
         };
         in_scope(span, f)
     }
+}
+
+/// Runs callbacks outside of any request.
+#[inline]
+fn outside(call: impl FnOnce()) {
+    let mut outside = Context::untracked();
+    // A callback is no task, although a task may be ending here.
+    let _entered = outside.enter_no_task();
+    call();
 }
 
 fn in_scope<T>(span: Option<&Span>, f: impl FnOnce() -> T) -> Option<T> {

@@ -1,13 +1,13 @@
 //! The memory of a request that is over, kept for the next one on the same thread.
 
 use std::cell::Cell;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{Request, Shared};
-use crate::panics;
 use crate::settings::Settings;
 use crate::sync::{Ordering, fence, thread_local};
 use crate::trace::Span;
+use crate::{panics, trace};
 
 thread_local! {
     static POOLED: Cell<Option<Arc<Request>>> = const { Cell::new(None) };
@@ -16,47 +16,58 @@ thread_local! {
 /// Returns a request that nothing else refers to. `id`: its `x-request-id`.
 #[inline]
 pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> Arc<Request> {
-    let span = Span::current();
-    if let Some(request) = POOLED.try_with(Cell::take).ok().flatten() {
-        let own = request.shared.as_ref();
-        let belongs = own.is_some_and(|own| Arc::ptr_eq(own, shared));
-        if belongs && id.is_none() && span.is_none() {
-            // The ordinary case, without a single locked instruction.
-            return request;
-        }
-        return assign(request, shared, id, span);
+    let pooled = POOLED.try_with(Cell::take).ok().flatten();
+    match pooled {
+        // The ordinary case, without a single locked instruction.
+        Some(request) if id.is_none() && request.is_of(shared) && trace::is_off() => request,
+        pooled => assign(pooled, shared, id),
     }
-    assign(Arc::new(Request::new()), shared, id, span)
 }
 
-fn assign(
-    mut request: Arc<Request>,
-    shared: &Arc<Shared>,
-    id: Option<String>,
-    span: Option<Span>,
-) -> Arc<Request> {
+fn assign(pooled: Option<Arc<Request>>, shared: &Arc<Shared>, id: Option<String>) -> Arc<Request> {
+    let span = Span::current();
+    let mut request = pooled.unwrap_or_else(|| Arc::new(Request::new()));
     let Some(own) = Arc::get_mut(&mut request) else {
         unreachable!("a pooled request has one reference")
     };
-    let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-    let belongs = own.shared.as_ref();
-    if !belongs.is_some_and(|own| Arc::ptr_eq(own, shared)) {
+    let belongs = own.is_of(shared);
+    let state = own.state.get_mut();
+    if !belongs {
         state.set_task_spans(shared.settings.has_task_spans());
         own.shared = Some(shared.clone());
     }
-    own.id = id;
-    state.set_span(span.map(Arc::new));
+    // One that was pooled has neither.
+    if let Some(span) = span {
+        state.set_span(Arc::new(span));
+    }
+    if id.is_some() {
+        own.id = id;
+    }
     request
 }
 
 /// Keeps a request whose owner is done with it, unless something else still refers to it: a task, the registry, or
 /// code that was handed its [`Tasks`](crate::Tasks).
+#[inline]
 pub(crate) fn keep(mut request: Arc<Request>) {
-    // What it drops may be anything, and this may be a destructor.
-    let is_reset = panics::caught(|| Arc::get_mut(&mut request).is_some_and(Request::reset));
-    if is_reset == Ok(true) {
-        put(request);
+    let Some(own) = Arc::get_mut(&mut request) else {
+        return;
+    };
+    if !own.is_bare() {
+        // What it drops may be anything, and this may be a destructor.
+        let is_stripped = panics::caught(|| own.strip());
+        if is_stripped != Ok(true) {
+            let _ = panics::caught(|| drop(request));
+            return;
+        }
     }
+    if !own.shared.as_deref().is_some_and(Shared::may_stay) {
+        let shared = own.shared.take();
+        // The last reference drops the observers.
+        let _ = panics::caught(|| drop(shared));
+    }
+    own.renew();
+    put(request);
 }
 
 /// Keeps a request in which nothing has happened, and to which its owner has the only reference.
@@ -91,6 +102,12 @@ impl Shared {
 }
 
 impl Request {
+    #[inline]
+    fn is_of(&self, shared: &Arc<Shared>) -> bool {
+        let own = self.shared.as_ref();
+        own.is_some_and(|own| Arc::ptr_eq(own, shared))
+    }
+
     /// Whether anything was done with it.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     #[inline]
@@ -98,7 +115,7 @@ impl Request {
         let Some(own) = Arc::get_mut(self) else {
             return Use::Used;
         };
-        let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = own.state.get_mut();
         if own.tracker.get().is_some() || state.has_spawned() {
             Use::Used
         } else if state.is_pristine()
@@ -121,28 +138,32 @@ impl Request {
         is_alone
     }
 
-    /// Clears everything, and returns whether the request may be kept. What this drops may run any code: no lock is held
+    /// Whether it has nothing that most requests do not have, and nothing of the user's but its settings.
+    #[inline]
+    fn is_bare(&mut self) -> bool {
+        let state = self.state.get_mut();
+        state.is_bare() && self.tracker.get().is_none() && self.id.is_none()
+    }
+
+    /// Drops all that, and returns whether the request may be kept. What this drops may run any code: no lock is held
     /// meanwhile.
-    fn reset(&mut self) -> bool {
-        let Self {
-            state,
-            tracker,
-            shared,
-            id,
-            is_untracked: _,
-        } = self;
-        if tracker.get().is_some() {
+    fn strip(&mut self) -> bool {
+        if self.tracker.get().is_some() {
             // A clone of the tracker may outlive the request.
             return false;
         }
-        if !shared.as_deref().is_some_and(Shared::may_stay) {
-            *shared = None;
-        }
-        let own = shared.as_deref();
-        let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.reset();
-        state.set_task_spans(own.is_none_or(|own| own.settings.has_task_spans()));
-        *id = None;
+        self.id = None;
+        let state = self.state.get_mut();
+        state.strip();
+        let shared = self.shared.as_deref();
+        state.set_task_spans(shared.is_none_or(|shared| shared.settings.has_task_spans()));
         true
+    }
+
+    /// Makes it as new.
+    #[inline]
+    fn renew(&mut self) {
+        let state = self.state.get_mut();
+        state.renew();
     }
 }

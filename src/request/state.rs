@@ -17,7 +17,7 @@
 //! * If nothing reads the report, or there is none, `finish` goes to `Over` at once.
 //! * If nothing was spawned, `conclude` goes from `Running` to `Over`.
 //! * A request that is `Over` leaves the registry (`leave_if_last`) once none of its tasks is alive and every callback
-//!   about them has run. `reset` makes it `Running` again, for the next request.
+//!   about them has run. `renew` makes it `Running` again, for the next request.
 //! * The work of the process stays in `Process`. It leaves the registry whenever none of its tasks is alive.
 //!
 //! A transition runs under the lock, and is plain arithmetic: it reads no clock, and runs only this crate's code. The
@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::effects::Effects;
 use super::limits::Limits;
-use super::table::Table;
+use super::table::{Removed, Table};
 use super::task::{Brief, Entry, Kind, Pulse, Standing};
 use crate::process::registry::Seat;
 use crate::report::{DrainObserver, MAX_FAILURES, Outcome, Tally, TaskInfo, TaskState};
@@ -63,8 +63,10 @@ pub(crate) struct State<H> {
     required_failed: bool,
     /// The task whose end left none alive while a window was open.
     last: Option<Last>,
-    /// Woken when no task is alive, when no required task is, and when a limit of the wait has changed.
+    /// Woken when a limit of the wait has changed, when no required task is alive, and when no task is, if it listens to
+    /// that.
     waker: Option<Waker>,
+    listens_to: ListensTo,
     /// The request's place in the registry of the process; `None` while it is not listed.
     seat: Option<Seat>,
     /// Code of the request waits for the process: each end of a task is announced.
@@ -77,13 +79,27 @@ pub(crate) struct State<H> {
     rare: Option<Box<Rare>>,
 }
 
+/// What a waker is kept for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ListensTo {
+    /// Tasks are waited for.
+    Tasks,
+    /// Something else is, which wakes the wait itself, and the end of a task changes nothing. The last required one is
+    /// an exception: a head may be held for these alone.
+    Limits,
+}
+
 /// How far a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// No window is open: its response is not ready, or streams.
     Running,
-    /// The drain window is open: its tasks, or hooks, are waited for.
-    Window { opened: Instant },
+    /// The drain window is open: its tasks, or hooks, are waited for. `stopped_before`: how many tasks had been stopped
+    /// when it opened.
+    Window {
+        opened: Instant,
+        stopped_before: usize,
+    },
     /// The client has gone, and the tasks have some time left to stop.
     Leaving,
     /// Its response waits for nothing any more. Its report is still to be passed to the observers.
@@ -119,12 +135,21 @@ struct Rare {
     cancelled: bool,
 }
 
+/// The task that ended last.
 #[derive(Debug, Clone, Copy)]
-struct Last {
+pub(crate) struct Last {
     id: u32,
     brief: Brief,
-    started: Option<Instant>,
+    pub(crate) started: Option<Instant>,
     state: TaskState,
+}
+
+impl Last {
+    /// Without its age, which is to be computed from its start.
+    #[inline]
+    pub(crate) fn info(self) -> TaskInfo {
+        self.brief.info(self.state, None, None, None)
+    }
 }
 
 /// The code that spawns a task, as far as its own request is concerned.
@@ -141,7 +166,8 @@ pub(crate) enum Parent {
 pub(crate) struct Admitted {
     pub(crate) slot: u32,
     pub(crate) id: u32,
-    pub(crate) brief: Brief,
+    /// In place of the kind of its brief.
+    pub(crate) kind: Kind,
     /// The report is to count it.
     pub(crate) is_counted: bool,
     /// It is to be reported as late: [`State::noticed`] has to follow.
@@ -183,6 +209,16 @@ pub(crate) struct Failure<H> {
     pub(crate) handle: Option<H>,
 }
 
+/// A task that has completed was counted out. Both are for outside of the lock, in this order.
+#[derive(Debug)]
+#[must_use = "the transition is not complete without its effects"]
+pub(crate) struct Completed<H> {
+    /// To be dropped.
+    pub(crate) handle: Option<H>,
+    /// To be woken.
+    pub(crate) wake: Option<Waker>,
+}
+
 /// A task has ended that no report counts as ended: [`State::noticed`] has to follow once this was reported.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LateEnd {
@@ -201,29 +237,42 @@ pub(crate) struct Look {
     pub(crate) required_failed: bool,
 }
 
-/// What a report has of the tasks.
+impl Look {
+    #[inline]
+    pub(crate) fn is_busy(self) -> bool {
+        self.own || self.in_tracker
+    }
+}
+
+/// What a report has of the tasks, but for its stragglers. Small, because it is moved about.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) tally: Tally,
-    /// The task whose end left none alive, and its start if its age is still to be computed.
-    pub(crate) last: Option<(TaskInfo, Option<Instant>)>,
-    pub(crate) failures: Vec<TaskInfo>,
-    pub(crate) stragglers: Vec<TaskInfo>,
-    pub(crate) cancelled: bool,
+    /// The task whose end left none alive while a window was open.
+    pub(crate) last: Option<Last>,
     pub(crate) has_detached: bool,
-    /// No task was alive, in the tokio-util tracker neither: what is there now was spawned since.
-    pub(crate) is_idle: bool,
+    /// What most requests do not have.
+    pub(crate) troubles: Option<Box<Troubles>>,
+}
+
+/// What a report has of tasks that did not complete, or were asked to stop.
+#[derive(Debug)]
+pub(crate) struct Troubles {
+    /// The last task, if it did not complete.
+    pub(crate) last: Option<TaskInfo>,
+    pub(crate) failures: Vec<TaskInfo>,
+    pub(crate) cancelled: bool,
 }
 
 /// How things stand when a request is released.
 #[derive(Debug, Default)]
 pub(crate) struct Standings {
-    /// Whether anything was spawned in it.
-    pub(crate) has_spawned: bool,
     /// A required task failed, or was late for the deadline.
     pub(crate) required_failed: bool,
     /// `None` if it is not to be read.
     pub(crate) account: Option<Account>,
+    /// The tasks that are alive, if that is to be read.
+    pub(crate) stragglers: Vec<TaskInfo>,
     /// To be dropped outside of the lock: nothing waits any longer.
     pub(crate) waker: Option<Waker>,
 }
@@ -238,20 +287,40 @@ pub(crate) enum Readers {
     Subscriber { ok: bool, failed: bool },
 }
 
+/// A request was released with no task alive, and is to be reported.
+#[derive(Debug)]
+pub(crate) struct Drained {
+    /// A required task has failed.
+    pub(crate) required_failed: bool,
+    pub(crate) account: Account,
+    /// When the drain window opened, if it was open.
+    pub(crate) opened: Option<Instant>,
+    /// It has no span, and no observers but those of its layer.
+    pub(crate) is_plain: bool,
+}
+
 /// What came of the try to end a request.
 #[derive(Debug)]
 pub(crate) enum Finish<H> {
     /// A task is alive.
-    NotIdle,
+    NotIdle {
+        /// When the drain window opened, if it is open.
+        opened: Option<Instant>,
+    },
     /// It is released, and to be reported.
     Released {
-        required_failed: bool,
-        account: Account,
+        drained: Drained,
         /// To be dropped outside of the lock, here and below.
         waker: Option<Waker>,
     },
     /// It is over: nothing reads a report.
     Over {
+        required_failed: bool,
+        /// The request leaves the registry: all that there is to be done.
+        leave: Option<Seat>,
+    },
+    /// It is over, and there is more to be done.
+    OverWith {
         required_failed: bool,
         effects: Effects<H>,
         waker: Option<Waker>,
@@ -282,6 +351,7 @@ impl<H> State<H> {
             required_failed: false,
             last: None,
             waker: None,
+            listens_to: ListensTo::Tasks,
             seat: None,
             is_attended: false,
             has_task_spans: true,
@@ -293,40 +363,77 @@ impl<H> State<H> {
     // The life of a task.
 
     /// Lists a task that is about to be spawned, or runs elsewhere. `join` lists the request with its process.
-    #[inline]
     pub(crate) fn admit(
         &mut self,
-        mut brief: Brief,
+        brief: &Brief,
         parent: Parent,
         pulse: Pulse<H>,
         join: impl FnOnce() -> Seat,
     ) -> Admitted {
-        let spawns = self.spawns();
+        if self.counts(brief.kind, parent) {
+            self.admit_counted(brief, pulse, join)
+        } else {
+            self.admit_apart(brief, parent, pulse, join)
+        }
+    }
+
+    /// Whether the report counts what is spawned here: [`admit_counted`](Self::admit_counted) lists it, or else
+    /// [`admit_apart`](Self::admit_apart).
+    #[inline]
+    pub(crate) fn counts(&self, kind: Kind, parent: Parent) -> bool {
+        matches!(kind, Kind::Ordinary | Kind::Required)
+            && parent != Parent::DetachedTask
+            && matches!(
+                self.phase,
+                Phase::Running | Phase::Window { .. } | Phase::Leaving
+            )
+    }
+
+    /// Lists a task that the report counts.
+    #[inline(always)]
+    pub(crate) fn admit_counted(
+        &mut self,
+        brief: &Brief,
+        pulse: Pulse<H>,
+        join: impl FnOnce() -> Seat,
+    ) -> Admitted {
+        self.tally.spawned += 1;
+        self.alive += 1;
+        if brief.kind == Kind::Required {
+            self.required += 1;
+        }
+        let wants_stamp = matches!(self.phase, Phase::Window { .. });
+        Admitted {
+            is_counted: true,
+            wants_stamp,
+            ..self.listed(brief, brief.kind, Standing::Counted, pulse, join)
+        }
+    }
+
+    /// Lists a task that no report counts.
+    pub(crate) fn admit_apart(
+        &mut self,
+        brief: &Brief,
+        parent: Parent,
+        pulse: Pulse<H>,
+        join: impl FnOnce() -> Seat,
+    ) -> Admitted {
+        let is_released_late = self.spawns() == Some(Spawns::Late);
         // A task that no response waits for, or no longer, spawns detached tasks. An upgraded exchange and a handler that
         // runs on are exceptions: see `Spawns`.
         let by_detached = match parent {
             Parent::None => false,
-            Parent::Task => spawns == Some(Spawns::Late),
+            Parent::Task => is_released_late,
             Parent::DetachedTask => true,
         };
-        if brief.kind != Kind::Tracker && (by_detached || self.phase == Phase::Process) {
-            brief.kind = Kind::Detached;
-        }
-        let is_counted = spawns.is_none() && matches!(brief.kind, Kind::Ordinary | Kind::Required);
-        let standing = if is_counted {
-            self.tally.spawned += 1;
-            Standing::Counted
-        } else {
-            Standing::Apart
+        let is_apart = by_detached || self.phase == Phase::Process;
+        let (kind, is_late) = match brief.kind {
+            Kind::Ordinary | Kind::Required if !is_apart => (brief.kind, is_released_late),
+            Kind::Ordinary | Kind::Required | Kind::Detached => (Kind::Detached, false),
+            Kind::Tracker => (Kind::Tracker, false),
         };
-        let is_late =
-            matches!(brief.kind, Kind::Ordinary | Kind::Required) && spawns == Some(Spawns::Late);
-        match brief.kind {
-            Kind::Ordinary => self.alive += 1,
-            Kind::Required => {
-                self.alive += 1;
-                self.required += u32::from(is_counted);
-            }
+        match kind {
+            Kind::Ordinary | Kind::Required => self.alive += 1,
             Kind::Detached => {
                 self.detached += 1;
                 self.has_detached = true;
@@ -336,20 +443,36 @@ impl<H> State<H> {
                 self.watches += 1;
             }
         }
-        self.had_handler |= brief.is_handler;
         self.notices += u32::from(is_late);
+        Admitted {
+            is_late,
+            wants_stamp: true,
+            ..self.listed(brief, kind, Standing::Apart, pulse, join)
+        }
+    }
+
+    #[inline(always)]
+    fn listed(
+        &mut self,
+        brief: &Brief,
+        kind: Kind,
+        standing: Standing,
+        pulse: Pulse<H>,
+        join: impl FnOnce() -> Seat,
+    ) -> Admitted {
+        self.had_handler |= brief.is_handler;
         let has_joined = self.seat.is_none();
         if has_joined {
             self.seat = Some(join());
         }
-        let (slot, id) = self.table.add(brief, standing, pulse);
+        let (slot, id) = self.table.add(brief, kind, standing, pulse);
         Admitted {
             slot,
             id,
-            brief,
-            is_counted,
-            is_late,
-            wants_stamp: !is_counted || matches!(self.phase, Phase::Window { .. }),
+            kind,
+            is_counted: false,
+            is_late: false,
+            wants_stamp: false,
             has_span: self.has_task_spans,
             has_joined,
         }
@@ -359,7 +482,7 @@ impl<H> State<H> {
     /// is called after `join`: a shutdown that begins now finds the request in the registry, or is found here.
     pub(crate) fn try_admit(
         &mut self,
-        brief: Brief,
+        brief: &Brief,
         parent: Parent,
         pulse: Pulse<H>,
         join: impl FnOnce() -> Seat,
@@ -434,7 +557,7 @@ impl<H> State<H> {
             Standing::Apart => (false, false),
         };
         if is_counted {
-            self.required_failed |= entry.brief.kind == Kind::Required;
+            self.required_failed |= entry.kind == Kind::Required;
             self.tally.count_end(state);
             let failures = &mut self.rare.get_or_insert_default().failures;
             if failures.len() < MAX_FAILURES {
@@ -445,75 +568,103 @@ impl<H> State<H> {
             info,
             is_counted,
             is_reported,
-            handle: match pulse {
-                Pulse::Spawned(handle) => Some(handle),
-                Pulse::Spawning | Pulse::Doomed | Pulse::Elsewhere | Pulse::Ended(_) => None,
-            },
+            handle: pulse.into_handle(),
+        })
+    }
+
+    /// Counts out a task that has completed, if that is all there is to do: the report counts the task, and nothing
+    /// else waits for its end. If it returns `None`, nothing was done, and [`end`](Self::end) has to follow.
+    #[inline(always)]
+    pub(crate) fn complete(&mut self, slot: u32) -> Option<Completed<H>> {
+        if self.is_attended {
+            return None;
+        }
+        let Removed { handle, entry, .. } =
+            self.table.remove_if(slot, Entry::is_running_and_counted)?;
+        // The request is not over: what is alive when it is released is counted no longer.
+        debug_assert!(!matches!(self.phase, Phase::Over(_) | Phase::Process));
+        let kind = entry.kind;
+        let wakes = self.count_out(slot, kind, true, TaskState::Completed);
+        Some(Completed {
+            handle,
+            wake: if wakes { self.waker.take() } else { None },
         })
     }
 
     /// Counts a task out: it completed, or [`fail`](Self::fail) has written down how it ended. `in_tracker`: tasks in
     /// the tokio-util tracker are alive.
-    #[inline]
     pub(crate) fn end(&mut self, slot: u32, in_tracker: bool) -> (Effects<H>, Option<LateEnd>) {
         let mut effects = Effects::none();
-        let Some(entry) = self.table.remove(slot) else {
+        let Some(Removed {
+            handle,
+            state,
+            entry,
+        }) = self.table.remove(slot)
+        else {
             return (effects, None);
         };
-        let Entry {
-            id,
-            brief,
-            standing,
-            pulse,
-            started,
-        } = entry;
-        let state = match pulse {
-            Pulse::Ended(state) => state,
-            Pulse::Spawned(handle) => {
-                effects.handle = Some(handle);
-                TaskState::Completed
+        let (kind, standing) = (entry.kind, entry.standing);
+        let late = (standing != Standing::Counted && kind != Kind::Tracker).then(|| LateEnd {
+            brief: entry.brief(),
+            started: entry.started,
+        });
+        let wakes = match kind {
+            Kind::Detached => {
+                self.detached -= 1;
+                false
             }
-            Pulse::Spawning | Pulse::Doomed | Pulse::Elsewhere => TaskState::Completed,
-        };
-        let mut wakes = false;
-        match brief.kind {
-            Kind::Detached => self.detached -= 1,
             Kind::Tracker => {
                 self.alive -= 1;
                 self.watches -= 1;
                 // Also while tasks are alive: the wait looks again at what it waits for.
-                wakes = true;
+                self.listens_to == ListensTo::Tasks
             }
             Kind::Ordinary | Kind::Required => {
-                self.alive -= 1;
-                wakes = self.alive == self.watches;
-                // Not once the window has closed: the task whose end closed it stays.
-                if let (true, Phase::Window { .. }) = (wakes, self.phase) {
-                    self.last = Some(Last {
-                        id,
-                        brief,
-                        started,
-                        state,
-                    });
-                }
-                if brief.kind == Kind::Required && standing != Standing::Apart {
-                    self.required -= 1;
-                    // A head may be held for these alone.
-                    wakes |= self.required == 0;
-                }
+                self.count_out(slot, kind, standing != Standing::Apart, state)
             }
-        }
+        };
+        effects.handle = handle;
         if wakes {
             effects.wake = self.waker.take();
         }
         effects.has_changed = self.is_attended;
-        let is_noticed = standing != Standing::Counted && brief.kind != Kind::Tracker;
-        if is_noticed {
+        if late.is_some() {
             self.notices += 1;
-            return (effects, Some(LateEnd { brief, started }));
+        } else {
+            self.leave_if_last(in_tracker, &mut effects);
         }
-        self.leave_if_last(in_tracker, &mut effects);
-        (effects, None)
+        (effects, late)
+    }
+
+    /// Counts out an ordinary or a required task that was in this slot, and returns whether the wait is to look again.
+    /// `may_be_required`: if it is a required one, it was counted as that.
+    #[inline(always)]
+    fn count_out(
+        &mut self,
+        slot: u32,
+        kind: Kind,
+        may_be_required: bool,
+        state: TaskState,
+    ) -> bool {
+        self.alive -= 1;
+        let is_last = self.alive == self.watches;
+        let mut wakes = is_last && self.listens_to == ListensTo::Tasks;
+        // Not once the window has closed: the task whose end closed it stays.
+        if let (true, Phase::Window { .. }) = (is_last, self.phase) {
+            let entry = self.table.at(slot);
+            self.last = Some(Last {
+                id: entry.id,
+                brief: entry.brief(),
+                started: entry.started,
+                state,
+            });
+        }
+        if kind == Kind::Required && may_be_required {
+            self.required -= 1;
+            // A head may be held for these alone.
+            wakes |= self.required == 0;
+        }
+        wakes
     }
 
     /// The wait for the tokio-util tracker was dropped before its end. `wakes`: the drain looks again.
@@ -522,7 +673,11 @@ impl<H> State<H> {
             self.alive -= 1;
             self.watches -= 1;
         }
-        if wakes { self.wake() } else { Effects::none() }
+        if wakes && self.listens_to == ListensTo::Tasks {
+            self.wake()
+        } else {
+            Effects::none()
+        }
     }
 
     /// A late spawn, or a late end, was reported.
@@ -566,6 +721,7 @@ impl<H> State<H> {
     ) -> (Look, Option<Waker>) {
         let look = self.look(in_tracker);
         let unused = if look.own || in_tracker {
+            self.listens_to = ListensTo::Tasks;
             self.waker.replace(waker)
         } else {
             Some(waker)
@@ -573,9 +729,10 @@ impl<H> State<H> {
         (look, unused)
     }
 
-    /// Keeps a waker, to be woken when a limit of the wait changes. Returns the waker before, to be dropped outside of
-    /// the lock: the last waker of a task may drop the task, which may be one of this request.
-    pub(crate) fn listen(&mut self, waker: Waker) -> Option<Waker> {
+    /// Keeps a waker, to be woken when a limit of the wait changes: no task is waited for now. Returns the waker before,
+    /// to be dropped outside of the lock: the last waker of a task may drop the task, which may be one of this request.
+    pub(crate) fn listen_to_limits(&mut self, waker: Waker) -> Option<Waker> {
+        self.listens_to = ListensTo::Limits;
         self.waker.replace(waker)
     }
 
@@ -583,7 +740,10 @@ impl<H> State<H> {
     /// has joined the registry just now.
     pub(crate) fn open_window(&mut self, now: Instant, join: impl FnOnce() -> Seat) -> bool {
         if self.phase == Phase::Running {
-            self.phase = Phase::Window { opened: now };
+            self.phase = Phase::Window {
+                opened: now,
+                stopped_before: self.stopped(),
+            };
         }
         self.table.stamp(now);
         let has_joined = self.seat.is_none();
@@ -593,11 +753,14 @@ impl<H> State<H> {
         has_joined
     }
 
-    /// Closes the window. The request goes on, or is released next.
-    pub(crate) fn close_window(&mut self) {
+    /// Closes the window. The request goes on, or is released next. Returns the waker, to be dropped outside of the lock:
+    /// nothing waits any longer.
+    #[must_use = "a waker is to be dropped outside of the lock"]
+    pub(crate) fn close_window(&mut self) -> Option<Waker> {
         if let Phase::Window { .. } = self.phase {
             self.phase = Phase::Running;
         }
+        self.waker.take()
     }
 
     /// The client has gone. A handler that runs on is spared from now on.
@@ -611,11 +774,13 @@ impl<H> State<H> {
 
     /// Releases if no task is alive: what is spawned from now on is late. If the report is not read, the request is over
     /// with that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self, readers: Readers, in_tracker: bool) -> Finish<H> {
         // Without the watch of the tracker, which may not have seen yet that the tracker is empty.
         if self.waited_for() > 0 || in_tracker {
-            return Finish::NotIdle;
+            return Finish::NotIdle {
+                opened: self.window_opened_at(),
+            };
         }
         let required_failed = self.required_failed;
         let is_read = match readers {
@@ -626,18 +791,30 @@ impl<H> State<H> {
         };
         // With a seat it had a task, or its tokio-util tracker may have had some.
         if is_read && self.seat.is_some() {
+            let drained = Drained {
+                required_failed,
+                account: self.account_now(),
+                opened: self.window_opened_at(),
+                is_plain: self.span.is_none() && !self.is_observed(),
+            };
             self.phase = Phase::Released(Spawns::Late);
             return Finish::Released {
-                required_failed,
-                account: self.account_at(None),
+                drained,
                 waker: self.waker.take(),
             };
         }
         self.phase = Phase::Over(Spawns::Late);
+        if self.is_last() && self.is_bare() {
+            let leave = self.seat.take();
+            return Finish::Over {
+                required_failed,
+                leave,
+            };
+        }
         let mut effects = Effects::none();
         effects.span = self.span.take();
         self.leave_if_last(in_tracker, &mut effects);
-        Finish::Over {
+        Finish::OverWith {
             required_failed,
             effects,
             waker: self.waker.take(),
@@ -649,16 +826,12 @@ impl<H> State<H> {
         if self.waited_for() > 0 || in_tracker {
             return None;
         }
-        let mut standings = self.release_as(Spawns::Late, ask);
-        if let Some(account) = &mut standings.account {
-            account.is_idle = true;
-        }
-        Some(standings)
+        Some(self.release_as(Spawns::Late, ask))
     }
 
     /// Releases whatever is alive: those tasks are the report's stragglers.
     fn release(&mut self, ask: Ask) -> Standings {
-        let handler = |entry: &Entry<H>| entry.brief.is_handler && entry.is_alive();
+        let handler = |entry: &Entry<H>| entry.is_handler && entry.is_alive();
         let spawns = if ask.outcome.is_upgraded() {
             Spawns::Upgraded
         } else if self.table.iter().any(handler) {
@@ -692,38 +865,46 @@ impl<H> State<H> {
         let is_late = matches!(ask.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
             && self.required > 0;
         Standings {
-            has_spawned: self.table.listed() > 0,
             required_failed: self.required_failed || is_late,
-            account: ask.at.map(|at| self.account_at(Some(at))),
+            account: ask.at.map(|_| self.account_now()),
+            stragglers: ask.at.map_or_else(Vec::new, |at| self.stragglers(at)),
             waker: None,
         }
     }
 
-    fn account_at(&self, now: Option<Instant>) -> Account {
-        let rare = self.rare.as_deref();
-        let failures = rare.map(|rare| &*rare.failures).unwrap_or_default();
-        let last = self.last.map(|last| {
-            let failure = failures.iter().find(|(id, _)| *id == last.id);
-            match failure {
-                Some((_, info)) => (info.clone(), None),
-                None => (last.brief.info(last.state, None, None, None), last.started),
-            }
-        });
-        let mut stragglers: Vec<&Entry<H>> = Vec::new();
-        if self.alive > 0 {
-            let is_unfinished = |entry: &&Entry<H>| entry.is_waited_for();
-            stragglers.extend(self.table.iter().filter(is_unfinished));
-            stragglers.sort_unstable_by_key(|entry| entry.id);
-        }
+    #[inline(always)]
+    fn account_now(&self) -> Account {
         Account {
             tally: self.tally,
-            last,
-            failures: failures.iter().map(|(_, info)| info.clone()).collect(),
-            stragglers: now.map_or_else(Vec::new, |now| infos(&stragglers, now)),
-            cancelled: rare.is_some_and(|rare| rare.cancelled),
+            last: self.last,
             has_detached: self.has_detached,
-            is_idle: now.is_none(),
+            troubles: self.rare.as_deref().map(|rare| self.troubles(rare)),
         }
+    }
+
+    #[cold]
+    fn troubles(&self, rare: &Rare) -> Box<Troubles> {
+        let failures = rare.failures.iter();
+        let last = self.last.and_then(|last| {
+            let found = failures.clone().find(|(id, _)| *id == last.id);
+            found.map(|(_, info)| info.clone())
+        });
+        Box::new(Troubles {
+            last,
+            failures: failures.map(|(_, info)| info.clone()).collect(),
+            cancelled: rare.cancelled,
+        })
+    }
+
+    /// The tasks that are alive, in the order of their spawns.
+    fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
+        if self.alive == 0 {
+            return Vec::new();
+        }
+        let is_unfinished = |entry: &&Entry<H>| entry.is_waited_for();
+        let mut stragglers: Vec<&Entry<H>> = self.table.iter().filter(is_unfinished).collect();
+        stragglers.sort_unstable_by_key(|entry| entry.id);
+        infos(&stragglers, now)
     }
 
     /// Everything was reported. The request leaves the registry once no task is alive.
@@ -737,13 +918,19 @@ impl<H> State<H> {
         effects
     }
 
+    /// Whether nothing is alive, and everything about tasks was reported.
+    #[inline]
+    fn is_last(&self) -> bool {
+        (self.alive | self.detached | self.notices) == 0
+    }
+
     /// Leaves the registry if the request is over, nothing is alive and everything was reported.
     #[inline]
     fn leave_if_last(&mut self, in_tracker: bool, effects: &mut Effects<H>) {
         let (Phase::Over(_) | Phase::Process) = self.phase else {
             return;
         };
-        if self.alive > 0 || self.detached > 0 || self.notices > 0 || self.seat.is_none() {
+        if !self.is_last() || self.seat.is_none() {
             return;
         }
         if in_tracker {
@@ -833,6 +1020,30 @@ impl<H> State<H> {
         self.phase
     }
 
+    /// When the drain window opened, while it is open.
+    pub(crate) fn window_opened_at(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Window { opened, .. } => Some(opened),
+            _ => None,
+        }
+    }
+
+    /// Whether a required task has failed, or a task was aborted or has panicked since the drain window opened: the
+    /// window may have closed with that.
+    #[inline]
+    pub(crate) fn has_failed_or_stopped(&self) -> bool {
+        self.required_failed || self.has_stopped_in_window()
+    }
+
+    /// Whether a task was aborted or has panicked since the drain window opened.
+    #[inline]
+    pub(crate) fn has_stopped_in_window(&self) -> bool {
+        match self.phase {
+            Phase::Window { stopped_before, .. } => self.stopped() > stopped_before,
+            _ => false,
+        }
+    }
+
     #[inline]
     pub(crate) fn is_released(&self) -> bool {
         self.spawns().is_some()
@@ -918,13 +1129,13 @@ impl<H> State<H> {
     }
 
     pub(crate) fn brief(&mut self, slot: u32, id: u32) -> Option<Brief> {
-        Some(self.table.get_mut(slot, id)?.brief)
+        Some(self.table.get_mut(slot, id)?.brief())
     }
 
     /// All tasks that are alive, except these, in the order of their ids.
     pub(crate) fn snapshot(&self, now: Instant, but: &[u32]) -> Vec<TaskInfo> {
         let is_shown = |entry: &&Entry<H>| {
-            entry.is_alive() && entry.brief.kind != Kind::Tracker && !but.contains(&entry.id)
+            entry.is_alive() && entry.kind != Kind::Tracker && !but.contains(&entry.id)
         };
         let mut alive: Vec<&Entry<H>> = self.table.iter().filter(is_shown).collect();
         alive.sort_unstable_by_key(|entry| entry.id);
@@ -975,13 +1186,25 @@ impl<H> State<H> {
         self.span.clone()
     }
 
-    pub(crate) fn set_span(&mut self, span: Option<Arc<Span>>) {
-        self.span = span;
+    pub(crate) fn set_span(&mut self, span: Arc<Span>) {
+        self.span = Some(span);
     }
 
-    /// Clears everything, and keeps some of the table's memory. The caller has the only reference, and holds no lock:
-    /// what is dropped here may run any code.
-    pub(crate) fn reset(&mut self) {
+    /// Whether [`strip`](Self::strip) would drop nothing.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.waker.is_none() && self.span.is_none() && self.rare.is_none()
+    }
+
+    /// Drops everything that may be the user's. The caller has the only reference, and holds no lock: what is dropped
+    /// here may run any code.
+    pub(crate) fn strip(&mut self) {
+        (self.waker, self.span, self.rare) = (None, None, None);
+    }
+
+    /// Makes a stripped state of a request that is over as new, and keeps some of the table's memory.
+    #[inline]
+    pub(crate) fn renew(&mut self) {
         let Self {
             phase,
             table,
@@ -995,13 +1218,15 @@ impl<H> State<H> {
             tally,
             required_failed,
             last,
-            waker,
+            waker: _,
+            // Set with each waker.
+            listens_to: _,
             // `None` by now: the registry has a reference to each request that is listed.
             seat: _,
             is_attended,
             has_task_spans: _,
-            span,
-            rare,
+            span: _,
+            rare: _,
         } = self;
         *phase = Phase::Running;
         table.reset();
@@ -1010,7 +1235,6 @@ impl<H> State<H> {
         (*has_detached, *had_handler) = (false, false);
         *last = None;
         *is_attended = false;
-        (*waker, *span, *rare) = (None, None, None);
     }
 
     pub(crate) fn seat(&self) -> Option<Seat> {
@@ -1033,7 +1257,7 @@ impl<H: Clone> State<H> {
     /// Returns the handles of the unfinished tasks. A task that is about to be spawned is aborted once it is.
     pub(crate) fn abort_unfinished(&mut self) -> Vec<H> {
         let is_left = self.phase == Phase::Leaving;
-        self.abort(|entry| entry.is_waited_for() && !(is_left && entry.brief.is_handler))
+        self.abort(|entry| entry.is_waited_for() && !(is_left && entry.is_handler))
     }
 
     /// Returns the handles of all tasks but these, in the same way.
@@ -1050,7 +1274,7 @@ impl<H: Clone> State<H> {
             match &mut entry.pulse {
                 pulse @ Pulse::Spawning => *pulse = Pulse::Doomed,
                 Pulse::Spawned(handle) => handles.push((entry.id, handle.clone())),
-                Pulse::Doomed | Pulse::Elsewhere | Pulse::Ended(_) => {}
+                Pulse::Doomed | Pulse::Elsewhere | Pulse::Ended(_) | Pulse::Free(_) => {}
             }
         }
         handles.sort_unstable_by_key(|(id, _)| *id);

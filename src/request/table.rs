@@ -1,6 +1,7 @@
 //! The tasks of a request that are alive, each in a slot.
 
-use super::task::{Brief, Entry, Pulse, Standing};
+use super::task::{Brief, Entry, Kind, Pulse, Standing};
+use crate::report::TaskState;
 use tokio::time::Instant;
 
 /// The memory of more slots than this is given back when the request is over.
@@ -12,12 +13,14 @@ const NONE: u32 = u32::MAX;
 /// Slots that are used again: a task that ends leaves its slot to the next one. So a slot alone does not name a task,
 /// its id has to match too.
 ///
+/// A task is written into its slot field by field, and leaves it by its pulse alone: an entry is large to be moved.
+///
 /// `H`: what aborts a task.
 #[derive(Debug)]
 pub(crate) struct Table<H> {
     /// In the request itself: most requests have one task.
-    first: Slot<H>,
-    rest: Vec<Slot<H>>,
+    first: Entry<H>,
+    rest: Vec<Entry<H>>,
     /// The free slot that was left last.
     free: u32,
     /// How many tasks were ever listed: the id of the next one.
@@ -26,17 +29,20 @@ pub(crate) struct Table<H> {
     unstamped: u32,
 }
 
+/// A task that was taken out.
 #[derive(Debug)]
-enum Slot<H> {
-    /// With the free slot that was left before this one.
-    Free(u32),
-    Taken(Entry<H>),
+pub(crate) struct Removed<'a, H> {
+    pub(crate) handle: Option<H>,
+    /// How it ended.
+    pub(crate) state: TaskState,
+    /// Everything but its pulse is still there.
+    pub(crate) entry: &'a Entry<H>,
 }
 
 impl<H> Table<H> {
     pub(crate) const fn new() -> Self {
         Self {
-            first: Slot::Free(NONE),
+            first: Entry::free(NONE),
             rest: Vec::new(),
             free: 0,
             listed: 0,
@@ -44,66 +50,88 @@ impl<H> Table<H> {
         }
     }
 
-    /// Lists a task, and returns its slot and its id.
-    #[inline]
-    pub(crate) fn add(&mut self, brief: Brief, standing: Standing, pulse: Pulse<H>) -> (u32, u32) {
+    /// Lists a task, and returns its slot and its id. `kind` takes the place of the brief's.
+    #[inline(always)]
+    pub(crate) fn add(
+        &mut self,
+        brief: &Brief,
+        kind: Kind,
+        standing: Standing,
+        pulse: Pulse<H>,
+    ) -> (u32, u32) {
         let id = self.listed;
-        self.listed = self.listed.wrapping_add(1);
+        self.listed = id.wrapping_add(1);
         self.unstamped += 1;
-        let entry = Slot::Taken(Entry {
-            id,
-            brief,
-            standing,
-            pulse,
-            started: None,
-        });
         let slot = self.free;
-        if slot == NONE {
-            self.rest.push(entry);
-            return (self.rest.len() as u32, id);
-        }
-        let place = self.place(slot);
-        if let Slot::Free(next) = std::mem::replace(place, entry) {
-            self.free = next;
-        }
+        let slot = if slot == NONE { self.grow() } else { slot };
+        self.free = self.place(slot).fill(id, brief, kind, standing, pulse);
         (slot, id)
     }
 
+    /// Adds a free slot where there is none.
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        self.rest.push(Entry::free(NONE));
+        self.rest.len() as u32
+    }
+
     /// Takes a task out. The caller has its slot from [`add`](Self::add), and calls this once.
-    #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) -> Option<Entry<H>> {
-        let free = self.free;
-        let Slot::Taken(entry) = std::mem::replace(self.place(slot), Slot::Free(free)) else {
-            return None;
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Removed<'_, H>> {
+        self.remove_if(slot, |entry| !entry.is_free())
+    }
+
+    /// Takes a task out if `which` is true for it. `which`: never true for a free slot.
+    #[inline(always)]
+    pub(crate) fn remove_if(
+        &mut self,
+        slot: u32,
+        which: impl FnOnce(&Entry<H>) -> bool,
+    ) -> Option<Removed<'_, H>> {
+        // Not `place`: the list of free slots changes while the entry is borrowed.
+        let entry = match slot {
+            0 => &mut self.first,
+            _ => &mut self.rest[slot as usize - 1],
         };
+        if !which(entry) {
+            return None;
+        }
+        let state = match entry.pulse {
+            Pulse::Ended(state) => state,
+            _ => TaskState::Completed,
+        };
+        let handle = std::mem::replace(&mut entry.pulse, Pulse::Free(self.free)).into_handle();
         self.free = slot;
         self.unstamped -= u32::from(entry.started.is_none());
-        Some(entry)
+        Some(Removed {
+            handle,
+            state,
+            entry,
+        })
+    }
+
+    /// What is in this slot, or was there last.
+    pub(crate) fn at(&self, slot: u32) -> &Entry<H> {
+        match slot {
+            0 => &self.first,
+            _ => &self.rest[slot as usize - 1],
+        }
     }
 
     /// The task of this id, if it still is in this slot.
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32, id: u32) -> Option<&mut Entry<H>> {
-        match self.place(slot) {
-            Slot::Taken(entry) if entry.id == id => Some(entry),
-            _ => None,
-        }
+        let entry = self.place(slot);
+        (entry.id == id && !entry.is_free()).then_some(entry)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<H>> {
         let all = std::iter::once(&self.first).chain(&self.rest);
-        all.filter_map(|slot| match slot {
-            Slot::Taken(entry) => Some(entry),
-            Slot::Free(_) => None,
-        })
+        all.filter(|entry| !entry.is_free())
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry<H>> {
         let all = std::iter::once(&mut self.first).chain(&mut self.rest);
-        all.filter_map(|slot| match slot {
-            Slot::Taken(entry) => Some(entry),
-            Slot::Free(_) => None,
-        })
+        all.filter(|entry| !entry.is_free())
     }
 
     /// How many tasks were ever listed.
@@ -132,21 +160,29 @@ impl<H> Table<H> {
             return;
         }
         self.unstamped = 0;
-        for entry in self.iter_mut() {
+        // Free slots too: the next task clears that.
+        self.first.started.get_or_insert(now);
+        for entry in &mut self.rest {
             entry.started.get_or_insert(now);
         }
     }
 
     /// Clears a table without tasks, and keeps some of its memory.
+    #[inline]
     pub(crate) fn reset(&mut self) {
         if self.rest.capacity() > MAX_ROOM {
-            *self = Self::new();
+            self.give_room_back();
         }
         self.listed = 0;
     }
 
+    #[cold]
+    fn give_room_back(&mut self) {
+        *self = Self::new();
+    }
+
     #[inline]
-    fn place(&mut self, slot: u32) -> &mut Slot<H> {
+    fn place(&mut self, slot: u32) -> &mut Entry<H> {
         match slot {
             0 => &mut self.first,
             _ => &mut self.rest[slot as usize - 1],

@@ -52,13 +52,19 @@ pub(crate) enum Pulse<H> {
     Elsewhere,
     /// Its end was written down, and it counts out next.
     Ended(TaskState),
+    /// There is no task: the slot is free. With the free slot that was left before this one.
+    Free(u32),
 }
 
-/// A task in the table of its request.
+/// A task in the table of its request, or a free slot. A free slot keeps what it had of its last task.
 #[derive(Debug)]
 pub(crate) struct Entry<H> {
     pub(crate) id: u32,
-    pub(crate) brief: Brief,
+    // The brief, in parts: an entry takes 64 bytes so.
+    name: Option<&'static str>,
+    location: &'static Location<'static>,
+    pub(crate) kind: Kind,
+    pub(crate) is_handler: bool,
     pub(crate) standing: Standing,
     pub(crate) pulse: Pulse<H>,
     /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
@@ -100,18 +106,87 @@ impl Brief {
     }
 }
 
+impl<H> Pulse<H> {
+    #[inline]
+    pub(crate) fn into_handle(self) -> Option<H> {
+        match self {
+            Self::Spawned(handle) => Some(handle),
+            _ => None,
+        }
+    }
+}
+
 impl<H> Entry<H> {
+    /// A slot that had no task yet.
+    pub(crate) const fn free(next: u32) -> Self {
+        Self {
+            id: 0,
+            name: None,
+            location: Location::caller(),
+            kind: Kind::Ordinary,
+            is_handler: false,
+            standing: Standing::Apart,
+            pulse: Pulse::Free(next),
+            started: None,
+        }
+    }
+
+    /// Puts a task into a free slot, and returns the slot that was left before this one.
+    #[inline(always)]
+    pub(crate) fn fill(
+        &mut self,
+        id: u32,
+        brief: &Brief,
+        kind: Kind,
+        standing: Standing,
+        pulse: Pulse<H>,
+    ) -> u32 {
+        let Pulse::Free(next) = self.pulse else {
+            unreachable!("a task has the slot")
+        };
+        self.id = id;
+        self.name = brief.name;
+        self.location = brief.location;
+        self.kind = kind;
+        self.is_handler = brief.is_handler;
+        self.standing = standing;
+        self.pulse = pulse;
+        self.started = None;
+        next
+    }
+
+    pub(crate) fn brief(&self) -> Brief {
+        Brief {
+            name: self.name,
+            location: self.location,
+            kind: self.kind,
+            is_handler: self.is_handler,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.pulse, Pulse::Free(_))
+    }
+
     pub(crate) fn info(
         &self,
         state: TaskState,
         message: Option<String>,
         now: Option<Instant>,
     ) -> TaskInfo {
-        self.brief.info(state, message, self.started, now)
+        self.brief().info(state, message, self.started, now)
     }
 
+    /// Whether it is alive, and the report that is still to come counts it.
+    #[inline]
+    pub(crate) fn is_running_and_counted(&self) -> bool {
+        self.standing == Standing::Counted && self.is_alive()
+    }
+
+    #[inline]
     pub(crate) fn is_alive(&self) -> bool {
-        !matches!(self.pulse, Pulse::Ended(_))
+        !matches!(self.pulse, Pulse::Ended(_) | Pulse::Free(_))
     }
 
     /// Whether it is alive, and the response waits for it or did until its window closed.

@@ -20,8 +20,8 @@ pub(crate) struct Tracker {
     /// Where the tracker was asked for first, and when: all that a report has of its tasks.
     location: &'static Location<'static>,
     since: Instant,
-    /// The most tasks that were seen alive at a time while the response waited. A count for the report, which
-    /// orders nothing: Relaxed.
+    /// The most tasks that were seen alive at a time: by the looks of the wait, when a head went out, and at the release.
+    /// A count for the report, which orders nothing: Relaxed.
     seen: AtomicUsize,
 }
 
@@ -49,6 +49,12 @@ impl Request {
             .is_some_and(|tracker| !tracker.tracker.is_empty())
     }
 
+    /// The same, and the tasks that are alive count as seen.
+    #[cfg(feature = "http")]
+    pub(crate) fn see_tracker(&self) -> bool {
+        self.tracker().is_some_and(|tracker| tracker.see() > 0)
+    }
+
     pub(crate) fn alive_in_tracker(&self) -> usize {
         self.tracker().map_or(0, |tracker| tracker.tracker.len())
     }
@@ -70,7 +76,7 @@ impl Request {
                 kind: Kind::Tracker,
                 is_handler: false,
             };
-            let admitted = state.admit(brief, Parent::None, Pulse::Elsewhere, || self.join());
+            let admitted = state.admit(&brief, Parent::None, Pulse::Elsewhere, || self.join());
             (admitted.slot, admitted.has_joined)
         };
         self.joined(has_joined);
@@ -149,9 +155,14 @@ impl Tracker {
     /// Whether a task is alive, which is then one that was seen.
     pub(crate) fn look(&self) -> bool {
         self.tracker.close();
+        self.see() > 0
+    }
+
+    /// Returns how many tasks are alive, which are then ones that were seen.
+    pub(crate) fn see(&self) -> usize {
         let alive = self.tracker.len();
         self.seen.fetch_max(alive, Ordering::Relaxed);
-        alive > 0
+        alive
     }
 
     /// What a report has of each of its tasks.
@@ -169,12 +180,5 @@ impl Tracker {
     /// Those that are alive.
     pub(crate) fn alive(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
         std::iter::repeat_n(self.info(TaskState::Running, now), self.tracker.len())
-    }
-
-    /// Those that are alive, which are then ones that were seen.
-    pub(crate) fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
-        let alive: Vec<_> = self.alive(now).collect();
-        self.seen.fetch_max(alive.len(), Ordering::Relaxed);
-        alive
     }
 }

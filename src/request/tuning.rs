@@ -1,8 +1,6 @@
 //! What was set for the request: by its layers, and by itself.
 
 use std::sync::Arc;
-#[cfg(feature = "http")]
-use std::sync::PoisonError;
 
 use super::Request;
 #[cfg(feature = "http")]
@@ -14,11 +12,13 @@ use crate::settings::{Hook, Settings, Unfinished, WindowSettings};
 
 /// How things stand when the handler has answered.
 #[cfg(feature = "http")]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Answered {
     /// Nothing was spawned and nothing was set for this request alone, and its layer waits for nothing but tasks.
     pub(crate) is_idle: bool,
     pub(crate) settings: AnswerSettings,
+    /// A task is alive that is waited for, without those in the tokio-util tracker.
+    pub(crate) is_busy: bool,
     /// A task is alive that the response fails with.
     pub(crate) required_unfinished: bool,
     /// Something is to be awaited before the release.
@@ -35,18 +35,23 @@ impl Request {
         effects.carry_out(self);
     }
 
-    /// Returns how things stand when the handler has answered. In most cases the owner has the only reference, and needs
-    /// no lock.
+    /// Whether its owner has the only reference, and finds nothing to wait for and nothing that was set: the ordinary
+    /// case, without a lock.
     #[cfg(feature = "http")]
     #[inline]
-    pub(crate) fn answered(self: &mut Arc<Self>) -> Answered {
-        if let Some(own) = Arc::get_mut(self) {
-            let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let has_tracker = own.tracker.get().is_some();
-            return answered(state, own.shared.as_deref(), has_tracker);
-        }
+    pub(crate) fn is_unused(self: &mut Arc<Self>) -> bool {
+        Arc::get_mut(self).is_some_and(|own| {
+            let state = own.state.get_mut();
+            own.tracker.get().is_none() && is_idle(state, own.shared.as_deref())
+        })
+    }
+
+    /// Returns how things stand when the handler has answered.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn answered(&self) -> Answered {
         let has_tracker = self.tracker().is_some();
-        answered(&self.lock(), self.shared.as_deref(), has_tracker)
+        answered(&self.lock(), self.shared(), has_tracker)
     }
 
     pub(crate) fn at_disconnect(&self) -> Unfinished {
@@ -70,26 +75,42 @@ impl Request {
     }
 }
 
+/// Without a look at the tokio-util tracker.
 #[cfg(feature = "http")]
 #[inline]
-fn answered<H>(state: &State<H>, shared: Option<&Shared>, has_tracker: bool) -> Answered {
-    let ours = shared.map(|shared| &shared.settings);
+fn is_idle<H>(state: &State<H>, shared: Option<&Shared>) -> bool {
+    !state.has_spawned()
+        && state.overrides().is_none()
+        && shared.is_none_or(|shared| {
+            let Settings { answer, hooks, .. } = &shared.settings;
+            hooks.is_empty() && !matches!(answer.hold, Some(Hold::Never | Hold::Required))
+        })
+}
+
+#[cfg(feature = "http")]
+#[inline]
+fn answered<H>(state: &State<H>, shared: &Shared, has_tracker: bool) -> Answered {
+    let Settings { answer, hooks, .. } = &shared.settings;
     let mut answered = Answered {
-        is_idle: false,
-        settings: ours.map_or_else(AnswerSettings::default, |ours| ours.answer),
+        is_idle: !has_tracker && is_idle(state, Some(shared)),
+        settings: *answer,
+        is_busy: state.waited_for() > 0,
         required_unfinished: state.required() > 0,
-        has_hooks: ours.is_some_and(|ours| !ours.hooks.is_empty()),
+        has_hooks: !hooks.is_empty(),
     };
     if let Some(overrides) = state.overrides() {
-        answered.settings = overrides.answer.over(answered.settings);
-        answered.has_hooks |= !overrides.hooks.is_empty();
-    } else {
-        answered.is_idle = !has_tracker
-            && !state.has_spawned()
-            && !answered.has_hooks
-            && !matches!(answered.settings.hold, Some(Hold::Never | Hold::Required));
+        answered.add(overrides);
     }
     answered
+}
+
+#[cfg(feature = "http")]
+impl Answered {
+    #[cold]
+    fn add(&mut self, overrides: &Settings) {
+        self.settings = overrides.answer.over(self.settings);
+        self.has_hooks |= !overrides.hooks.is_empty();
+    }
 }
 
 pub(super) fn window_settings<H>(state: &State<H>, ours: &Settings) -> WindowSettings {

@@ -47,6 +47,16 @@ impl Role {
         }
     }
 
+    /// Takes the request from its owner.
+    #[cfg(feature = "http")]
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> Option<Drain> {
+        match std::mem::replace(self, Role::Nested(Context::outside())) {
+            Role::Owner(drain) => Some(drain),
+            Role::Nested(_) => None,
+        }
+    }
+
     /// The handler was dropped, as far as it was, and did not become a task in that.
     pub(crate) fn handler_dropped(&self, progress: Progress) {
         if let (Role::Owner(drain), Progress::Waits) = (self, progress) {

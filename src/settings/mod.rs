@@ -177,6 +177,7 @@ impl fmt::Debug for Settings {
 }
 
 /// Calls every observer. One that panics is logged, and the next one is called.
+#[inline]
 pub(crate) fn notify(observers: &[Arc<dyn DrainObserver>], call: impl Fn(&dyn DrainObserver)) {
     for observer in observers {
         if let Err(message) = panics::caught(|| call(&**observer)) {

@@ -201,7 +201,8 @@ impl<J> TaskBuilder<J> {
     {
         let brief = self.brief();
         let request = self.request(brief.location);
-        let guard = match request.map(|request| request.try_admit(brief)).transpose() {
+        let admitted = request.map(|request| request.try_admit(brief));
+        let guard = match admitted.unwrap_or_else(|| Ok(TaskGuard::outside())) {
             Ok(guard) => guard,
             Err(Refused::Released) => return Err(SpawnError::Released(future)),
             Err(Refused::ShuttingDown) => return Err(SpawnError::ShuttingDown(future)),
@@ -267,16 +268,18 @@ impl<J> TaskBuilder<J> {
     }
 
     #[track_caller]
-    pub(super) fn admit(&self) -> (Spawning<'_>, Option<TaskGuard>) {
+    pub(super) fn admit(&self) -> (Spawning<'_>, TaskGuard) {
         let brief = self.brief();
         Spawning::admit(self.request(brief.location), brief)
     }
 
     #[track_caller]
-    fn admit_elsewhere(&self) -> Option<TaskGuard> {
+    fn admit_elsewhere(&self) -> TaskGuard {
         let brief = self.brief();
-        self.request(brief.location)
-            .map(|request| request.admit_elsewhere(brief))
+        match self.request(brief.location) {
+            Some(request) => request.admit_elsewhere(brief),
+            None => TaskGuard::outside(),
+        }
     }
 
     #[track_caller]

@@ -206,8 +206,10 @@ impl Tasks {
     /// A tokio-util tracker of this request, for code that wants one: made when first asked for,
     /// and waited for like everything else.
     ///
-    /// Its tasks are anonymous. They do not run in the request's context. A report counts the most that were alive at a
-    /// time while the response waited, also those that a detached task spawned in it, and has nothing of how they ended.
+    /// Its tasks are anonymous. They do not run in the request's context. A report counts the most that were seen alive at
+    /// a time, also those that a detached task spawned in it, and has nothing of how they ended. The response looks
+    /// before it waits, with each poll while it waits, and when its head goes out; of what ends in between nothing is
+    /// counted.
     /// What they spawn late through a kept `Tasks` is reported as late. What is spawned in the tracker after the release,
     /// or races it, is not reported as late, and the handle counts it only if the request is still listed there.
     ///

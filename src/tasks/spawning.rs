@@ -33,31 +33,37 @@ where
     spawning.spawned(handle)
 }
 
-/// A task that is listed and about to be spawned; `None` outside of a request.
+/// A task that is listed and about to be spawned; without a request outside of any.
 ///
 /// It holds no lock: on a runtime that is gone the future is dropped inside of the spawn, and may run any code.
-pub(super) struct Spawning<'a>(Option<(&'a Arc<Request>, Ticket)>);
+pub(super) struct Spawning<'a> {
+    request: Option<&'a Arc<Request>>,
+    ticket: Ticket,
+}
 
 impl<'a> Spawning<'a> {
-    #[inline]
-    pub(super) fn admit(
-        request: Option<&'a Arc<Request>>,
-        brief: Brief,
-    ) -> (Self, Option<TaskGuard>) {
-        let guard = request.map(|request| request.admit(brief));
+    #[inline(always)]
+    pub(super) fn admit(request: Option<&'a Arc<Request>>, brief: Brief) -> (Self, TaskGuard) {
+        let guard = match request {
+            Some(request) => request.admit(brief),
+            None => TaskGuard::outside(),
+        };
         (Self::new(request, &guard), guard)
     }
 
     #[inline]
-    pub(super) fn new(request: Option<&'a Arc<Request>>, guard: &Option<TaskGuard>) -> Self {
-        Self(request.zip(guard.as_ref().map(TaskGuard::ticket)))
+    pub(super) fn new(request: Option<&'a Arc<Request>>, guard: &TaskGuard) -> Self {
+        Self {
+            request,
+            ticket: guard.ticket(),
+        }
     }
 
     /// Keeps the abort handle of the task, which may have ended by now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn spawned<T>(self, handle: JoinHandle<T>) -> JoinHandle<T> {
-        if let Some((request, ticket)) = self.0 {
-            request.attach(ticket, handle.abort_handle());
+        if let Some(request) = self.request {
+            request.attach(self.ticket, handle.abort_handle());
         }
         handle
     }

@@ -10,26 +10,23 @@ use crate::request::guard::TaskGuard;
 #[derive(Debug)]
 #[must_use = "the work counts as done when the token is dropped"]
 pub struct TaskToken {
-    /// `None` outside of a request, and while it is dropped.
-    guard: Option<TaskGuard>,
+    guard: TaskGuard,
 }
 
 impl TaskToken {
-    pub(crate) fn new(guard: Option<TaskGuard>) -> Self {
+    pub(crate) fn new(guard: TaskGuard) -> Self {
         Self { guard }
     }
 }
 
 impl Clone for TaskToken {
     fn clone(&self) -> Self {
-        Self::new(self.guard.as_ref().and_then(TaskGuard::another))
+        Self::new(self.guard.another())
     }
 }
 
 impl Drop for TaskToken {
     fn drop(&mut self) {
-        if let Some(guard) = self.guard.take() {
-            guard.end_of_token();
-        }
+        self.guard.end_of_token();
     }
 }

@@ -8,12 +8,11 @@ use crate::request::guard::TaskGuard;
 pub(crate) struct TrackedClosure<F> {
     /// `None` once it runs.
     f: Option<F>,
-    /// `None` outside of a request, and once the task has ended.
-    guard: Option<TaskGuard>,
+    guard: TaskGuard,
 }
 
 impl<F> TrackedClosure<F> {
-    pub(crate) fn new(f: F, guard: Option<TaskGuard>) -> Self {
+    pub(crate) fn new(f: F, guard: TaskGuard) -> Self {
         Self { f: Some(f), guard }
     }
 
@@ -25,15 +24,15 @@ impl<F> TrackedClosure<F> {
         let Some(f) = self.f.take() else {
             unreachable!("`call` takes the closure by value")
         };
-        let Some(mut guard) = self.guard.take() else {
+        if self.guard.has_ended() {
             return f();
-        };
-        let (output, failure) = guard.run(|| {
+        }
+        let (output, failure) = self.guard.run(|| {
             let output = f();
             let failure = J::failure(&output);
             (output, failure)
         });
-        guard.end_of_run(failure);
+        self.guard.end_of_run(failure);
         output
     }
 }
@@ -43,9 +42,12 @@ impl<F> Drop for TrackedClosure<F> {
         let Some(f) = self.f.take() else {
             return;
         };
-        abandon(|| match &mut self.guard {
-            Some(guard) => guard.run(|| drop(f)),
-            None => drop(f),
+        abandon(|| {
+            if self.guard.has_ended() {
+                drop(f);
+            } else {
+                self.guard.run(|| drop(f));
+            }
         });
     }
 }

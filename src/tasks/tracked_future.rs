@@ -1,5 +1,6 @@
 //! A future that counts as a task.
 
+use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
@@ -29,40 +30,60 @@ pin_project! {
         // `None` once it has ended. It is dropped in the task's context, before the task ends.
         #[pin]
         future: Option<F>,
-        // `None` outside of a request, and once the task has ended.
-        guard: Option<TaskGuard>,
+        guard: TaskGuard,
         kind: PhantomData<fn() -> J>,
     }
 
     impl<F, J> PinnedDrop for TrackedFuture<F, J> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if this.future.is_none() {
-                return;
+            let this = this.project();
+            if this.future.is_some() {
+                drop_early(this.future, this.guard);
             }
-            abandon(|| match this.guard {
-                Some(guard) => match guard.try_run(|| this.future.set(None)) {
-                    // A second panic would end the process.
-                    Err(payload) if thread::panicking() => {
-                        let _ = panics::caught(|| drop(payload));
-                    }
-                    Err(payload) => resume_unwind(payload),
-                    Ok(()) => {}
-                },
-                None => this.future.set(None),
-            });
         }
     }
 }
 
 impl<F, J> TrackedFuture<F, J> {
-    pub(crate) fn new(future: F, guard: Option<TaskGuard>) -> Self {
+    pub(crate) fn new(future: F, guard: TaskGuard) -> Self {
         Self {
             future: Some(future),
             guard,
             kind: PhantomData,
         }
     }
+}
+
+/// Drops a future before its end.
+#[cold]
+fn drop_early<F>(mut future: Pin<&mut Option<F>>, guard: &mut TaskGuard) {
+    abandon(|| {
+        if guard.has_ended() {
+            return future.set(None);
+        }
+        match guard.try_run(|| future.set(None)) {
+            // A second panic would end the process.
+            Err(payload) if thread::panicking() => {
+                let _ = panics::caught(|| drop(payload));
+            }
+            Err(payload) => resume_unwind(payload),
+            Ok(()) => {}
+        }
+    });
+}
+
+/// Drops a future that has panicked, and goes on with that panic.
+#[cold]
+fn drop_panicked<F>(
+    mut future: Pin<&mut Option<F>>,
+    guard: &mut TaskGuard,
+    payload: Box<dyn Any + Send>,
+) -> ! {
+    // Dropped now: while the panic unwinds, a panic of the future's destructor would end the process.
+    abandon(|| {
+        let _ = panics::caught(|| guard.run(|| future.set(None)));
+    });
+    resume_unwind(payload)
 }
 
 impl<F, J> Future for TrackedFuture<F, J>
@@ -81,27 +102,24 @@ where
             };
             let polled = future.poll(cx);
             if let Poll::Ready(output) = &polled {
-                failure = J::failure(output);
+                if let Some(message) = J::failure(output) {
+                    failure = Some(message);
+                }
                 this.future.set(None);
             }
             polled
         };
-        let Some(guard) = this.guard else {
+        let guard = this.guard;
+        if guard.has_ended() {
             return poll();
-        };
+        }
         let polled = match guard.try_run(poll) {
             Ok(polled) => polled,
-            Err(payload) => {
-                // Dropped now: while the panic unwinds, a panic of the future's destructor would end the process.
-                abandon(|| {
-                    let _ = panics::caught(|| guard.run(|| this.future.set(None)));
-                });
-                resume_unwind(payload)
-            }
+            Err(payload) => drop_panicked(this.future, guard, payload),
         };
         if polled.is_pending() {
             guard.waits();
-        } else if let Some(guard) = this.guard.take() {
+        } else {
             guard.end_of_run(failure);
         }
         polled

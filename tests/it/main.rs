@@ -4,9 +4,9 @@
 //! | rule | modules |
 //! |---|---|
 //! | what is held | `hold_table`, `tasks_hold`, `trackers`, `bodies`, `answers_to_head`, `hold_never`, `hold_required`, `wire` |
-//! | when a hold ends | `hold_ends`, `wire` |
+//! | when a hold ends | `hold_ends`, `kept_wakers`, `wire` |
 //! | what is dropped before a wait | `finished_bodies`, `unfinished_bodies`, `wire::finished_bodies` |
-//! | deadline | `deadlines`, `moving_limits` |
+//! | deadline | `deadlines`, `moving_limits`, `drained_windows` |
 //! | unfinished tasks | `unfinished`, `cuts` |
 //! | nested layers | `nested_layers` |
 //! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*`, `wire::half_closed` |
@@ -24,7 +24,7 @@
 //! | ordering of layers | `stacks`, `wire::stacks` |
 //! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
 //! | run to completion | `run_to_completion`, `completion_corners`, `wire::completion` |
-//! | no race at the release | `races`; `tests/models` |
+//! | no race at the release | `races`, `last_moments`; `tests/models` |
 //! | what the front page says beside | `front_page`, `readme` |
 //! | all of them at once | `tests/properties` |
 
@@ -43,6 +43,7 @@ mod cuts;
 mod deadlines;
 mod detached;
 mod disconnects;
+mod drained_windows;
 mod ends;
 mod ergonomics;
 mod failed_heads;
@@ -58,7 +59,9 @@ mod hold_required;
 mod hold_table;
 mod hook_corners;
 mod idle;
+mod kept_wakers;
 mod last_ends;
+mod last_moments;
 mod late_logs;
 mod late_seats;
 mod late_spawns;

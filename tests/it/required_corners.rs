@@ -251,7 +251,7 @@ async fn a_head_that_is_held_no_longer_does_not_meet_its_deadline() {
 }
 
 /// A body that is not at its end, and spawns when it is first asked for its size.
-struct SpawnsWhenAsked(Cell<bool>, Tasks);
+struct SpawnsWhenAsked(Cell<bool>, Tasks, fn(&Tasks));
 
 impl Body for SpawnsWhenAsked {
     type Data = Bytes;
@@ -266,7 +266,7 @@ impl Body for SpawnsWhenAsked {
 
     fn size_hint(&self) -> SizeHint {
         if !self.0.replace(true) {
-            self.1.spawn(after(20));
+            (self.2)(&self.1);
         }
         SizeHint::default()
     }
@@ -275,7 +275,8 @@ impl Body for SpawnsWhenAsked {
 #[tokio::test(start_paused = true)]
 async fn what_a_body_spawns_when_its_size_is_asked_holds_a_head_that_has_no_body() {
     let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
-        let body = SpawnsWhenAsked(Cell::new(false), current());
+        let spawns = |tasks: &Tasks| drop(tasks.spawn(after(20)));
+        let body = SpawnsWhenAsked(Cell::new(false), current(), spawns);
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::NO_CONTENT;
         Ok::<_, Infallible>(response)
@@ -284,4 +285,29 @@ async fn what_a_body_spawns_when_its_size_is_asked_holds_a_head_that_has_no_body
     let Ok(answer) = service.oneshot(request()).await;
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     assert_eq!(start.elapsed(), ms(20), "the server sends the end with it");
+}
+
+/// "The whole head while a required task is alive", however late that is spawned.
+#[tokio::test(start_paused = true)]
+async fn a_required_task_that_a_stream_spawns_when_its_size_is_asked_holds_its_head() {
+    for has_spawned in [false, true] {
+        let service = TaskTrackerLayer::new().layer(service_fn(move |_: Request<()>| async move {
+            if has_spawned {
+                drop(current().token());
+            }
+            let spawns = |tasks: &Tasks| {
+                tasks.named("order").required().spawn(async {
+                    after(20).await;
+                    Err::<(), _>("disk full")
+                });
+            };
+            let body = SpawnsWhenAsked(Cell::new(false), current(), spawns);
+            Ok::<_, Infallible>(Response::new(body))
+        }));
+        let start = Instant::now();
+        let Ok(answer) = service.oneshot(request()).await;
+        let held = (answer.status(), start.elapsed());
+        let failed = (StatusCode::INTERNAL_SERVER_ERROR, ms(20));
+        assert_eq!(held, failed, "something was spawned before: {has_spawned}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -26,10 +27,16 @@ fn is_debug<T: Debug>() {}
 fn is_unpin<T: Unpin>() {}
 fn is_static<T: 'static>() {}
 fn is_default<T: Default>() {}
+fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
 
 type Ready = std::future::Ready<Result<Response<Full<Bytes>>, ()>>;
 type Body = ResponseBody<Full<Bytes>>;
 type FailingScope = TaskScopeLayer<deadline::Sources<u8>, FailWith<()>>;
+
+#[test]
+fn a_handle_may_be_used_where_panics_are_caught() {
+    is_unwind_safe::<TrackerHandle>();
+}
 
 #[test]
 fn every_public_type_is_send_sync_and_debug() {

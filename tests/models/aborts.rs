@@ -12,7 +12,7 @@ fn a_task_that_is_aborted_while_its_handle_is_attached_is_aborted() {
     check(None, || {
         let world = World::new();
         let request = world.request();
-        let task = request.admit(named("task"));
+        let mut task = request.admit(named("task"));
         let handle = AbortHandle::default();
         let spawner = thread::spawn({
             let (request, handle, ticket) = (request.clone(), handle.clone(), task.ticket());
@@ -52,7 +52,7 @@ fn a_handle_of_a_task_that_has_ended_is_not_attached_to_the_next_one_in_its_slot
     check(None, || {
         let world = World::new();
         let request = world.request();
-        let first = request.admit(named("first"));
+        let mut first = request.admit(named("first"));
         let (first_handle, second_handle) = (AbortHandle::default(), AbortHandle::default());
         let spawner = thread::spawn({
             let (request, handle, ticket) = (request.clone(), first_handle.clone(), first.ticket());

@@ -2,7 +2,8 @@
 //! them, in every interleaving with so many preemptions.
 //!
 //! Not modelled: the counts of an `Arc`, and what tokio and tokio-util synchronize themselves. Each of their operations
-//! is one step.
+//! is one step. Other threads run between the steps only where a model touches something that `loom` sees: see
+//! `sync::touch_count`.
 
 include!("../source.rs");
 mod sync;

@@ -2,22 +2,13 @@
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::thread;
 
 use crate::report::Outcome;
 use crate::request::pool::{self, Use};
+use crate::sync::touch_count;
 use crate::world::{World, ask, check, named};
-
-/// Stands for the count of an `Arc`, which `loom` does not see: a change, or a look, comes before or after another.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Count {
-    fn touch(&self) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
 
 #[test]
 fn a_snapshot_that_still_reads_a_request_does_not_see_the_next_one_in_it() {
@@ -26,9 +17,8 @@ fn a_snapshot_that_still_reads_a_request_does_not_see_the_next_one_in_it() {
         let request = world.request();
         request.admit(named("first")).end_of_run(None);
         let is_over = Arc::new(AtomicBool::new(false));
-        let count = Arc::new(Count::default());
         let looker = thread::spawn({
-            let (process, is_over, count) = (world.process.clone(), is_over.clone(), count.clone());
+            let (process, is_over) = (world.process.clone(), is_over.clone());
             move || {
                 let members = process.registry().members();
                 if is_over.load(SeqCst) {
@@ -38,18 +28,18 @@ fn a_snapshot_that_still_reads_a_request_does_not_see_the_next_one_in_it() {
                     assert!(request.snapshot(&[]).is_empty(), "its task has ended");
                     request.leave_if_over();
                 }
-                count.touch();
+                touch_count();
             }
         });
         let standings = request.release_if_idle(ask(Outcome::Drained));
         assert!(standings.is_some(), "nothing is alive");
         request.conclude();
         is_over.store(true, SeqCst);
-        count.touch();
+        touch_count();
         pool::keep(request);
         let next = world.request();
         assert!(!next.has_spawned() && !next.is_released(), "as it was made");
-        let task = next.admit(named("next"));
+        let mut task = next.admit(named("next"));
         assert_eq!(world.process.registry().len(), 1);
         task.end_of_run(None);
         looker.join().expect("no panic");
@@ -61,23 +51,22 @@ fn a_handle_that_spawns_while_its_request_ends_does_not_spawn_in_the_next_one() 
     check(None, || {
         let world = World::observed();
         let mut request = world.request();
-        let count = Arc::new(Count::default());
         let spawner = thread::spawn({
-            let (tasks, count) = (request.clone(), count.clone());
+            let tasks = request.clone();
             move || {
                 tasks.admit(named("spawned")).end_of_run(None);
-                count.touch();
+                touch_count();
                 drop(tasks);
             }
         });
-        count.touch();
+        touch_count();
         if request.used() == Use::Used {
             while request.release_if_idle(ask(Outcome::Drained)).is_none() {
                 thread::yield_now();
             }
             request.conclude();
         }
-        count.touch();
+        touch_count();
         pool::keep(request);
         let next = world.request();
         assert!(!next.has_spawned() && !next.is_released(), "as it was made");
@@ -85,5 +74,31 @@ fn a_handle_that_spawns_while_its_request_ends_does_not_spawn_in_the_next_one() 
         assert!(!next.has_spawned(), "a task of another request");
         assert_eq!(next.alive(), 0);
         assert!(world.process.registry().is_empty());
+    });
+}
+
+#[test]
+fn a_request_that_a_handle_still_refers_to_is_not_used_again() {
+    check(None, || {
+        let world = World::new();
+        let mut request = world.request();
+        let spawner = thread::spawn({
+            let tasks = request.clone();
+            move || {
+                tasks.admit(named("spawned")).end_of_run(None);
+                touch_count();
+                drop(tasks);
+            }
+        });
+        touch_count();
+        // As the drain does.
+        match request.used() {
+            Use::AsMade => pool::put(request),
+            Use::Unused | Use::Used => drop(request),
+        }
+        let next = world.request();
+        assert!(!next.has_spawned(), "as it was made");
+        spawner.join().expect("no panic");
+        assert!(!next.has_spawned(), "a task of another request");
     });
 }

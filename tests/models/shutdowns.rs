@@ -1,6 +1,7 @@
 //! A shutdown against spawns and waits.
 
 use std::future::poll_fn;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use crate::report::Bound;
 use crate::request::Request;
 use crate::request::state::Refused;
+use crate::sync::touch_count;
 use crate::world::{World, check, look, named};
 
 /// Begins a shutdown, and returns how many requests it found.
@@ -36,7 +38,7 @@ fn a_try_spawn_that_races_a_shutdown_is_found_by_it_or_refused() {
         let spawner = thread::spawn({
             let request = request.clone();
             move || match request.try_admit(named("task")) {
-                Ok(task) => {
+                Ok(mut task) => {
                     task.end_of_run(None);
                     true
                 }
@@ -67,7 +69,7 @@ fn a_wait_of_a_request_that_first_spawns_during_a_shutdown_has_its_deadline() {
         let waits = thread::spawn({
             let request = request.clone();
             move || {
-                let task = request.admit(named("task"));
+                let mut task = request.admit(named("task"));
                 request.open_window(Instant::now());
                 // A shutdown that neither wakes this nor is seen by it would be a deadlock.
                 block_on(poll_fn(|cx| {
@@ -100,10 +102,28 @@ fn work_of_the_process_that_is_spawned_during_a_shutdown_is_asked_to_stop() {
             }
         });
         let _ = close(&world);
-        let (token, task) = spawner.join().expect("no panic");
+        let (token, mut task) = spawner.join().expect("no panic");
         assert!(token.is_cancelled());
         task.end_of_run(None);
         assert!(world.process.registry().is_empty(), "it has left");
         assert_eq!(Arc::strong_count(&world.shared), 1, "it is gone");
+    });
+}
+
+#[test]
+fn a_request_that_is_dropped_while_a_shutdown_passes_it_leaves_outside_of_the_lists_lock() {
+    check(None, || {
+        let world = World::new();
+        let request = world.request();
+        // It is listed, and nothing but its owner refers to it.
+        request.make_tracker(Location::caller());
+        let owner = thread::spawn(move || {
+            touch_count();
+            drop(request);
+        });
+        // The shutdown may have the last reference. A drop inside of the lock would be a deadlock.
+        let _ = close(&world);
+        owner.join().expect("no panic");
+        assert!(world.process.registry().is_empty(), "it has left");
     });
 }

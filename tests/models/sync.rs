@@ -1,11 +1,11 @@
 //! What takes the place of the library's `sync`: `loom`'s primitives, and an abort handle without a task.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool as Flag;
+use std::sync::{Arc, PoisonError, Weak};
 
+pub(crate) use loom::sync::MutexGuard;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-pub(crate) use loom::sync::{Mutex, MutexGuard};
 
 /// The library's are `const`, and `loom`'s are not.
 macro_rules! thread_local_of_loom {
@@ -16,6 +16,24 @@ macro_rules! thread_local_of_loom {
     };
 }
 pub(crate) use thread_local_of_loom as thread_local;
+
+/// `loom`'s own, without poison.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What would abort a task. Clones belong to the same task.
 #[derive(Debug, Clone, Default)]
@@ -47,4 +65,21 @@ pub(crate) fn thread_number() -> usize {
 
 pub(crate) fn set_thread_number(number: usize) {
     NUMBER.with(|own| own.set(number));
+}
+
+loom::lazy_static! {
+    /// Stands for the counts of all `Arc`s, which `loom` does not see: a change, or a look, comes before or after another.
+    static ref COUNTS: AtomicUsize = AtomicUsize::new(0);
+}
+
+/// Comes before a reference is dropped that another thread may upgrade, and after a look at its count.
+pub(crate) fn touch_count() {
+    COUNTS.fetch_add(1, Ordering::SeqCst);
+}
+
+pub(crate) fn upgrade<T>(reference: &Weak<T>) -> Option<Arc<T>> {
+    touch_count();
+    let upgraded = reference.upgrade();
+    touch_count();
+    upgraded
 }

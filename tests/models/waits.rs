@@ -1,12 +1,16 @@
 //! Waits against what ends them. A lost wake-up is a deadlock, which the model reports.
 
 use std::future::poll_fn;
+use std::panic::Location;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::AtomicBool as Flag;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Poll, Wake, Waker};
 
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 use crate::process::waiters::Awaits;
@@ -34,7 +38,7 @@ fn the_last_of_several_ends_wakes_the_wait_and_is_named() {
         let worked = Arc::new(AtomicUsize::new(0));
         let tasks: Vec<_> = ["first", "second"]
             .map(|name| {
-                let (task, worked) = (request.admit(named(name)), worked.clone());
+                let (mut task, worked) = (request.admit(named(name)), worked.clone());
                 thread::spawn(move || {
                     worked.fetch_add(1, Relaxed);
                     task.end_of_run(None);
@@ -58,7 +62,7 @@ fn a_wait_that_moved_to_another_waker_is_woken_there() {
     check(None, || {
         let world = World::new();
         let request = world.request();
-        let task = request.admit(named("task"));
+        let mut task = request.admit(named("task"));
         let ends = thread::spawn(move || task.end_of_run(None));
         // First polled from another place, as a body is after its future.
         let mut elsewhere = Context::from_waker(Waker::noop());
@@ -75,12 +79,12 @@ fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
         let world = World::new();
         let request = world.request();
         request.open_window(Instant::now());
-        let parent = request.admit(named("parent"));
+        let mut parent = request.admit(named("parent"));
         let worked = Arc::new(AtomicUsize::new(0));
         let task = thread::spawn({
             let (request, worked) = (request.clone(), worked.clone());
             move || {
-                let child = request.admit(named("child"));
+                let mut child = request.admit(named("child"));
                 parent.end_of_run(None);
                 worked.store(1, Relaxed);
                 child.end_of_run(None);
@@ -90,7 +94,7 @@ fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
         assert_eq!(worked.load(Relaxed), 1);
         let standings = request.release_if_idle(ask(Outcome::Drained));
         let last = account(standings.expect("nothing is alive")).last;
-        assert_eq!(last.and_then(|(last, _)| last.name), Some("child"));
+        assert_eq!(last.and_then(|last| last.info().name), Some("child"));
         task.join().expect("no panic");
     });
 }
@@ -100,7 +104,7 @@ fn the_last_required_end_wakes_a_wait_for_those_alone() {
     check(None, || {
         let world = World::new();
         let request = world.request();
-        let ordinary = request.admit(named("ordinary"));
+        let mut ordinary = request.admit(named("ordinary"));
         let required = request.admit(Brief {
             kind: Kind::Required,
             ..named("required")
@@ -152,7 +156,7 @@ fn wait_idle_returns_after_the_callbacks_of_the_last_late_end() {
     check(Some(3), || {
         let world = World::observed();
         let request = world.request();
-        let task = request.admit(named("straggler"));
+        let mut task = request.admit(named("straggler"));
         let (_, _) = request.release(ask(Outcome::DeadlineExceeded), false);
         request.conclude();
         let ends = thread::spawn(move || task.end_of_run(None));
@@ -170,7 +174,7 @@ fn a_task_that_waits_for_idleness_returns_when_its_sibling_ends() {
         let world = World::new();
         let request = world.request();
         let mut waits = request.admit(named("waits"));
-        let sibling = request.admit(named("sibling"));
+        let mut sibling = request.admit(named("sibling"));
         let ends = thread::spawn(move || sibling.end_of_run(None));
         let waiting = Waiting::new(&world.process, Awaits::Idleness);
         let mut idle = Box::pin(waiting.during(waiting.idle()));
@@ -188,7 +192,7 @@ fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
         let world = World::new();
         let (own, other) = (world.request(), world.request());
         let mut waits = own.admit(named("waits"));
-        let task = other.admit(named("task"));
+        let mut task = other.admit(named("task"));
         let (_, _) = other.release(ask(Outcome::DeadlineExceeded), false);
         other.conclude();
         drop(other);
@@ -200,5 +204,48 @@ fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
         drop(waiting);
         waits.end_of_run(None);
         ends.join().expect("no panic");
+    });
+}
+
+/// A waker that notes that it was woken.
+#[derive(Default)]
+struct Woken(Flag);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Runs the tasks of a runtime that are ready.
+fn turn(runtime: &Runtime) {
+    runtime.block_on(tokio::task::yield_now());
+}
+
+#[test]
+fn a_watch_of_the_tracker_that_ends_at_once_wakes_the_wait_that_began_it() {
+    check(None, || {
+        let world = World::new();
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let runtime = Arc::new(runtime);
+        let _entered = runtime.enter();
+        let request = world.request();
+        let token = request.make_tracker(Location::caller()).token();
+        let worker = thread::spawn({
+            let (request, runtime) = (request.clone(), runtime.clone());
+            move || {
+                // `loom` sees this step, and the drop of the token belongs to it.
+                let _ = request.alive();
+                drop(token);
+                turn(&runtime);
+            }
+        });
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let look = look(&request, &mut Context::from_waker(&waker));
+        worker.join().expect("no panic");
+        // The watch may have begun after the worker's turn.
+        turn(&runtime);
+        assert!(!look.in_tracker || woken.0.load(SeqCst), "a lost wake-up");
     });
 }

@@ -119,7 +119,7 @@ pub(crate) fn named(name: &'static str) -> Brief {
 
 /// As a wait looks, which is woken from then on.
 pub(crate) fn look(request: &Arc<Request>, cx: &mut Context<'_>) -> Look {
-    request.look_again(cx)
+    request.look_again(cx).0
 }
 
 pub(crate) fn ask(outcome: Outcome) -> Ask {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Buf;
 use http::HeaderMap;
-use http_body::{Body, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 
 use super::part::{Part, Polled, data_len};
 use crate::drain::Drain;
@@ -17,11 +17,16 @@ const MAX_EMPTY: usize = 16;
 pub(super) struct Ahead<D, E> {
     /// In their order, the first one apart: there is rarely another one.
     first: Option<Polled<D, E>>,
-    rest: Vec<Polled<D, E>>,
+    /// Rarely `Some`.
+    more: Option<Box<More<D, E>>>,
     phase: Phase,
     past: Past,
+}
+
+struct More<D, E> {
+    rest: Vec<Polled<D, E>>,
     /// The hint from before the first item was taken, until that is passed on: what was taken must not make a length
-    /// exact that was not.
+    /// exact that was not. `None` if the length was exact, and the items are the body's last.
     before: Option<SizeHint>,
 }
 
@@ -61,13 +66,13 @@ pub(crate) enum Looked {
 }
 
 impl<D: Buf, E> Ahead<D, E> {
+    #[inline(always)]
     pub(super) fn new(phase: Phase) -> Self {
         Self {
             first: None,
-            rest: Vec::new(),
+            more: None,
             phase,
             past: Past::Below,
-            before: None,
         }
     }
 
@@ -104,16 +109,39 @@ impl<D: Buf, E> Ahead<D, E> {
 
     /// Takes the first item, to be passed on or withheld.
     pub(super) fn pop(&mut self) -> Option<Polled<D, E>> {
-        let rest = (!self.rest.is_empty()).then(|| self.rest.remove(0));
         self.phase = Phase::Ahead;
-        self.before = None;
-        std::mem::replace(&mut self.first, rest)
+        let mut next = None;
+        if let Some(more) = &mut self.more {
+            more.before = None;
+            next = (!more.rest.is_empty()).then(|| more.rest.remove(0));
+        }
+        std::mem::replace(&mut self.first, next)
+    }
+
+    #[inline]
+    pub(super) fn is_only_frame(&self) -> bool {
+        self.more.is_none() && matches!(self.first, Some(Some(Ok(_))))
+    }
+
+    /// Takes the first item, if it is a frame, may be passed on, and is the only one.
+    #[inline]
+    pub(super) fn take_only_frame(&mut self) -> Option<Frame<D>> {
+        if self.phase != Phase::Ahead || self.more.is_some() {
+            return None;
+        }
+        match self.first.take() {
+            Some(Some(Ok(frame))) => Some(frame),
+            other => {
+                self.first = other;
+                None
+            }
+        }
     }
 
     /// Withholds an item: it stands before the others again.
     pub(super) fn withhold(&mut self, item: Polled<D, E>, part: Part) {
         if let Some(next) = self.first.replace(item) {
-            self.rest.insert(0, next);
+            self.more().rest.insert(0, next);
         }
         self.phase = Phase::Withheld(part);
         if part == Part::Last && self.past == Past::Below {
@@ -124,14 +152,21 @@ impl<D: Buf, E> Ahead<D, E> {
     /// Nothing is passed on any more, except trailers.
     pub(super) fn fail(&mut self) {
         let trailers = self.take_trailers();
-        self.rest.clear();
         self.first = trailers.map(|trailers| Some(Ok(http_body::Frame::trailers(trailers))));
         self.phase = Phase::Failure { waited: false };
     }
 
     /// The trailers among the items, whose others are dropped.
     pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
-        let items = self.first.take().into_iter().chain(self.rest.drain(..));
+        let rest = self
+            .more
+            .as_mut()
+            .map(|more| std::mem::take(&mut more.rest));
+        let items = self
+            .first
+            .take()
+            .into_iter()
+            .chain(rest.into_iter().flatten());
         let mut frames = items.filter_map(|item| item?.ok());
         frames.find_map(|frame| frame.into_trailers().ok())
     }
@@ -140,7 +175,7 @@ impl<D: Buf, E> Ahead<D, E> {
     // A hint is `Copy` since http-body 1.1 only.
     #[allow(clippy::clone_on_copy)]
     pub(super) fn size_hint(&self, body: &SizeHint) -> SizeHint {
-        if let Some(before) = &self.before {
+        if let Some(before) = self.more.as_ref().and_then(|more| more.before.as_ref()) {
             return before.clone();
         }
         let kept = self.items().map(bytes).fold(0, u64::saturating_add);
@@ -186,10 +221,13 @@ impl<D: Buf, E> Ahead<D, E> {
             };
             let (item_ends, len) = (is_end(&item), bytes(&item));
             self.first = Some(item);
-            self.before = before.clone();
             let ends = item_ends || has_ended(body.as_ref());
             if ends {
                 body.set(None);
+            }
+            let is_exact = || before.as_ref().and_then(SizeHint::exact) == Some(len);
+            if item_ends || !ends || !is_exact() {
+                self.more().before = before.clone();
             }
             if ends || len < length {
                 return if item_ends || !ends {
@@ -202,7 +240,7 @@ impl<D: Buf, E> Ahead<D, E> {
         self.past = Past::Reached;
         self.look_past(body, is_http1, drain, cx);
         if self.has_items() {
-            self.before = before;
+            self.more().before = before;
         }
         Looked::Whole
     }
@@ -270,12 +308,23 @@ impl<D: Buf, E> Ahead<D, E> {
     fn push(&mut self, item: Polled<D, E>) {
         match self.first {
             None => self.first = Some(item),
-            Some(_) => self.rest.push(item),
+            Some(_) => self.more().rest.push(item),
         }
     }
 
     fn items(&self) -> impl Iterator<Item = &Polled<D, E>> {
-        self.first.iter().chain(&self.rest)
+        let rest = self.more.iter().flat_map(|more| &more.rest);
+        self.first.iter().chain(rest)
+    }
+
+    #[cold]
+    fn more(&mut self) -> &mut More<D, E> {
+        self.more.get_or_insert_with(|| {
+            Box::new(More {
+                rest: Vec::new(),
+                before: None,
+            })
+        })
     }
 }
 

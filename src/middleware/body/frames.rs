@@ -31,7 +31,13 @@ where
         if *this.done {
             return Poll::Ready(None);
         }
-        if this.kept.is_some() {
+        if let Some(kept) = this.kept {
+            if this.drain.is_none() {
+                if let Some(frame) = kept.as_mut().take_only_frame() {
+                    *this.kept = None;
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+            }
             return self.poll_kept(None, cx);
         }
         let entered = this.drain.as_mut().map(Drain::enter);
@@ -51,12 +57,11 @@ where
             this.inner.set(None);
         }
         drop(entered);
-        let Some(drain) = this.drain else {
+        if !is_watched {
             *this.done = item.is_none();
             return polled.map_err(BodyError::inner);
-        };
-        if ended && drain.finish_unused() {
-            *this.drain = None;
+        }
+        if ended && Drain::give_back_unused(this.drain) {
             *this.done = true;
         } else if ended || part == Part::Last {
             return match polled {

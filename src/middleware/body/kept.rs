@@ -1,17 +1,22 @@
 //! What is taken from the inner body before it can be passed on.
 
 use std::pin::Pin;
+use std::task::Context;
 
-use http_body::Body;
+use http::response::Parts;
+use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::ahead::{Ahead, Phase};
+use super::ahead::{Ahead, Looked, Phase};
+use crate::drain::Drain;
+use crate::settings::AnswerSettings;
 
 type AheadOf<B> = Ahead<<B as Body>::Data, <B as Body>::Error>;
 
 pin_project! {
-    /// Items that are still to be passed on, with the body that they were taken from.
-    pub(super) struct Kept<B>
+    /// Items that are still to be passed on, with the body that they were taken from, and the head of their response
+    /// while that is held too.
+    pub(crate) struct Kept<B>
     where
         B: Body,
     {
@@ -20,7 +25,18 @@ pin_project! {
         #[pin]
         body: Option<B>,
         ahead: AheadOf<B>,
+        // `Some` while the answer is a `Whole`.
+        head: Option<Head>,
     }
+}
+
+/// The head of an answer that is there as a whole, and what was set for it.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) parts: Parts,
+    pub(crate) settings: AnswerSettings,
+    /// The length of the body.
+    pub(crate) length: u64,
 }
 
 impl<B: Body> Kept<B> {
@@ -29,14 +45,55 @@ impl<B: Body> Kept<B> {
         Box::pin(Self {
             body: Some(body),
             ahead: Ahead::new(Phase::Ahead),
+            head: None,
         })
     }
 
+    /// A body that is about to be polled, and its head.
+    #[inline]
+    pub(crate) fn with_head(
+        body: B,
+        parts: Parts,
+        settings: AnswerSettings,
+        length: u64,
+    ) -> Pin<Box<Self>> {
+        // Filled in its place: the parts are large, and were copied twice.
+        let mut kept = Self::apart(Phase::Ahead);
+        let mut this = kept.as_mut().project();
+        this.body.set(Some(body));
+        *this.head = Some(Head {
+            parts,
+            settings,
+            length,
+        });
+        kept
+    }
+
+    #[inline]
+    pub(crate) fn take_head(self: Pin<&mut Self>) -> Option<Head> {
+        self.project().head.take()
+    }
+
+    /// Asks the body for its first frame: see [`ResponseBody::look`](super::ResponseBody::look).
+    #[inline]
+    pub(crate) fn look(
+        self: Pin<&mut Self>,
+        length: u64,
+        is_http1: bool,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) -> Looked {
+        let this = self.project();
+        this.ahead.look(this.body, length, is_http1, drain, cx)
+    }
+
     /// The items of a body that lies elsewhere.
+    #[inline(always)]
     pub(super) fn apart(phase: Phase) -> Pin<Box<Self>> {
         Box::pin(Self {
             body: None,
             ahead: Ahead::new(phase),
+            head: None,
         })
     }
 
@@ -60,6 +117,22 @@ impl<B: Body> Kept<B> {
     pub(super) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Option<B>>, &mut AheadOf<B>) {
         let this = self.project();
         (this.body, this.ahead)
+    }
+
+    /// Whether a frame is all there is left: no end of the body is to be passed on.
+    #[inline]
+    pub(crate) fn is_only_frame(&self) -> bool {
+        self.body.is_none() && self.ahead.is_only_frame()
+    }
+
+    /// Takes the frame that is all there is left: the ordinary case.
+    #[inline]
+    pub(super) fn take_only_frame(self: Pin<&mut Self>) -> Option<Frame<B::Data>> {
+        let this = self.project();
+        if this.body.is_some() {
+            return None;
+        }
+        this.ahead.take_only_frame()
     }
 
     /// Whether nothing is left in it.

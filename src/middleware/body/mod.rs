@@ -14,12 +14,12 @@ use std::task::Context;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use self::kept::Kept;
 use crate::drain::Drain;
 
 pub(crate) use self::ahead::Looked;
 pub use self::error::BodyError;
 pub(crate) use self::error::REQUIRED_FAILED;
+pub(crate) use self::kept::{Head, Kept};
 
 pin_project! {
     /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
@@ -122,9 +122,23 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// A body whose end is watched, unless it was reported already.
+    /// A body of which something was taken before it is asked for.
     #[inline]
-    pub(crate) fn watched(body: B, drain: Drain, rest: Rest) -> Self {
+    pub(crate) fn of_kept(kept: Pin<Box<Kept<B>>>) -> Self {
+        Self {
+            inner: None,
+            kept: (!kept.is_spent()).then_some(kept),
+            length: None,
+            drain: None,
+            grpc: false,
+            is_http1: false,
+            done: false,
+        }
+    }
+
+    /// A body whose end is watched, unless everything was reported already.
+    #[inline]
+    pub(crate) fn watched(body: B, drain: Option<Drain>, rest: Rest) -> Self {
         let Rest {
             length,
             grpc,
@@ -134,7 +148,7 @@ impl<B: Body> ResponseBody<B> {
             inner: Some(body),
             kept: None,
             length,
-            drain: (!drain.is_over()).then_some(drain),
+            drain,
             grpc,
             is_http1,
             done: false,
@@ -157,8 +171,7 @@ impl<B: Body> ResponseBody<B> {
         let Some(kept) = &mut self.kept else {
             return Looked::Whole;
         };
-        let (body, ahead) = kept.as_mut().parts();
-        let looked = ahead.look(body, length, is_http1, drain, cx);
+        let looked = kept.as_mut().look(length, is_http1, drain, cx);
         if kept.is_spent() {
             self.kept = None;
         }

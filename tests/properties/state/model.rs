@@ -15,6 +15,8 @@ pub(crate) struct Model {
     pub(crate) notices: usize,
     /// The waker that is kept.
     pub(crate) waker: Option<usize>,
+    /// It was kept for limits alone.
+    pub(crate) for_limits: bool,
     pub(crate) is_listed: bool,
     pub(crate) is_attended: bool,
     pub(crate) has_span: bool,
@@ -87,6 +89,7 @@ impl Model {
             tasks: Vec::new(),
             notices: 0,
             waker: None,
+            for_limits: false,
             is_listed: false,
             is_attended: false,
             has_span: false,
@@ -235,6 +238,19 @@ impl Model {
     pub(crate) fn fails(&self, outcome: Outcome) -> bool {
         let is_late = matches!(outcome, Outcome::DeadlineExceeded | Outcome::Shutdown);
         self.required_failed() || (is_late && self.required() > 0)
+    }
+
+    /// When the window opened, while it is open.
+    pub(crate) fn opened(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Window { opened, .. } => Some(opened),
+            _ => None,
+        }
+    }
+
+    /// How many tasks were aborted or have panicked.
+    pub(crate) fn stopped(&self) -> usize {
+        self.ended_as(TaskState::Aborted) + self.ended_as(TaskState::Panicked)
     }
 
     pub(crate) fn ended_as(&self, state: TaskState) -> usize {

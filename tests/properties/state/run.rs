@@ -13,8 +13,8 @@ use crate::process::registry::{Registry, Seat};
 use crate::report::{Outcome, TaskInfo, TaskState};
 use crate::request::effects::Effects;
 use crate::request::state::{
-    Account, Admitted, Ask, Attached, Finish, Look, Parent, Phase, Readers, Refused, Spawns,
-    Standings, State,
+    Account, Admitted, Ask, Attached, Completed, Drained, Finish, Look, Parent, Phase, Readers,
+    Refused, Spawns, Standings, State,
 };
 use crate::request::task::{Brief, Kind, Pulse};
 use crate::steps::{Life, Plan, Step};
@@ -74,7 +74,8 @@ pub(crate) fn run(plan: &Plan) -> Checked {
         return Ok(());
     }
     // The next request, in the same memory.
-    run.state.reset();
+    run.state.strip();
+    run.state.renew();
     run.model = Model::new(Phase::Running);
     run.order.clear();
     run.report = None;
@@ -223,7 +224,11 @@ impl Run {
                 if let Some(id) = self.model.watch() {
                     let effects = self.state.abandon_watch(self.model.tasks[id].slot, true);
                     self.model.tasks[id].has_ended = true;
-                    self.woken(effects)?;
+                    if self.model.for_limits {
+                        self.effects(effects, &Expected::default())?;
+                    } else {
+                        self.woken(effects)?;
+                    }
                 }
             }
             Step::Stamp => {
@@ -237,7 +242,8 @@ impl Run {
             Step::LookAndListen { in_tracker } => self.look_and_listen(*in_tracker)?,
             Step::Listen => {
                 let (number, waker) = self.waker();
-                let unused = self.state.listen(waker);
+                let unused = self.state.listen_to_limits(waker);
+                self.model.for_limits = true;
                 let expected = self.model.waker.replace(number);
                 prop_assert_eq!(self.number(unused.as_ref()), expected);
             }
@@ -250,14 +256,18 @@ impl Run {
                     let seat = self.seat();
                     let has_joined = self.state.open_window(self.now, || seat);
                     if self.model.phase == Phase::Running {
-                        self.model.phase = Phase::Window { opened: self.now };
+                        self.model.phase = Phase::Window {
+                            opened: self.now,
+                            stopped_before: self.model.stopped(),
+                        };
                     }
                     self.stamp();
                     self.joined(has_joined)?;
                 }
             }
             Step::CloseWindow => {
-                self.state.close_window();
+                let unused = self.state.close_window();
+                prop_assert_eq!(self.number(unused.as_ref()), self.model.waker.take());
                 if let Phase::Window { .. } = self.model.phase {
                     self.model.phase = Phase::Running;
                 }
@@ -355,7 +365,7 @@ impl Run {
             }
             Step::SetSpan => {
                 if is_open {
-                    self.state.set_span(Some(Arc::new(Span)));
+                    self.state.set_span(Arc::new(Span));
                     self.model.has_span = true;
                 }
             }
@@ -378,7 +388,7 @@ impl Run {
             _ => Handle::None,
         };
         let seat = self.seat();
-        let admitted = self.state.admit(brief, parent, pulse, || seat);
+        let admitted = self.state.admit(&brief, parent, pulse, || seat);
         self.admitted(&admitted, brief, parent, handle)
     }
 
@@ -393,7 +403,7 @@ impl Run {
         brief.kind = kind;
         self.joined(admitted.has_joined)?;
         prop_assert_eq!(admitted.id as usize, self.model.tasks.len());
-        prop_assert_eq!(admitted.brief.kind, kind);
+        prop_assert_eq!(admitted.kind, kind);
         prop_assert_eq!(admitted.is_counted, report == Report::Counts);
         prop_assert_eq!(admitted.is_late, is_late);
         let is_window = matches!(self.model.phase, Phase::Window { .. });
@@ -425,7 +435,7 @@ impl Run {
         let joined = std::cell::Cell::new(was_listed);
         let asked_late = std::cell::Cell::new(false);
         let admitted = self.state.try_admit(
-            brief,
+            &brief,
             parent,
             Pulse::Spawning,
             || {
@@ -526,7 +536,17 @@ impl Run {
     fn end(&mut self, id: usize, in_tracker: bool) -> Checked {
         let required_before = self.model.required();
         let task = &mut self.model.tasks[id];
-        let (effects, late) = self.state.end(task.slot, in_tracker);
+        let (effects, late) = match self.state.complete(task.slot) {
+            Some(Completed { handle, wake }) => {
+                let effects = Effects {
+                    wake,
+                    handle,
+                    ..nothing()
+                };
+                (effects, None)
+            }
+            None => self.state.end(task.slot, in_tracker),
+        };
         let mut expected = Expected {
             has_changed: self.model.is_attended,
             ..Expected::default()
@@ -555,7 +575,8 @@ impl Run {
             self.model.last = Some(id);
         }
         let was_last_required = required_before > 0 && self.model.required() == 0;
-        if was_last || was_last_required || kind == Kind::Tracker {
+        let is_awaited = was_last || kind == Kind::Tracker;
+        if was_last_required || (is_awaited && !self.model.for_limits) {
             expected.wake = self.model.waker.take();
         }
         if is_late {
@@ -580,6 +601,7 @@ impl Run {
         let (look, unused) = self.state.look_and_listen(waker, in_tracker);
         self.looked(look, in_tracker)?;
         let expected = if self.model.waited_for() > 0 || in_tracker {
+            self.model.for_limits = false;
             self.model.waker.replace(number)
         } else {
             Some(number)
@@ -593,12 +615,19 @@ impl Run {
         let is_read = self.model.is_read(readers);
         let failed = self.model.required_failed();
         match self.state.finish(readers, in_tracker) {
-            Finish::NotIdle => prop_assert!(!is_idle, "nothing is alive"),
-            Finish::Released {
-                required_failed,
-                account,
-                waker,
-            } => {
+            Finish::NotIdle { opened } => {
+                prop_assert!(!is_idle, "nothing is alive");
+                prop_assert_eq!(opened, self.model.opened());
+            }
+            Finish::Released { drained, waker } => {
+                let Drained {
+                    required_failed,
+                    account,
+                    opened,
+                    is_plain,
+                } = drained;
+                prop_assert_eq!(is_plain, !self.model.has_span);
+                prop_assert_eq!(opened, self.model.opened());
                 prop_assert_eq!(self.number(waker.as_ref()), self.model.waker.take());
                 prop_assert!(is_idle && is_read);
                 prop_assert_eq!(required_failed, failed);
@@ -610,6 +639,17 @@ impl Run {
                 self.model.release(Outcome::Drained);
             }
             Finish::Over {
+                required_failed,
+                leave,
+            } => {
+                prop_assert!(self.model.waker.is_none(), "it was to be dropped");
+                prop_assert!(is_idle && !is_read);
+                prop_assert_eq!(required_failed, failed);
+                self.model.release(Outcome::Drained);
+                let effects = Effects { leave, ..nothing() };
+                self.concluded(effects, Spawns::Late, in_tracker)?;
+            }
+            Finish::OverWith {
                 required_failed,
                 effects,
                 waker,
@@ -653,9 +693,11 @@ impl Run {
 
     /// What a report would have that is made now.
     fn standings(&self, standings: &Standings, outcome: Outcome) -> Checked {
-        prop_assert_eq!(standings.has_spawned, !self.model.tasks.is_empty());
         prop_assert_eq!(standings.required_failed, self.model.fails(outcome));
         prop_assert!(standings.waker.is_none(), "it may still be woken");
+        let unfinished = self.model.tasks.iter().filter(|t| t.is_unfinished());
+        let unfinished: Vec<TaskInfo> = unfinished.map(|task| task.info(self.now)).collect();
+        prop_assert_eq!(&standings.stragglers, &unfinished);
         match &standings.account {
             Some(account) => self.account(account),
             None => Err(TestCaseError::fail("it was asked for")),
@@ -669,11 +711,9 @@ impl Run {
         prop_assert_eq!(tally.failed, self.model.ended_as(TaskState::Failed));
         prop_assert_eq!(tally.panicked, self.model.ended_as(TaskState::Panicked));
         prop_assert_eq!(tally.aborted, self.model.ended_as(TaskState::Aborted));
-        let failures: Vec<&TaskInfo> = account.failures.iter().collect();
+        let troubles = account.troubles.as_deref();
+        let failures = troubles.map_or_else(Vec::new, |t| t.failures.iter().collect());
         prop_assert_eq!(failures, self.model.failures(&self.order));
-        let unfinished = self.model.tasks.iter().filter(|t| t.is_unfinished());
-        let unfinished: Vec<TaskInfo> = unfinished.map(|task| task.info(self.now)).collect();
-        prop_assert_eq!(&account.stragglers, &unfinished);
         let last = self.model.last.map(|id| {
             let task = &self.model.tasks[id];
             let failed = task.failed.as_ref();
@@ -685,8 +725,13 @@ impl Run {
                 }
             }
         });
-        prop_assert_eq!(&account.last, &last);
-        prop_assert_eq!(account.cancelled, self.model.cancelled);
+        let found = account.last.map(|found| {
+            let failed = troubles.and_then(|t| t.last.clone());
+            let started = found.started;
+            failed.map_or((found.info(), started), |info| (info, None))
+        });
+        prop_assert_eq!(&found, &last);
+        prop_assert_eq!(troubles.is_some_and(|t| t.cancelled), self.model.cancelled);
         let has_detached = self.model.count(|task| task.brief.kind == Kind::Detached) > 0;
         prop_assert_eq!(account.has_detached, has_detached);
         Ok(())
@@ -772,8 +817,7 @@ impl Run {
         prop_assert_eq!(state.seat().is_some(), model.is_listed);
         prop_assert_eq!(state.is_released(), model.spawns().is_some());
         prop_assert_eq!(state.required_failed(), model.required_failed());
-        let stopped = model.ended_as(TaskState::Aborted) + model.ended_as(TaskState::Panicked);
-        prop_assert_eq!(state.stopped(), stopped);
+        prop_assert_eq!(state.stopped(), model.stopped());
         prop_assert_eq!(state.has_spawned(), !model.tasks.is_empty());
         let has_no_start = |task: &Task| !task.has_ended && task.started.is_none();
         prop_assert_eq!(state.wants_stamp(), model.count(has_no_start) > 0);
@@ -817,5 +861,16 @@ fn brief(kind: Kind) -> Brief {
     Brief {
         kind,
         ..Brief::here()
+    }
+}
+
+fn nothing() -> Effects<u32> {
+    Effects {
+        wake: None,
+        handle: None,
+        span: None,
+        leave: None,
+        has_changed: false,
+        watch: false,
     }
 }

@@ -1,0 +1,108 @@
+//! A held answer whose body is there as a whole: the ordinary case, on a short path.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Response;
+use http_body::Body;
+
+use super::answer::{Answer, Plan};
+use super::body::{Head, Kept, Looked, ResponseBody};
+use super::hold::{Exchange, Facts, Held, held};
+use crate::drain::Drain;
+use crate::request::tuning::Answered;
+use crate::settings::AnswerSettings;
+
+/// An answer that is held with its body. Nothing is written into its head.
+pub(super) struct Whole<B: Body> {
+    /// The head, and all data of the body.
+    kept: Pin<Box<Kept<B>>>,
+}
+
+/// The length of the body, if all of the answer is held where that is there, and nothing is written into it. Otherwise
+/// zero.
+#[inline]
+pub(super) fn held_length(facts: &Facts, answered: &Answered) -> u64 {
+    let AnswerSettings {
+        server_timing,
+        report_extension,
+        ..
+    } = answered.settings;
+    let is_plain = server_timing != Some(true) && report_extension != Some(true);
+    if !is_plain || !answered.is_busy || answered.has_hooks {
+        return 0;
+    }
+    match held(facts) {
+        Held::HeadIfThere(length) => length,
+        _ => 0,
+    }
+}
+
+impl<B: Body> Whole<B> {
+    /// An answer whose body is still to be looked at.
+    #[inline(always)]
+    pub(super) fn new(response: Response<B>, length: u64, settings: AnswerSettings) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            kept: Kept::with_head(body, parts, settings, length),
+        }
+    }
+
+    /// Asks the body for its first frame. An error if the answer takes more steps: its body is not there as a whole, or
+    /// its end is to be passed on.
+    #[inline(always)]
+    pub(super) fn look(
+        &mut self,
+        length: u64,
+        is_http1: bool,
+        drain: &mut Drain,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Looked> {
+        let looked = self.kept.as_mut().look(length, is_http1, drain, cx);
+        if looked == Looked::Whole && self.kept.is_only_frame() {
+            Ok(())
+        } else {
+            Err(looked)
+        }
+    }
+
+    /// Ready when the head may go: with true if the request has ended with that, and otherwise if it takes more steps.
+    #[inline(always)]
+    pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<bool> {
+        if drain.end_if_drained() {
+            return Poll::Ready(true);
+        }
+        drain.poll_drained(cx).map(|()| false)
+    }
+
+    /// Takes out what goes on to the server.
+    #[inline(always)]
+    pub(super) fn into_response(mut self) -> Response<ResponseBody<B>> {
+        match self.kept.as_mut().take_head() {
+            Some(head) => Response::from_parts(head.parts, ResponseBody::of_kept(self.kept)),
+            None => unreachable!("it is taken out at the end alone"),
+        }
+    }
+
+    /// Makes it an answer that takes more steps. `looked`: what the look at its body has found.
+    #[cold]
+    pub(super) fn into_answer<E>(
+        mut self,
+        exchange: Exchange,
+        looked: Looked,
+    ) -> Box<Answer<B, E>> {
+        let Some(Head {
+            parts,
+            settings,
+            length,
+        }) = self.kept.as_mut().take_head()
+        else {
+            unreachable!("it is taken out at the end alone")
+        };
+        let body = ResponseBody::of_kept(self.kept);
+        Box::new(Answer {
+            result: Ok(Response::from_parts(parts, body)),
+            plan: Plan::of_looked(settings, exchange, length, looked),
+        })
+    }
+}
