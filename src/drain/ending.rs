@@ -177,8 +177,8 @@ impl Drain {
         report
     }
 
-    /// Passes a report to its readers, and ends the request. `is_plain`: the request has no span, and no observers but those of its
-    /// layer.
+    /// Passes a report to its readers, and ends the request. `is_plain`: the request has no span, and no observers but
+    /// those of its layer.
     #[inline(always)]
     fn publish(&self, report: Option<&DrainReport>, is_plain: bool) {
         let Some(request) = self.request() else {
