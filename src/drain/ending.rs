@@ -10,9 +10,9 @@ use super::report::Verdict;
 use super::{AtDrop, Drain, Ended, NotDrained, Stage};
 use crate::report::{DrainReport, Outcome};
 use crate::request::Request;
+use crate::request::account::Drained;
 use crate::request::drained::Finished;
 use crate::request::pool::{self, Use};
-use crate::request::state::Drained;
 use crate::{metrics, trace};
 
 impl Drain {
@@ -119,7 +119,7 @@ impl Drain {
     #[inline(always)]
     fn finished(&mut self, finished: Finished) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         match finished {
-            Finished::NotIdle { opened } => {
+            Finished::GoesOn { opened } => {
                 self.make_wait(opened);
                 // The request goes on, and its code may ask for the deadline.
                 self.close_drained();

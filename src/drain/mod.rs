@@ -35,7 +35,7 @@
 //!   Over                  `pool::keep` keeps its memory when the owner is dropped, if nothing else refers to it
 //! ```
 //!
-//! `wait` is the wait, `hooks` is what else is awaited, `steps` stops tasks on time. `ending` is the end of a request,
+//! `wait` is the wait, `window` the drain window, `hooks` is what else is awaited, `steps` stops tasks on time. `ending` is the end of a request,
 //! `leaving` what becomes of tasks whose client has gone, `report` makes the report, and `shutdown` waits for a whole
 //! process. `response` is what only HTTP asks for.
 
@@ -48,6 +48,7 @@ mod response;
 pub(crate) mod shutdown;
 mod steps;
 mod wait;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;
@@ -213,7 +214,7 @@ impl Drain {
 
     #[inline]
     fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Open { .. })
+        matches!(self.stage, Stage::Open { .. } | Stage::FirstTurn)
     }
 
     /// Whether something is still to be awaited before the release, or just is.

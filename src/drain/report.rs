@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::wait::{Awaited, Waited};
+use super::window::{Awaited, Waited};
 use super::{Drain, Ended};
 use crate::report::{Bound, DrainReport, Outcome, TaskInfo, TaskState};
-use crate::request::state::{Account, Ask, Readers, Standings};
+use crate::request::account::{Account, Ask, Readers, Standings};
 use crate::request::tracker::Tracker;
 use crate::trace;
 
@@ -160,7 +160,7 @@ impl Drain {
             (Some(Awaited::Tasks), Some(last)) => {
                 let mut info = last.info();
                 if let Some(started) = last.started {
-                    info.age = waited.between(started, ended_at);
+                    info.age = ended_at.saturating_duration_since(started);
                 }
                 Some(info)
             }

@@ -154,17 +154,15 @@ impl Drain {
     /// anything was spawned. Either way, what is alive in the tokio-util tracker counts as seen.
     pub(crate) fn report_so_far(&self, is_wanted: bool) -> Option<Arc<DrainReport>> {
         match self.stage {
-            _ if !is_wanted => {
-                if let (Stage::FirstTurn | Stage::Open { .. }, Some(request)) =
-                    (self.stage, self.request())
-                {
-                    request.see_tracker();
-                }
+            Stage::Over { .. } | Stage::Leaving => None,
+            Stage::Expired => self.ended().filter(|_| is_wanted)?.report.clone(),
+            Stage::FirstTurn | Stage::Open { .. } if is_wanted => {
+                self.report_until_now(Outcome::Drained, None)
+            }
+            Stage::FirstTurn | Stage::Open { .. } => {
+                self.request()?.see_tracker();
                 None
             }
-            Stage::Expired => self.ended()?.report.clone(),
-            Stage::Over { .. } | Stage::Leaving => None,
-            Stage::FirstTurn | Stage::Open { .. } => self.report_until_now(Outcome::Drained, None),
         }
     }
 

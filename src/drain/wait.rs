@@ -7,14 +7,12 @@ use tokio::time::Instant;
 
 use super::hooks::Hooks;
 use super::leaving::Leaving;
-use super::steps::Steps;
+use super::window::{Awaited, Last, Waited, Window};
 use super::{AtDrop, Drain, Ended, KeptFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
 use crate::report::{Bound, Outcome};
-use crate::request::Request;
 use crate::request::limits::Deadline;
-use crate::request::state::Look;
 use crate::request::stopping::abort as stop;
 use crate::settings::Unfinished;
 
@@ -40,48 +38,6 @@ pub(super) struct Wait {
     pub(super) ended: Ended,
     /// Of a request whose client has left, and whose tasks have some time left.
     pub(super) leaving: Option<Leaving>,
-}
-
-/// The drain window: from the moment the response could be released, to its deadline.
-struct Window {
-    opened: Instant,
-    /// Tasks had a turn of the scheduler since then. Before that no waker is kept, and no timer is made: most tasks
-    /// have ended when the wait looks again.
-    had_turn: bool,
-    /// What was alive when it was last looked.
-    awaited: Option<Awaited>,
-    steps: Steps,
-    /// Everything was done when it was last looked: it closes with the release, or now if the request goes on.
-    is_drained: bool,
-    /// A required task had failed when it was last looked. Final once the window has drained.
-    required_failed: bool,
-}
-
-/// What a report has of the wait.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Waited {
-    /// For how long windows were open.
-    pub(super) drain: Duration,
-    /// For how long of that the response was kept back.
-    pub(super) held: Duration,
-    /// What ended last, of what was waited for.
-    pub(super) last: Option<Last>,
-    /// The opening and the end of the only window.
-    only: Option<(Instant, Instant)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Last {
-    pub(super) awaited: Awaited,
-    /// `None` until the window closes that waited for it.
-    pub(super) at: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Awaited {
-    Tasks,
-    /// Only those in the tokio-util tracker.
-    Tracker,
 }
 
 impl Drain {
@@ -343,7 +299,6 @@ impl Drain {
                     awaited: Awaited::Tasks,
                     at: Some(now),
                 }),
-                only: Some((opened, now)),
             };
         }
         self.make_wait(opened);
@@ -362,7 +317,6 @@ impl Drain {
             drain,
             held,
             last: wait.last,
-            only: None,
         }
     }
 
@@ -376,7 +330,7 @@ impl Drain {
         }
     }
 
-    /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
+    /// See [`Window::has_cut_short`].
     fn has_cut_short(&self) -> bool {
         let window = self.wait.as_ref().and_then(|wait| wait.window.as_ref());
         let request = self.context.own();
@@ -512,31 +466,6 @@ impl Drain {
     }
 }
 
-impl Waited {
-    /// The time from one moment to another. Mostly they are those of the window: the task has its age from there.
-    #[inline]
-    pub(super) fn between(&self, from: Instant, to: Instant) -> Duration {
-        if self.only == Some((from, to)) {
-            self.drain
-        } else {
-            to.saturating_duration_since(from)
-        }
-    }
-}
-
-impl Awaited {
-    #[inline]
-    fn of(look: Look) -> Option<Self> {
-        if look.own {
-            Some(Awaited::Tasks)
-        } else if look.in_tracker {
-            Some(Awaited::Tracker)
-        } else {
-            None
-        }
-    }
-}
-
 impl Wait {
     /// Whether the deadline has begun to end tasks.
     #[cfg(feature = "http")]
@@ -575,40 +504,6 @@ impl Wait {
         if let Some(window) = &self.window {
             self.held += window.opened.elapsed();
             metrics::held(-1.0);
-        }
-    }
-}
-
-impl Window {
-    /// Ready if no task is alive.
-    #[inline]
-    fn looked(&mut self, look: Look) -> Poll<()> {
-        self.required_failed = look.required_failed;
-        match Awaited::of(look) {
-            None => Poll::Ready(()),
-            awaited => {
-                self.awaited = awaited;
-                Poll::Pending
-            }
-        }
-    }
-
-    fn new(opened: Instant, awaited: Option<Awaited>) -> Self {
-        Self {
-            opened,
-            had_turn: false,
-            awaited,
-            steps: Steps::default(),
-            is_drained: false,
-            required_failed: false,
-        }
-    }
-
-    fn has_cut_short(&self, request: &Request) -> bool {
-        match self.steps.stopped_before() {
-            Some(before) => request.stopped() > before,
-            // The end of a shutdown aborts tasks, perhaps a moment before this window ends.
-            None => request.process().is_over() && request.has_stopped_in_window(),
         }
     }
 }

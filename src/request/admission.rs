@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Request;
+use super::effects::Attached;
 use super::guard::{Extra, TaskGuard, Ticket};
-use super::state::{Admitted, Attached, Parent, Refused, State};
+use super::state::State;
 use super::stopping::abort;
-use super::task::{Brief, Kind, Pulse};
+use super::task::{Admitted, Brief, Kind, Parent, Pulse, Refused};
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::trace::Span;
 use crate::{metrics, trace};

@@ -6,8 +6,8 @@ use std::task::{Context, Waker};
 use tokio::time::Instant;
 
 use super::Request;
+use super::account::{Ask, Drained, Finish, Look, Readers, Standings};
 use super::limits::Deadline;
-use super::state::{Ask, Drained, Finish, Look, Readers, Standings};
 use super::tracker::Tracker;
 use crate::panics;
 use crate::report::TaskState;
@@ -15,8 +15,8 @@ use crate::sync::AbortHandle;
 
 /// What came of the try to end a request.
 pub(crate) enum Finished {
-    /// A task is alive.
-    NotIdle {
+    /// It goes on: a task is alive, or one has failed or was stopped where that was asked.
+    GoesOn {
         /// When the drain window opened, if it is open.
         opened: Option<Instant>,
     },
@@ -142,12 +142,12 @@ impl Request {
             let in_tracker = self.is_tracker_busy();
             if if_ordinary && state.has_failed_or_stopped() {
                 let opened = state.window_opened_at();
-                return Finished::NotIdle { opened };
+                return Finished::GoesOn { opened };
             }
             state.finish(readers, in_tracker)
         };
         match finish {
-            Finish::NotIdle { opened } => Finished::NotIdle { opened },
+            Finish::NotIdle { opened } => Finished::GoesOn { opened },
             Finish::Released { drained, waker } => {
                 drop_waker(waker);
                 Finished::Released { drained }

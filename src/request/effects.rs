@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use tokio::time::Instant;
+
 use super::Request;
+use super::task::Brief;
 use crate::panics;
 use crate::process::registry::Seat;
+use crate::report::TaskInfo;
 use crate::sync::AbortHandle;
 use crate::trace::Span;
 
@@ -26,6 +30,47 @@ pub(crate) struct Effects<H> {
     pub(crate) has_changed: bool,
     /// The tokio-util tracker is to be waited for.
     pub(crate) watch: bool,
+}
+
+/// What became of the abort handle of a task.
+#[derive(Debug)]
+#[must_use = "a handle that is given back is to be dropped outside of the lock"]
+pub(crate) enum Attached<H> {
+    Kept,
+    /// The task has ended.
+    Ended(H),
+    /// The task was to be aborted before it was spawned.
+    ToAbort(H),
+}
+
+/// The end of a task that did not complete was written down.
+#[derive(Debug)]
+pub(crate) struct Failure<H> {
+    pub(crate) info: TaskInfo,
+    /// The report counts its end.
+    pub(crate) is_counted: bool,
+    /// If the task is required, the event of its request is the error for it.
+    pub(crate) is_reported: bool,
+    /// To be dropped outside of the lock.
+    pub(crate) handle: Option<H>,
+}
+
+/// A task that has completed was counted out. Both are for outside of the lock, in this order.
+#[derive(Debug)]
+#[must_use = "the transition is not complete without its effects"]
+pub(crate) struct Completed<H> {
+    /// To be dropped.
+    pub(crate) handle: Option<H>,
+    /// To be woken.
+    pub(crate) wake: Option<Waker>,
+}
+
+/// A task has ended that no report counts as ended: [`State::noticed`](super::state::State::noticed) has to follow once
+/// this was reported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LateEnd {
+    pub(crate) brief: Brief,
+    pub(crate) started: Option<Instant>,
 }
 
 impl<H> Effects<H> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Request;
-use super::effects::Effects;
+use super::effects::{Completed, Effects, LateEnd};
 use super::guard::{Extra, Task, Ticket};
-use super::state::{Completed, LateEnd, State};
+use super::state::State;
 use super::task::{Brief, Kind};
 use crate::report::{TaskInfo, TaskState};
 use crate::sync::{AbortHandle, MutexGuard};

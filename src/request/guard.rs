@@ -7,8 +7,7 @@ use std::thread;
 
 use super::Request;
 use super::here::{Context, RunningTask};
-use super::state::Admitted;
-use super::task::Kind;
+use super::task::{Admitted, Kind};
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;

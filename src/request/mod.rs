@@ -2,7 +2,7 @@
 //!
 //! `state` is all that two threads may change. It is under one lock, and changes by named transitions. `table` is the
 //! part of it that holds the tasks, which `task` describes. `effects` are what a transition leaves to be done outside
-//! of the lock. `drained` is what the drain asks of a request.
+//! of the lock, and `account` is what a wait finds and a report gets. `drained` is what the drain asks of a request.
 //!
 //! The life of a task, in order of time:
 //!
@@ -39,6 +39,7 @@
 //! was set for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util
 //! tracker, `notices` are the warnings of its layer, and `waiting` is code that waits for the process.
 
+pub(crate) mod account;
 mod admission;
 pub(crate) mod drained;
 pub(crate) mod effects;
@@ -65,7 +66,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::here::Running;
 use self::notices::Notices;
-use self::state::{Parent, Phase, State};
+use self::state::{Phase, State};
+use self::task::Parent;
 use self::tracker::Tracker;
 use crate::process::registry::Seat;
 use crate::report::LiveTask;

@@ -17,6 +17,40 @@ pub(crate) struct Brief {
     pub(crate) is_handler: bool,
 }
 
+/// The code that spawns a task, as far as its own request is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// It is no task of the request.
+    None,
+    Task,
+    DetachedTask,
+}
+
+/// A task was listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admitted {
+    pub(crate) slot: u32,
+    pub(crate) id: u32,
+    /// In place of the kind of its brief.
+    pub(crate) kind: Kind,
+    /// The report is to count it.
+    pub(crate) is_counted: bool,
+    /// It is to be reported as late: [`State::noticed`](super::state::State::noticed) has to follow.
+    pub(crate) is_late: bool,
+    /// It needs an age now: nothing else may read the clock for it later.
+    pub(crate) wants_stamp: bool,
+    pub(crate) has_span: bool,
+    /// The request has joined the registry just now.
+    pub(crate) has_joined: bool,
+}
+
+/// Why a task was not listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Released,
+    ShuttingDown,
+}
+
 /// What a task is to the response of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

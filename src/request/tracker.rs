@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Request;
-use super::state::Parent;
-use super::task::{Brief, Kind, Pulse};
+use super::task::{Brief, Kind, Parent, Pulse};
 use crate::report::{TaskInfo, TaskState};
 
 #[derive(Debug)]
@@ -49,10 +48,10 @@ impl Request {
             .is_some_and(|tracker| !tracker.tracker.is_empty())
     }
 
-    /// The same, and the tasks that are alive count as seen.
+    /// Counts the tasks that are alive in the tokio-util tracker as seen.
     #[cfg(feature = "http")]
-    pub(crate) fn see_tracker(&self) -> bool {
-        self.tracker().is_some_and(|tracker| tracker.see() > 0)
+    pub(crate) fn see_tracker(&self) {
+        self.tracker().map(Tracker::see);
     }
 
     pub(crate) fn alive_in_tracker(&self) -> usize {

@@ -16,8 +16,7 @@ use super::tracked_future::TrackedFuture;
 use crate::request::Request;
 use crate::request::guard::TaskGuard;
 use crate::request::here::Context;
-use crate::request::state::Refused;
-use crate::request::task::{Brief, Kind};
+use crate::request::task::{Brief, Kind, Refused};
 use crate::trace;
 
 /// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),

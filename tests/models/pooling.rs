@@ -6,6 +6,7 @@ use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::thread;
 
 use crate::report::Outcome;
+use crate::request::Request;
 use crate::request::pool::{self, Use};
 use crate::sync::touch_count;
 use crate::world::{World, ask, check, named};
@@ -51,14 +52,7 @@ fn a_handle_that_spawns_while_its_request_ends_does_not_spawn_in_the_next_one() 
     check(None, || {
         let world = World::observed();
         let mut request = world.request();
-        let spawner = thread::spawn({
-            let tasks = request.clone();
-            move || {
-                tasks.admit(named("spawned")).end_of_run(None);
-                touch_count();
-                drop(tasks);
-            }
-        });
+        let spawner = spawner(&request);
         touch_count();
         if request.used() == Use::Used {
             while request.release_if_idle(ask(Outcome::Drained)).is_none() {
@@ -82,14 +76,7 @@ fn a_request_that_a_handle_still_refers_to_is_not_used_again() {
     check(None, || {
         let world = World::new();
         let mut request = world.request();
-        let spawner = thread::spawn({
-            let tasks = request.clone();
-            move || {
-                tasks.admit(named("spawned")).end_of_run(None);
-                touch_count();
-                drop(tasks);
-            }
-        });
+        let spawner = spawner(&request);
         touch_count();
         // As the drain does.
         match request.used() {
@@ -101,4 +88,14 @@ fn a_request_that_a_handle_still_refers_to_is_not_used_again() {
         spawner.join().expect("no panic");
         assert!(!next.has_spawned(), "a task of another request");
     });
+}
+
+/// A thread that spawns in a request, through a handle that it drops then.
+fn spawner(request: &Arc<Request>) -> thread::JoinHandle<()> {
+    let tasks = request.clone();
+    thread::spawn(move || {
+        tasks.admit(named("spawned")).end_of_run(None);
+        touch_count();
+        drop(tasks);
+    })
 }

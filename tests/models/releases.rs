@@ -6,7 +6,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use crate::report::Outcome;
-use crate::request::state::Refused;
+use crate::request::task::Refused;
 use crate::world::{World, account, ask, check, named};
 
 #[test]

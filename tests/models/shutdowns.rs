@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::report::Bound;
 use crate::request::Request;
-use crate::request::state::Refused;
+use crate::request::task::Refused;
 use crate::sync::touch_count;
 use crate::world::{World, check, look, named};
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::process::Process;
 use crate::report::{DrainObserver, Outcome, TaskInfo};
-use crate::request::state::{Account, Ask, Look, Standings};
+use crate::request::account::{Account, Ask, Look, Standings};
 use crate::request::task::Brief;
 use crate::request::{Request, Shared, pool};
 use crate::settings::Settings;

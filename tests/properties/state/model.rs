@@ -3,8 +3,9 @@
 use tokio::time::Instant;
 
 use crate::report::{Outcome, TaskInfo, TaskState};
-use crate::request::state::{Parent, Phase, Readers, Spawns};
-use crate::request::task::{Brief, Kind};
+use crate::request::account::Readers;
+use crate::request::state::{Phase, Spawns};
+use crate::request::task::{Brief, Kind, Parent};
 
 #[derive(Debug)]
 pub(crate) struct Model {

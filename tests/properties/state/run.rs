@@ -11,12 +11,10 @@ use tokio::time::Instant;
 use crate::model::{Handle, Model, Report, Task};
 use crate::process::registry::{Registry, Seat};
 use crate::report::{Outcome, TaskInfo, TaskState};
-use crate::request::effects::Effects;
-use crate::request::state::{
-    Account, Admitted, Ask, Attached, Completed, Drained, Finish, Look, Parent, Phase, Readers,
-    Refused, Spawns, Standings, State,
-};
-use crate::request::task::{Brief, Kind, Pulse};
+use crate::request::account::{Account, Ask, Drained, Finish, Look, Readers, Standings};
+use crate::request::effects::{Attached, Completed, Effects};
+use crate::request::state::{Phase, Spawns, State};
+use crate::request::task::{Admitted, Brief, Kind, Parent, Pulse, Refused};
 use crate::steps::{Life, Plan, Step};
 use crate::trace::Span;
 

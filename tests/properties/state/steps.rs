@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::report::{Outcome, TaskState};
-use crate::request::state::{Parent, Readers};
-use crate::request::task::Kind;
+use crate::request::account::Readers;
+use crate::request::task::{Kind, Parent};
 
 /// A request, and the next one in the same memory.
 #[derive(Debug, Clone)]
