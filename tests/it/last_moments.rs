@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Outcome, TaskTrackerLayer, Unfinished, spawn};
+use tower_task_tracker::{Outcome, ResponseBody, TaskTrackerLayer, Unfinished, spawn};
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
 
@@ -163,4 +163,38 @@ async fn trailers_that_were_kept_wait_for_what_is_spawned_before_them() {
     assert_eq!((data.len(), arrived.elapsed()), (10, ms(40)));
     assert!(matches!(end, End::Trailers(_)), "{end:?}");
     assert!(log.late_spawns().is_empty(), "{:?}", log.late_spawns());
+}
+
+/// The server has all data, and may drop the body at any time.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_dropped_with_its_length_reached_is_an_end_also_while_its_end_mark_waits() {
+    let case = Case {
+        version: Version::HTTP_2,
+        ..Case::new("data", &[Data("0123456789")]).hints(10)
+    };
+    let (log, layer) = told();
+    let kept = Slot::default();
+    let start = || put(&kept, current());
+    let response = case.respond(&layer, case.body().0, start).await;
+    let mut body = pin!(response.into_body());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(
+        body.as_mut().poll_frame(&mut cx),
+        Poll::Ready(Some(Ok(_)))
+    ));
+    take(&kept).spawn(after(30));
+    assert!(
+        body.as_mut().poll_frame(&mut cx).is_pending(),
+        "the end mark"
+    );
+    tokio::time::sleep(ms(10)).await;
+    body.set(ResponseBody::default());
+    assert!(log.reports().is_empty(), "the task is still waited for");
+    tokio::time::sleep(ms(30)).await;
+    let report = log.report();
+    assert_eq!(
+        (report.outcome, report.completed),
+        (Outcome::Drained, 1),
+        "{report}"
+    );
 }
