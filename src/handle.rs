@@ -101,7 +101,7 @@ impl TrackerHandle {
     /// of the process was alive beside it, and then until it ends. How one of these tasks ended is in the log and in
     /// the [`ShutdownReport`] alone.
     #[must_use]
-    pub fn tasks(&self) -> Tasks {
+    pub fn process_tasks(&self) -> Tasks {
         let request = self.process.own(|stop| {
             let shared = Shared {
                 settings: Settings::default(),
@@ -113,7 +113,7 @@ impl TrackerHandle {
         Tasks { request }
     }
 
-    /// Spawns work of the process itself: [`spawn`](Tasks::spawn) of [`tasks`](Self::tasks).
+    /// Spawns work of the process itself: [`spawn`](Tasks::spawn) of [`process_tasks`](Self::process_tasks).
     ///
     /// # Panics
     ///
@@ -124,7 +124,7 @@ impl TrackerHandle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tasks().spawn(future)
+        self.process_tasks().spawn(future)
     }
 
     /// Begins a shutdown that is to be over after this time, on tokio's clock.
@@ -228,7 +228,7 @@ impl TrackerHandle {
             failed: ended(TaskState::Failed),
             panicked: ended(TaskState::Panicked),
             aborted: ended(TaskState::Aborted),
-            troubled: self.process.troubled(),
+            failures: self.process.failures(),
             still_running: self.still_running(),
         };
         waiting.ended();

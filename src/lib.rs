@@ -114,7 +114,7 @@
 //! `tokio::spawn` is not, and inside of one there is no current request (unless the handler itself
 //! drives it, as with a `LocalSet`). The same goes for a `JoinSet`: with
 //! `set.spawn(tasks.track_future(work))` it still has the results, and what `work` spawns is tracked too.
-//! [`Tasks::token`] and [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::scope`] brings the request
+//! [`Tasks::token`] and [`Tasks::track_future`] track work that runs elsewhere, [`Tasks::within`] brings the request
 //! to code that lost it, and [`untracked`] is for work that the response need not wait for.
 //!
 //! With these lines in the `clippy.toml` of a crate with handlers, clippy finds the usual ways to spawn past the
@@ -193,7 +193,7 @@
 //! the field `request_id` too.
 //!
 //! The layer drops its reference to the request's span once the response is out and no task is waited for. A [`Tasks`] that is
-//! kept does not keep the span open, nor does a future that runs in [`Tasks::scope`]. A straggler does, because
+//! kept does not keep the span open, nor does a future that runs in [`Tasks::within`]. A straggler does, because
 //! its span is under the request's.
 //!
 #![doc = include_str!("docs/limits.md")]
@@ -255,7 +255,7 @@ pub use middleware::{
     BodyError, ResponseBody, ResponseFuture, TaskTrackerLayer, TaskTrackerService,
 };
 pub use report::{
-    Bound, DrainObserver, DrainReport, LiveTask, Outcome, ShutdownReport, TaskInfo, TaskState,
+    DrainObserver, DrainReport, Limit, LiveTask, Outcome, ShutdownReport, TaskInfo, TaskState,
 };
 pub use run_to_completion::{RunToCompletionFuture, RunToCompletionLayer, RunToCompletionService};
 pub use scope::{FailWith, Scope, TaskScopeFuture, TaskScopeLayer, TaskScopeService, scope};
@@ -263,7 +263,7 @@ pub use scope::{FailWith, Scope, TaskScopeFuture, TaskScopeLayer, TaskScopeServi
 pub use settings::Hold;
 pub use settings::Unfinished;
 pub use tasks::{
-    Fallible, Plain, SpawnError, TaskBuilder, TaskKind, TaskToken, Tasks, TrackedFuture,
+    Fallible, Plain, TaskBuilder, TaskKind, TaskToken, Tasks, TrackedFuture, TrySpawnError,
 };
 pub use tasks::{named, spawn, spawn_blocking, untracked};
 

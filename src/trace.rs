@@ -184,7 +184,7 @@ mod enabled {
         let is_failure = |task: &TaskInfo| {
             task.required && matches!(task.state, TaskState::Failed | TaskState::Panicked)
         };
-        report.outcome != Outcome::Dropped || report.troubled.iter().any(is_failure)
+        report.outcome != Outcome::Dropped || report.failures.iter().any(is_failure)
     }
 
     /// `stream_was_held`: the window closed while the head of a stream was held.

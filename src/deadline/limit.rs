@@ -15,7 +15,7 @@ pub struct Sources<R>(Arc<Vec<Arc<dyn DeadlineSource<R>>>>);
 
 /// An instant that a deadline source knows of.
 #[derive(Debug, Clone, Copy)]
-pub struct Limit {
+pub struct SourceLimit {
     at: Instant,
     arrived: Instant,
     /// The window is not made shorter than this by it.
@@ -24,7 +24,7 @@ pub struct Limit {
     pub(crate) from_client: bool,
 }
 
-impl Limit {
+impl SourceLimit {
     /// When a window closes by it that opened at this moment. Until it opens, the arrival counts: it
     /// was not before that. `None` if that is further than the clock can tell.
     pub(crate) fn at(&self, opened: Option<Instant>) -> Option<Instant> {
@@ -59,7 +59,7 @@ impl<R> Sources<R> {
 
 impl<R: 'static> Sources<R> {
     /// Asks every source of a request that arrived just now.
-    pub(crate) fn limits(&self, request: &R, arrived: Instant) -> Vec<Limit> {
+    pub(crate) fn limits(&self, request: &R, arrived: Instant) -> Vec<SourceLimit> {
         let sources = self.0.iter();
         sources
             .filter_map(|source| limit(&**source, request, arrived))
@@ -91,9 +91,9 @@ fn limit<R: 'static>(
     source: &dyn DeadlineSource<R>,
     request: &R,
     arrived: Instant,
-) -> Option<Limit> {
+) -> Option<SourceLimit> {
     let read = panics::caught(|| {
-        Some(Limit {
+        Some(SourceLimit {
             at: source.deadline(request)?,
             arrived,
             at_least: source.at_least(),

@@ -51,6 +51,6 @@ pub use self::prefer_wait::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
 pub use self::unix_millis::unix_millis;
 
-pub(crate) use self::limit::Limit;
+pub(crate) use self::limit::SourceLimit;
 pub use self::limit::Sources;
 pub(crate) use self::source::ReadBy;

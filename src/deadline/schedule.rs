@@ -25,7 +25,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// For a window that closes at `end`.
     pub(crate) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
-        if unfinished == Unfinished::Detach {
+        if unfinished == Unfinished::Continue {
             return Self {
                 cancel: None,
                 abort: None,
@@ -43,7 +43,7 @@ impl Schedule {
         let abort = before(end, destructors);
         let cancel = match unfinished {
             Unfinished::Cancel { grace } => before(end, grace.min(window)).min(abort),
-            Unfinished::Abort | Unfinished::Detach => abort,
+            Unfinished::Abort | Unfinished::Continue => abort,
         };
         Self {
             cancel: Some(cancel),
@@ -55,7 +55,7 @@ impl Schedule {
     /// For a client that has left; `None` if nothing is done.
     pub(crate) fn at_disconnect(now: Instant, unfinished: Unfinished) -> Option<Self> {
         match unfinished {
-            Unfinished::Detach => None,
+            Unfinished::Continue => None,
             Unfinished::Cancel { grace } => {
                 let end = now + grace.min(AGES);
                 Some(Self::at_deadline(now, end, unfinished))

@@ -27,7 +27,7 @@ pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
     /// past. Each layer that the request passes asks the sources that it was given.
     fn deadline(&self, request: &R) -> Option<Instant>;
 
-    /// What [`Bound::Source`](crate::Bound::Source) says when the window closed there.
+    /// What [`Limit::Source`](crate::Limit::Source) says when the window closed there.
     fn name(&self) -> &'static str {
         "deadline source"
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::window::{Awaited, Waited};
 use super::{Drain, Ended};
-use crate::report::{Bound, DrainReport, Outcome, TaskInfo, TaskState};
+use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
 use crate::request::account::{Account, Ask, Readers, Standings};
 use crate::request::tracker::Tracker;
 use crate::trace;
@@ -16,7 +16,7 @@ use crate::trace;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
-    pub(super) closed_by: Option<Bound>,
+    pub(super) closed_by: Option<Limit>,
     pub(super) required_failed: bool,
 }
 
@@ -25,7 +25,7 @@ impl Drain {
     pub(super) fn release(
         &self,
         outcome: Outcome,
-        closed_by: Option<Bound>,
+        closed_by: Option<Limit>,
         now: Instant,
         aborts: bool,
     ) -> (Ended, Vec<AbortHandle>) {
@@ -76,7 +76,7 @@ impl Drain {
         &self,
         standings: Standings,
         outcome: Outcome,
-        closed_by: Option<Bound>,
+        closed_by: Option<Limit>,
         now: Instant,
     ) -> Ended {
         let Standings {
@@ -105,7 +105,7 @@ impl Drain {
     pub(super) fn report_until_now(
         &self,
         outcome: Outcome,
-        closed_by: Option<Bound>,
+        closed_by: Option<Limit>,
     ) -> Option<Arc<DrainReport>> {
         let request = self.request()?;
         let now = Instant::now();
@@ -145,10 +145,10 @@ impl Drain {
             tally,
             last,
             has_detached: _,
-            troubles,
+            incomplete,
         } = account;
-        let (failed, failures, cancelled) = match troubles {
-            Some(troubles) => (troubles.last, troubles.failures, troubles.cancelled),
+        let (failed, failures, cancelled) = match incomplete {
+            Some(incomplete) => (incomplete.last, incomplete.failures, incomplete.cancelled),
             None => (None, Vec::new(), false),
         };
         let ended_at = waited.last.and_then(|last| last.at).unwrap_or(now);
@@ -184,7 +184,7 @@ impl Drain {
             cancelled,
             required_failed,
             last,
-            troubled: failures,
+            failures,
             stragglers,
         }
     }

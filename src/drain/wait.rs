@@ -11,7 +11,7 @@ use super::window::{Awaited, Last, Waited, Window};
 use super::{AtDrop, Drain, Ended, KeptFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
-use crate::report::{Bound, Outcome};
+use crate::report::{Limit, Outcome};
 use crate::request::limits::Deadline;
 use crate::request::stopping::abort as stop;
 use crate::settings::Unfinished;
@@ -88,8 +88,8 @@ impl Drain {
         let schedule = Schedule::at_deadline(window.opened, deadline.at, deadline.unfinished);
         ready!(window.steps.poll(&schedule, request, cx));
         let cut_short = request.is_busy() || window.has_cut_short(request);
-        let aborts = deadline.unfinished != Unfinished::Detach;
-        self.expire(Some(deadline.bound), cut_short, aborts);
+        let aborts = deadline.unfinished != Unfinished::Continue;
+        self.expire(Some(deadline.limit), cut_short, aborts);
         Poll::Ready(())
     }
 
@@ -194,12 +194,12 @@ impl Drain {
             if wait.hooks.are_waiting() {
                 // A hook may ask for its deadline.
                 self.open_window();
-                let (outcome, bound) = if self.has_cut_short() {
-                    expired(request.deadline().map(|deadline| deadline.bound))
+                let (outcome, limit) = if self.has_cut_short() {
+                    expired(request.deadline().map(|deadline| deadline.limit))
                 } else {
                     (Outcome::Drained, None)
                 };
-                let report = self.report_until_now(outcome, bound);
+                let report = self.report_until_now(outcome, limit);
                 let hooks = request.hooks();
                 self.wait_mut()
                     .hooks
@@ -271,7 +271,7 @@ impl Drain {
         let Some(request) = self.context.own() else {
             return Poll::Ready(());
         };
-        let (outcome, bound) = expired(request.deadline().map(|deadline| deadline.bound));
+        let (outcome, limit) = expired(request.deadline().map(|deadline| deadline.limit));
         let now = Instant::now();
         let ask = self.ask(outcome, now);
         let Some(standings) = request.release_if_idle(ask) else {
@@ -280,7 +280,7 @@ impl Drain {
             return Poll::Pending;
         };
         self.expired(now, true);
-        let ended = self.ended_as(standings, outcome, bound, now);
+        let ended = self.ended_as(standings, outcome, limit, now);
         self.set_expired(ended);
         Poll::Ready(())
     }
@@ -344,17 +344,17 @@ impl Drain {
         if self.has_cut_short() {
             let request = self.context.own();
             let deadline = request.and_then(|request| request.deadline());
-            self.expire(deadline.map(|deadline| deadline.bound), true, false);
+            self.expire(deadline.map(|deadline| deadline.limit), true, false);
         }
     }
 
     /// Closes the window at its deadline. `cut_short`: some tasks had not ended, or had because they were aborted.
     /// `aborts`: aborts those that are alive.
-    fn expire(&mut self, bound: Option<Bound>, cut_short: bool, aborts: bool) {
+    fn expire(&mut self, limit: Option<Limit>, cut_short: bool, aborts: bool) {
         let now = Instant::now();
         self.expired(now, cut_short);
-        let (outcome, bound) = expired(bound);
-        let (ended, abort) = self.release(outcome, bound, now, aborts);
+        let (outcome, limit) = expired(limit);
+        let (ended, abort) = self.release(outcome, limit, now, aborts);
         self.set_expired(ended);
         // After the report, which has these tasks as its stragglers.
         stop(abort);
@@ -508,10 +508,10 @@ impl Wait {
     }
 }
 
-fn expired(bound: Option<Bound>) -> (Outcome, Option<Bound>) {
-    let outcome = match bound {
-        Some(Bound::Shutdown) => Outcome::Shutdown,
+fn expired(limit: Option<Limit>) -> (Outcome, Option<Limit>) {
+    let outcome = match limit {
+        Some(Limit::Shutdown) => Outcome::Shutdown,
         _ => Outcome::DeadlineExceeded,
     };
-    (outcome, bound)
+    (outcome, limit)
 }

@@ -127,7 +127,7 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// What becomes of tasks that are alive at the deadline. [`Unfinished::Detach`] by default: they
+    /// What becomes of tasks that are alive at the deadline. [`Unfinished::Continue`] by default: they
     /// run on, and are reported as stragglers.
     ///
     /// A response is released at its deadline at the latest: what is to be aborted is aborted a
@@ -138,7 +138,7 @@ impl TaskTrackerLayer {
     }
 
     /// What becomes of tasks whose client is gone, that is when the response is dropped before its
-    /// end. [`Unfinished::Detach`] by default: they run on, and are reported as stragglers at once.
+    /// end. [`Unfinished::Continue`] by default: they run on, and are reported as stragglers at once.
     ///
     /// [`Unfinished::Abort`] gives their destructors 100 ms; [`Unfinished::Cancel`] has its grace from
     /// the drop, on tokio's clock, and with a grace of zero what is alive is aborted at once. Both wait in

@@ -47,7 +47,7 @@ struct Ended {
     panicked: AtomicUsize,
     aborted: AtomicUsize,
     /// The first tasks that did not complete.
-    troubled: Mutex<Vec<TaskInfo>>,
+    failures: Mutex<Vec<TaskInfo>>,
 }
 
 impl<R> Process<R> {
@@ -111,15 +111,15 @@ impl<R> Process<R> {
     /// Keeps what is to be reported of a task that did not complete.
     pub(crate) fn note_failure(&self, task: &TaskInfo) {
         if self.is_closing() {
-            let mut troubled = self.ended.troubled.lock();
-            if troubled.len() < MAX_FAILURES {
-                troubled.push(task.clone());
+            let mut failures = self.ended.failures.lock();
+            if failures.len() < MAX_FAILURES {
+                failures.push(task.clone());
             }
         }
     }
 
-    pub(crate) fn troubled(&self) -> Vec<TaskInfo> {
-        self.ended.troubled.lock().clone()
+    pub(crate) fn failures(&self) -> Vec<TaskInfo> {
+        self.ended.failures.lock().clone()
     }
 
     pub(crate) fn ended(&self, state: TaskState) -> usize {

@@ -51,7 +51,7 @@ impl Outcome {
 /// One of the limits of a drain window: the deadline is the earliest of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Bound {
+pub enum Limit {
     /// The drain timeout, counted from the opening of the window.
     DrainTimeout,
     /// The total timeout, counted from the arrival of the request.
@@ -62,13 +62,13 @@ pub enum Bound {
     Shutdown,
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Bound::DrainTimeout => "drain timeout",
-            Bound::TotalTimeout => "total timeout",
-            Bound::Source(name) => name,
-            Bound::Shutdown => "shutdown",
+            Limit::DrainTimeout => "drain timeout",
+            Limit::TotalTimeout => "total timeout",
+            Limit::Source(name) => name,
+            Limit::Shutdown => "shutdown",
         })
     }
 }
@@ -85,7 +85,7 @@ pub struct DrainReport {
     /// How the wait ended.
     pub outcome: Outcome,
     /// The limit that closed the window, if one did.
-    pub closed_by: Option<Bound>,
+    pub closed_by: Option<Limit>,
     /// For how long the response was kept back, its head and its end together.
     pub held: Duration,
     /// For how long tasks, and what was to be awaited before the release, ran on after the response
@@ -112,7 +112,7 @@ pub struct DrainReport {
     /// end.
     pub last: Option<TaskInfo>,
     /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of them.
-    pub troubled: Vec<TaskInfo>,
+    pub failures: Vec<TaskInfo>,
     /// The tasks that were alive when the window closed, or when the response was dropped, in the order of their
     /// spawns. How each of them ends is passed to [`DrainObserver::on_late_end`].
     pub stragglers: Vec<TaskInfo>,
@@ -146,8 +146,8 @@ impl fmt::Display for DrainReport {
             Outcome::Upgraded => "upgraded",
         };
         f.write_str(outcome)?;
-        if let Some(bound) = self.closed_by {
-            write!(f, " ({bound})")?;
+        if let Some(limit) = self.closed_by {
+            write!(f, " ({limit})")?;
         }
         match self.spawned {
             // There are detached ones, which are not counted here, or none.
@@ -165,14 +165,14 @@ impl fmt::Display for DrainReport {
                 .stragglers
                 .iter()
                 .filter(|task| self.is_failed_late(task));
-            let failed = self.troubled.iter().filter(|task| task.required);
+            let failed = self.failures.iter().filter(|task| task.required);
             list(f, ": ", failed.chain(late))?;
         }
         if self.cancelled {
             f.write_str("; asked to stop")?;
         }
-        let others = self.troubled.iter().filter(|task| !task.required);
-        list(f, "; troubled: ", others)?;
+        let others = self.failures.iter().filter(|task| !task.required);
+        list(f, "; failures: ", others)?;
         let others = self
             .stragglers
             .iter()

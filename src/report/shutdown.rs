@@ -25,7 +25,7 @@ pub struct ShutdownReport {
     pub aborted: usize,
     /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of
     /// them.
-    pub troubled: Vec<TaskInfo>,
+    pub failures: Vec<TaskInfo>,
     /// Tasks that could not be stopped: blocking closures, and what runs elsewhere. A task that is awaiting
     /// the shutdown itself is not among them.
     pub still_running: Vec<LiveTask>,
@@ -57,7 +57,7 @@ impl fmt::Display for ShutdownReport {
                 write!(f, ", {count} {what}")?;
             }
         }
-        list(f, "; troubled: ", self.troubled.iter())?;
+        list(f, "; failures: ", self.failures.iter())?;
         list(f, "; still running: ", self.still_running.iter())
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Account {
     pub(crate) last: Option<Last>,
     pub(crate) has_detached: bool,
     /// What most requests do not have.
-    pub(crate) troubles: Option<Box<Troubles>>,
+    pub(crate) incomplete: Option<Box<Incomplete>>,
 }
 
 /// The task that ended last.
@@ -57,7 +57,7 @@ impl Last {
 
 /// What a report has of tasks that did not complete, or were asked to stop.
 #[derive(Debug)]
-pub(crate) struct Troubles {
+pub(crate) struct Incomplete {
     /// The last task, if it did not complete.
     pub(crate) last: Option<TaskInfo>,
     pub(crate) failures: Vec<TaskInfo>,

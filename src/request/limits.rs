@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::Request;
 use super::state::State;
 use super::tuning::window_settings;
-use crate::deadline::Limit;
-use crate::report::Bound;
+use crate::deadline::SourceLimit;
+use crate::report::Limit;
 use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Settings, Unfinished, WindowSettings};
 use crate::sync::AbortHandle;
 
@@ -17,14 +17,14 @@ use crate::sync::AbortHandle;
 pub(crate) struct Limits {
     /// When the request arrived: what the total timeout counts from.
     arrived: Option<Instant>,
-    sources: Vec<Limit>,
+    sources: Vec<SourceLimit>,
 }
 
 /// The earliest of the limits, and what it means.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
-    pub(crate) bound: Bound,
+    pub(crate) limit: Limit,
     pub(crate) unfinished: Unfinished,
 }
 
@@ -46,7 +46,7 @@ impl Request {
 
     /// Adds the limits that a layer has when the request arrives there: its own layer, or a nested one. `arrived`: `Some`
     /// if the layer has a total timeout.
-    pub(crate) fn add_limits(self: &Arc<Self>, arrived: Option<Instant>, limits: Vec<Limit>) {
+    pub(crate) fn add_limits(self: &Arc<Self>, arrived: Option<Instant>, limits: Vec<SourceLimit>) {
         let effects = {
             let mut state = self.lock();
             state.limits_mut().add(arrived, limits);
@@ -71,7 +71,7 @@ pub(super) fn deadline<H>(
         Some(Deadline {
             // What is too far away for the clock is no limit.
             at: opened.checked_add(timeout)?,
-            bound: Bound::DrainTimeout,
+            limit: Limit::DrainTimeout,
             unfinished,
         })
     });
@@ -83,7 +83,7 @@ pub(super) fn deadline<H>(
     let limits = limits.flat_map(|limits| limits.deadlines(opened, settings, unfinished));
     let shutdown = closes_at.map(|at| Deadline {
         at,
-        bound: Bound::Shutdown,
+        limit: Limit::Shutdown,
         unfinished,
     });
     // Of several limits at the same time the first counts. The client's are the last.
@@ -92,7 +92,7 @@ pub(super) fn deadline<H>(
 }
 
 impl Limits {
-    fn add(&mut self, arrived: Option<Instant>, limits: Vec<Limit>) {
+    fn add(&mut self, arrived: Option<Instant>, limits: Vec<SourceLimit>) {
         self.arrived = self.arrived.or(arrived);
         for limit in limits {
             // A request may pass the same layer again and again.
@@ -114,17 +114,17 @@ impl Limits {
         let total = self.arrived.zip(total).and_then(|(arrived, timeout)| {
             Some(Deadline {
                 at: arrived.checked_add(timeout)?,
-                bound: Bound::TotalTimeout,
+                limit: Limit::TotalTimeout,
                 unfinished,
             })
         });
         let sources = self.sources.iter().filter_map(move |source| {
             Some(Deadline {
                 at: source.at(opened)?,
-                bound: Bound::Source(source.name),
+                limit: Limit::Source(source.name),
                 // A client can end a hold, never the work.
                 unfinished: if source.from_client {
-                    Unfinished::Detach
+                    Unfinished::Continue
                 } else {
                     unfinished
                 },

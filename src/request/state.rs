@@ -30,7 +30,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::account::{Account, Ask, Drained, Finish, Last, Look, Readers, Standings, Troubles};
+use super::account::{Account, Ask, Drained, Finish, Incomplete, Last, Look, Readers, Standings};
 use super::effects::{Attached, Completed, Effects, Failure, LateEnd};
 use super::limits::Limits;
 use super::table::{Removed, Table};
@@ -679,18 +679,18 @@ impl<H> State<H> {
             tally: self.tally,
             last: self.last,
             has_detached: self.has_detached,
-            troubles: self.rare.as_deref().map(|rare| self.troubles(rare)),
+            incomplete: self.rare.as_deref().map(|rare| self.incomplete(rare)),
         }
     }
 
     #[cold]
-    fn troubles(&self, rare: &Rare) -> Box<Troubles> {
+    fn incomplete(&self, rare: &Rare) -> Box<Incomplete> {
         let failures = rare.failures.iter();
         let last = self.last.and_then(|last| {
             let found = failures.clone().find(|(id, _)| *id == last.id);
             found.map(|(_, info)| info.clone())
         });
-        Box::new(Troubles {
+        Box::new(Incomplete {
             last,
             failures: failures.map(|(_, info)| info.clone()).collect(),
             cancelled: rare.cancelled,

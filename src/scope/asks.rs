@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::deadline::{DeadlineSource, Limit, Sources};
+use crate::deadline::{DeadlineSource, SourceLimit, Sources};
 
 /// Who may know of the deadline of an `R`: nobody, which is `()`, or some [`Sources`].
 /// It is not for others to implement.
@@ -16,7 +16,7 @@ pub trait Asks<R>: Sized {
     fn is_empty(&self) -> bool;
 
     /// What they say of a request that arrives just now.
-    fn limits(&self, request: &R, arrived: Instant) -> Vec<Limit>;
+    fn limits(&self, request: &R, arrived: Instant) -> Vec<SourceLimit>;
 }
 
 impl<R> Asks<R> for () {
@@ -30,7 +30,7 @@ impl<R> Asks<R> for () {
         true
     }
 
-    fn limits(&self, _: &R, _: Instant) -> Vec<Limit> {
+    fn limits(&self, _: &R, _: Instant) -> Vec<SourceLimit> {
         Vec::new()
     }
 }
@@ -45,7 +45,7 @@ impl<R: 'static> Asks<R> for Sources<R> {
         self.is_empty()
     }
 
-    fn limits(&self, request: &R, arrived: Instant) -> Vec<Limit> {
+    fn limits(&self, request: &R, arrived: Instant) -> Vec<SourceLimit> {
         self.limits(request, arrived)
     }
 }

@@ -114,13 +114,13 @@ impl Scope {
         self
     }
 
-    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Detach`] by default.
+    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Continue`] by default.
     pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_deadline = Some(unfinished);
         self
     }
 
-    /// What becomes of the tasks when a run is dropped before its end: [`Unfinished::Detach`] by
+    /// What becomes of the tasks when a run is dropped before its end: [`Unfinished::Continue`] by
     /// default. In a handler that is also when the client leaves: what a server takes for that is described at
     /// [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {

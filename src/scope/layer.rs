@@ -158,14 +158,14 @@ impl<D, X> TaskScopeLayer<D, X> {
         }
     }
 
-    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Detach`] by default.
+    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Continue`] by default.
     pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
         self.settings.window.at_deadline = Some(unfinished);
         self
     }
 
     /// What becomes of the tasks when the future of the service is dropped before its end, by a timeout
-    /// for instance: [`Unfinished::Detach`] by default.
+    /// for instance: [`Unfinished::Continue`] by default.
     ///
     /// An HTTP server drops it when it notices that its client left. What hyper notices, and what it takes
     /// for a disconnect, is described at

@@ -20,7 +20,7 @@ pub enum Unfinished {
     /// [`shutdown`](crate::TrackerHandle::shutdown) does. (A task that is
     /// [`detached`](crate::TaskBuilder::detached) is another thing: it was never waited for.)
     #[default]
-    Detach,
+    Continue,
     /// They are asked to stop, and then made to: the request's
     /// [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled so long before the
     /// deadline, or as soon as the client is gone; what is left when the time is up is aborted, as

@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle, LocalSet};
 
 use super::kind::{Fallible, Plain, TaskKind};
-use super::spawn_error::SpawnError;
 use super::spawning::{Spawning, spawn_in};
 use super::token::TaskToken;
 use super::tracked_future::TrackedFuture;
+use super::try_spawn_error::TrySpawnError;
 use crate::request::Request;
 use crate::request::guard::TaskGuard;
 use crate::request::here::Context;
@@ -109,7 +109,7 @@ impl<J> TaskBuilder<J> {
     /// * `application/grpc` gets `grpc-status: 13` (`INTERNAL`) instead, if its status was no error
     ///   already.
     ///
-    /// A late one runs on all the same under [`Unfinished::Detach`](crate::Unfinished::Detach), which
+    /// A late one runs on all the same under [`Unfinished::Continue`](crate::Unfinished::Continue), which
     /// is the default: who is told that it failed may still find it done. Choose
     /// [`Unfinished::Abort`](crate::Unfinished::Abort) where that must not be.
     ///
@@ -190,9 +190,9 @@ impl<J> TaskBuilder<J> {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Released`] and [`SpawnError::ShuttingDown`], with the future.
+    /// [`TrySpawnError::Released`] and [`TrySpawnError::ShuttingDown`], with the future.
     #[track_caller]
-    pub fn try_spawn<F>(self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    pub fn try_spawn<F>(self, future: F) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -203,8 +203,8 @@ impl<J> TaskBuilder<J> {
         let admitted = request.map(|request| request.try_admit(brief));
         let guard = match admitted.unwrap_or_else(|| Ok(TaskGuard::outside())) {
             Ok(guard) => guard,
-            Err(Refused::Released) => return Err(SpawnError::Released(future)),
-            Err(Refused::ShuttingDown) => return Err(SpawnError::ShuttingDown(future)),
+            Err(Refused::Released) => return Err(TrySpawnError::Released(future)),
+            Err(Refused::ShuttingDown) => return Err(TrySpawnError::ShuttingDown(future)),
         };
         let spawning = Spawning::new(request, &guard);
         let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));

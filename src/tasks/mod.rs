@@ -5,11 +5,11 @@ mod builder;
 pub(crate) mod handler;
 mod kind;
 mod spawn;
-mod spawn_error;
 mod spawning;
 mod token;
 mod tracked_closure;
 mod tracked_future;
+mod try_spawn_error;
 
 use std::fmt;
 use std::future::Future;
@@ -34,9 +34,9 @@ use self::spawning::spawn_in;
 pub use self::builder::TaskBuilder;
 pub use self::kind::{Fallible, Plain, TaskKind};
 pub use self::spawn::{named, spawn, spawn_blocking, untracked};
-pub use self::spawn_error::SpawnError;
 pub use self::token::TaskToken;
 pub use self::tracked_future::TrackedFuture;
+pub use self::try_spawn_error::TrySpawnError;
 
 /// The task tracker of one request: what is spawned through it is waited for before the response
 /// ends.
@@ -67,7 +67,7 @@ impl Tasks {
     /// The tasks of the request that the running code belongs to.
     ///
     /// `Some` while a handler is called, polled and dropped, and its response body too; in its tracked
-    /// tasks and blocking closures, and in a `before_release`; inside of [`Tasks::scope`] and of
+    /// tasks and blocking closures, and in a `before_release`; inside of [`Tasks::within`] and of
     /// [`scope`](fn@crate::scope); and in the tasks of a [`TrackerHandle`](crate::TrackerHandle), which are
     /// those of the process. `None` elsewhere: in a plain `tokio::spawn` (unless the handler itself drives
     /// it, as with a `LocalSet`), inside of [`untracked`], and in the callbacks of an
@@ -101,14 +101,14 @@ impl Tasks {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Released`], with the future, if the request was released, which an upgraded
-    /// one is too; [`SpawnError::ShuttingDown`] if the process is shutting down.
+    /// [`TrySpawnError::Released`], with the future, if the request was released, which an upgraded
+    /// one is too; [`TrySpawnError::ShuttingDown`] if the process is shutting down.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime, as [`tokio::spawn`] does.
     #[track_caller]
-    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -249,7 +249,7 @@ impl Tasks {
 
     /// A token that is cancelled when the request's tasks are to stop: under [`Unfinished::Cancel`] its
     /// grace before the deadline, under [`Unfinished::Abort`] just before it, and under both when the
-    /// client is gone, if `at_disconnect` is set to it. Under [`Unfinished::Detach`] only the end of a
+    /// client is gone, if `at_disconnect` is set to it. Under [`Unfinished::Continue`] only the end of a
     /// [`shutdown`](crate::TrackerHandle::shutdown) that is awaited does it.
     ///
     /// It is a child: cancelling it does nothing to other tasks. If the tasks were asked to stop
@@ -301,7 +301,7 @@ impl Tasks {
     /// # Panics
     ///
     /// The future that this gives panics when it is polled after it has ended.
-    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+    pub fn within<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         InContext::new(future, Context::within(self.request.clone()))
     }
 

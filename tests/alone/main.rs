@@ -49,14 +49,14 @@ async fn failures_panics_and_stragglers_are_told_by_name() {
     let ((), report) = run.await;
     assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
     assert!(report.required_failed, "{report}");
-    let mut troubled: Vec<_> = report
-        .troubled
+    let mut failures: Vec<_> = report
+        .failures
         .iter()
         .map(|task| (task.name, task.state))
         .collect();
-    troubled.sort_by_key(|(name, _)| *name);
+    failures.sort_by_key(|(name, _)| *name);
     assert_eq!(
-        troubled,
+        failures,
         [
             (Some("fails"), TaskState::Failed),
             (Some("panics"), TaskState::Panicked),

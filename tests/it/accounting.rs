@@ -281,6 +281,6 @@ async fn a_closure_that_is_never_run_takes_a_handler_with_it() {
         assert!(closure.await.is_err(), "it was not run");
     })
     .await;
-    let ends: Vec<_> = report.troubled.iter().map(|task| task.state).collect();
+    let ends: Vec<_> = report.failures.iter().map(|task| task.state).collect();
     assert_eq!((report.spawned, &*ends), (1, &[TaskState::Aborted][..]));
 }

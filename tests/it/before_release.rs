@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{Bound, DrainReport, Hold, Outcome, TaskTrackerLayer, Tasks, named};
+use tower_task_tracker::{DrainReport, Hold, Limit, Outcome, TaskTrackerLayer, Tasks, named};
 
 use crate::support::{DropTime, Frames, Log, after, ms, request, tracked};
 
@@ -112,7 +112,7 @@ async fn it_is_dropped_at_the_deadline() {
     held(&layer, || drop(named("audit").spawn(after(20)))).await;
     let report = log.report();
     assert_eq!(report.outcome, Outcome::DeadlineExceeded);
-    assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
+    assert_eq!(report.closed_by, Some(Limit::DrainTimeout));
     assert!(report.is_clean(), "the task is done: {report}");
 }
 

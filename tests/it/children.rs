@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    DrainObserver, DrainReport, Outcome, SpawnError, TaskInfo, TaskScopeLayer, TaskState,
-    TaskTrackerLayer, Tasks, Unfinished, named, scope, spawn, spawn_blocking,
+    DrainObserver, DrainReport, Outcome, TaskInfo, TaskScopeLayer, TaskState, TaskTrackerLayer,
+    Tasks, TrySpawnError, Unfinished, named, scope, spawn, spawn_blocking,
 };
 
 use crate::lines::Lines;
@@ -82,7 +82,7 @@ const EVERY_WAY: [&str; 16] = [
 
 #[tokio::test(start_paused = true)]
 async fn however_a_straggler_spawns_nobody_is_warned() {
-    for unfinished in [Unfinished::Detach, Unfinished::Cancel { grace: ms(1) }] {
+    for unfinished in [Unfinished::Continue, Unfinished::Cancel { grace: ms(1) }] {
         let log = Log::default();
         let layer = TaskTrackerLayer::new()
             .drain_timeout(ms(50))
@@ -247,7 +247,7 @@ async fn try_spawn_refuses_a_straggler_and_in_a_detached_task_a_shutdown_alone_r
         named("straggler").spawn(async move {
             after(100).await;
             let refused = named("refused").try_spawn(after(10));
-            let refused = matches!(refused, Err(SpawnError::Released(_)));
+            let refused = matches!(refused, Err(TrySpawnError::Released(_)));
             assert!(refused, "no response waits for it");
             named("its child").spawn(async {
                 let child = named("child").try_spawn(after(10));
@@ -269,7 +269,7 @@ async fn try_spawn_refuses_a_straggler_and_in_a_detached_task_a_shutdown_alone_r
     assert_eq!(arrived.elapsed(), ms(10));
     layer.handle().wait_idle().await;
     let refused = take(&refused);
-    assert!(matches!(refused, Err(SpawnError::ShuttingDown(_))));
+    assert!(matches!(refused, Err(TrySpawnError::ShuttingDown(_))));
     let all = [
         "child",
         "child",
@@ -345,7 +345,7 @@ async fn the_task_that_runs_is_known_inside_of_other_contexts_too() {
             .await;
             assert_eq!(report.spawned, 1, "the scope's own is its own");
             tasks
-                .scope(async { drop(named("child").spawn(after(1))) })
+                .within(async { drop(named("child").spawn(after(1))) })
                 .await;
         });
     });

@@ -138,7 +138,7 @@ async fn what_others_spawn_late_in_a_request_that_was_left_is_late_all_the_same(
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_it_calls_when_its_client_has_left_holds_for_itself() {
-    for unfinished in [Unfinished::Detach, Unfinished::Cancel { grace: ms(1000) }] {
+    for unfinished in [Unfinished::Continue, Unfinished::Cancel { grace: ms(1000) }] {
         let inner = TaskScopeLayer::new()
             .fail_with(|_: &DrainReport| "failed".to_owned())
             .layer(service_fn(|(): ()| async {

@@ -70,7 +70,7 @@ async fn a_scope_brings_the_context_to_code_that_lost_it() {
     let service = tracked(&layer, || {
         let tasks = current();
         let token = tasks.token();
-        tokio::spawn(tasks.scope(async move {
+        tokio::spawn(tasks.within(async move {
             spawn(after(20));
             drop(token);
         }));

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{Outcome, SpawnError, TaskState, TaskTrackerLayer, Unfinished, named};
+use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, TrySpawnError, Unfinished, named};
 
 use crate::support::{Log, after, current, ms, request, told, tracked};
 
@@ -92,7 +92,7 @@ async fn try_spawn_refuses_what_would_be_late_and_gives_the_future_back() {
     let Err(refused) = refused else {
         panic!("it would be late");
     };
-    assert!(matches!(refused, SpawnError::Released(_)));
+    assert!(matches!(refused, TrySpawnError::Released(_)));
     assert!(refused.to_string().contains("released"), "{refused}");
     assert_eq!(refused.into_inner().await, 7, "the future is whole");
     assert_eq!(layer.handle().live_tasks(), 0);

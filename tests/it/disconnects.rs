@@ -177,7 +177,7 @@ async fn what_destructors_spawn_has_100_ms() {
 #[tokio::test(start_paused = true)]
 async fn a_required_task_has_not_failed_because_its_client_left() {
     let log = Log::default();
-    let layer = layer(&log, Unfinished::Detach);
+    let layer = layer(&log, Unfinished::Continue);
     left_after(&layer, 20, || {
         let order = async {
             after(500).await;

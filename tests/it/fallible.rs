@@ -40,7 +40,7 @@ async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_messa
     assert_eq!((report.spawned, report.failed, report.completed), (5, 2, 3));
     assert!(!report.is_clean());
     let mail = report
-        .troubled
+        .failures
         .iter()
         .find(|task| task.name == Some("mail"));
     let mail = mail.expect("it is told of");

@@ -32,7 +32,7 @@ async fn a_snapshot_names_every_live_task_and_its_request() {
     let id = HeaderValue::from_static("first");
     first.headers_mut().insert("x-request-id", id);
     drop(service.clone().oneshot(first).await);
-    handle.tasks().task().spawn(after(1000));
+    handle.process_tasks().task().spawn(after(1000));
     let held = tokio::spawn(service.oneshot(request()));
     after(50).await;
 
@@ -103,7 +103,7 @@ async fn every_kind_of_task_counts_until_its_end() {
         answer.status() == StatusCode::SERVICE_UNAVAILABLE
     };
     assert!(!is_shed().await);
-    let tasks = handle.tasks();
+    let tasks = handle.process_tasks();
     let token = tasks.token();
     assert!(is_shed().await);
     drop(token);
@@ -130,7 +130,7 @@ async fn a_route_may_have_its_own_limit_on_the_same_tasks() {
     }));
     let ok = service.clone().oneshot(request()).await;
     assert!(ok.is_ok_and(|answer| answer.status() == StatusCode::OK));
-    let _token = outer.handle().tasks().token();
+    let _token = outer.handle().process_tasks().token();
     let Ok(shed) = service.oneshot(request()).await;
     assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -138,7 +138,7 @@ async fn a_route_may_have_its_own_limit_on_the_same_tasks() {
 #[tokio::test(start_paused = true)]
 async fn the_work_of_the_process_is_seen_by_the_handle_while_it_is_alive() {
     let handle = TrackerHandle::new();
-    let tasks: Tasks = handle.tasks();
+    let tasks: Tasks = handle.process_tasks();
     assert!(tasks.is_empty());
     tasks.spawn(after(20));
     assert_eq!((tasks.len(), handle.live_tasks()), (1, 1));
@@ -170,7 +170,7 @@ async fn a_response_whose_body_goes_on_is_still_a_live_request() {
 #[tokio::test(start_paused = true)]
 async fn the_work_of_the_process_has_an_age_from_its_spawn_on() {
     let handle = TrackerHandle::new();
-    let _token = handle.tasks().token();
+    let _token = handle.process_tasks().token();
     after(30).await;
     let age = || handle.snapshot().first().map(|task| task.age);
     assert_eq!(age(), Some(ms(30)));

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{Bound, DrainReport, Outcome, TaskState, TaskTrackerLayer, spawn};
+use tower_task_tracker::{DrainReport, Limit, Outcome, TaskState, TaskTrackerLayer, spawn};
 
 use crate::support::{
     Body, Log, Slot, after, current, ms, put, request, runtime, take, told, tracked,
@@ -55,8 +55,8 @@ async fn an_aborted_task_is_counted_as_aborted() {
     assert_eq!(start.elapsed(), ms(15));
     let report = log.report();
     assert_eq!((report.completed, report.aborted), (1, 1));
-    assert_eq!(report.troubled[0].state, TaskState::Aborted);
-    assert_eq!(report.troubled[0].name, Some("doomed"));
+    assert_eq!(report.failures[0].state, TaskState::Aborted);
+    assert_eq!(report.failures[0].name, Some("doomed"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn at_the_deadline_the_response_goes_and_stragglers_run_on() {
     let report = log.report();
     assert_eq!(in_extensions.as_deref(), Some(&report));
     assert_eq!(report.outcome, Outcome::DeadlineExceeded);
-    assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
+    assert_eq!(report.closed_by, Some(Limit::DrainTimeout));
     assert_eq!((report.spawned, report.completed), (2, 1));
     assert_eq!(report.stragglers.len(), 1);
     assert_eq!(report.stragglers[0].name, Some("slow"));

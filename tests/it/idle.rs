@@ -253,7 +253,7 @@ async fn a_waker_that_panics_at_a_shutdown_keeps_no_response_held() {
     }
     let layer = TaskTrackerLayer::new();
     let handle = layer.handle();
-    let token = handle.tasks().cancellation_token();
+    let token = handle.process_tasks().cancellation_token();
     let mut stops = Box::pin(token.cancelled());
     let waker = Waker::from(Arc::new(Panics));
     let polled = stops.as_mut().poll(&mut Context::from_waker(&waker));

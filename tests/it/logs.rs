@@ -40,7 +40,7 @@ async fn a_request_that_is_shed_is_logged_with_how_many_tasks_are_alive() {
     let layer = TaskTrackerLayer::new().max_live_tasks(1);
     // The first question has them counted from then on.
     drop(tracked(&layer, || {}).oneshot(request()).await);
-    let _tokens = [(); 3].map(|()| layer.handle().tasks().token());
+    let _tokens = [(); 3].map(|()| layer.handle().process_tasks().token());
     let lines = Lines::default();
     let _listening = lines.listen();
     let service = tracked(&layer, || {});

@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, Outcome, TaskState, TaskTrackerLayer, Unfinished, deadline, named, spawn,
+    Limit, Outcome, TaskState, TaskTrackerLayer, Unfinished, deadline, named, spawn,
 };
 
 use crate::support::{
@@ -103,7 +103,7 @@ async fn at_the_deadline_of_a_client_nothing_is_aborted_also_after_an_abort() {
     let arrived = Instant::now();
     drop(service.oneshot(with_field("grpc-timeout", "30S")).await);
     assert_eq!(arrived.elapsed(), ms(30_000), "the client ends the hold");
-    assert_eq!(log.report().closed_by, Some(Bound::Source("grpc-timeout")));
+    assert_eq!(log.report().closed_by, Some(Limit::Source("grpc-timeout")));
     layer.handle().wait_idle().await;
     let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
     assert_eq!(ends, [TaskState::Completed], "and not the work");
@@ -120,7 +120,7 @@ async fn detach_said_after_the_abort_counts_from_then_on() {
         .observer(log.clone());
     held(&layer, || {
         slow_with(|| {
-            current().set_at_deadline(Unfinished::Detach);
+            current().set_at_deadline(Unfinished::Continue);
             named("rollback").spawn(after(5000));
         });
     })

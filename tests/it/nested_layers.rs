@@ -165,7 +165,7 @@ async fn a_route_chooses_what_becomes_of_its_tasks_when_the_client_leaves() {
     let base = TaskTrackerLayer::new()
         .at_disconnect(Unfinished::Abort)
         .observer(log.clone());
-    let route = base.clone().at_disconnect(Unfinished::Detach);
+    let route = base.clone().at_disconnect(Unfinished::Continue);
     let service = base.layer(tracked(&route, || {
         spawn(after(500));
     }));
@@ -231,6 +231,6 @@ async fn a_request_in_the_context_of_a_released_one_is_held_by_itself() {
     let start = Instant::now();
     let mut with_extension = request();
     with_extension.extensions_mut().insert(tasks.clone());
-    drop(tasks.scope(inner.oneshot(with_extension)).await);
+    drop(tasks.within(inner.oneshot(with_extension)).await);
     assert_eq!(start.elapsed(), ms(30));
 }

@@ -44,11 +44,11 @@ async fn a_panicking_task_touches_neither_its_siblings_nor_the_response() {
     let report = log.report();
     assert_eq!((report.completed, report.panicked), (3, 1));
     assert!(!report.is_clean());
-    let troubled = &report.troubled[0];
-    assert_eq!(troubled.state, TaskState::Panicked);
-    assert_eq!(troubled.name, Some("sibling"));
-    assert_eq!(troubled.age, ms(10));
-    let message = troubled.message.as_deref().unwrap_or_default();
+    let failures = &report.failures[0];
+    assert_eq!(failures.state, TaskState::Panicked);
+    assert_eq!(failures.name, Some("sibling"));
+    assert_eq!(failures.age, ms(10));
+    let message = failures.message.as_deref().unwrap_or_default();
     assert!(message.contains("task 1 fails"), "{message}");
 }
 
@@ -158,7 +158,7 @@ async fn polled_again(future: impl Future) -> String {
 #[tokio::test]
 async fn each_future_that_is_polled_after_its_end_says_so_by_its_name() {
     let answers = |(): ()| ready(Ok::<_, Infallible>(()));
-    let tasks = TrackerHandle::new().tasks();
+    let tasks = TrackerHandle::new().process_tasks();
     for (said, name) in [
         (
             polled_again(tracked(&TaskTrackerLayer::new(), || {}).call(request())).await,
@@ -182,7 +182,7 @@ async fn each_future_that_is_polled_after_its_end_says_so_by_its_name() {
             "`TrackedFuture` polled after it has ended",
         ),
         (
-            polled_again(tasks.scope(ready(()))).await,
+            polled_again(tasks.within(ready(()))).await,
             "a future in a request's context was polled after it had ended",
         ),
     ] {

@@ -118,7 +118,7 @@ fn stress_every_task_is_told_of_once() {
     let begin = std::time::Instant::now();
     while begin.elapsed() < Duration::from_secs(3) {
         let policies = [
-            Unfinished::Detach,
+            Unfinished::Continue,
             Unfinished::Abort,
             Unfinished::Cancel {
                 grace: ms(random(6)),

@@ -131,7 +131,7 @@ async fn endless_trouble_does_not_fill_the_memory() {
     drop(service.oneshot(request()).await);
     let report = log.reports().remove(0);
     assert_eq!((report.spawned, report.aborted), (10_001, 10_000));
-    assert_eq!(report.troubled.len(), 1024);
+    assert_eq!(report.failures.len(), 1024);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn a_line_has_the_first_sixteen_tasks_and_places_in_the_place_of_names() {
         assert!(line.ends_with(&end), "{count} tasks: {line}");
     }
     let handle = TrackerHandle::new();
-    let _token = handle.tasks().token();
+    let _token = handle.process_tasks().token();
     let line = handle.snapshot()[0].to_string();
     assert!(line.starts_with("tests/it/reports.rs:"), "{line}");
     assert!(!line.contains('('), "its age is not known yet: {line}");
@@ -172,7 +172,7 @@ async fn a_report_is_one_line() {
     assert_eq!(
         log.report().to_string(),
         "deadline exceeded (drain timeout): 1 of 4 tasks completed, held 100.0ms; \
-         troubled: mail (panicked: no\\nserver); \
+         failures: mail (panicked: no\\nserver); \
          stragglers: index (running, 100.0ms), thumbnail (running, 100.0ms)"
     );
 }
@@ -208,12 +208,12 @@ async fn a_time_of_zero_is_told_in_words() {
     drop(response.into_body().collect().await);
     assert_eq!(
         log.report().to_string(),
-        "drained: 0 of 1 tasks completed, not held; troubled: quick (failed: no)"
+        "drained: 0 of 1 tasks completed, not held; failures: quick (failed: no)"
     );
     let nothing = ShutdownReport::default().to_string();
     assert_eq!(nothing, "shut down at once: 0 tasks completed");
     let handle = TrackerHandle::new();
-    let token = handle.tasks().named("thread").token();
+    let token = handle.process_tasks().named("thread").token();
     assert_eq!(handle.snapshot()[0].to_string(), "thread");
     after(10).await;
     assert_eq!(handle.snapshot()[0].to_string(), "thread (10.0ms)");
@@ -259,7 +259,7 @@ async fn a_required_task_that_failed_stands_before_the_others() {
     let line = log.report().to_string();
     let start = "deadline exceeded (drain timeout): 0 of 23 tasks completed, held 100.0ms; \
         a required task has failed: charge (failed: no card), order (running, 100.0ms); \
-        troubled: other (failed: no), ";
+        failures: other (failed: no), ";
     assert!(line.starts_with(start), "{line}");
     let end = " and 4 more; stragglers: slow (running, 100.0ms)";
     assert!(line.ends_with(end), "{line}");

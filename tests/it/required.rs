@@ -219,7 +219,7 @@ async fn of_required_and_detached_the_last_call_wins() {
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let report = log.report();
     assert!(report.required_failed, "{report}");
-    assert_eq!((report.failed, report.troubled[0].required), (1, true));
+    assert_eq!((report.failed, report.failures[0].required), (1, true));
     assert!(log.late_ends().is_empty(), "the report has it");
 }
 

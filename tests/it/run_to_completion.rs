@@ -120,7 +120,7 @@ async fn a_handler_that_is_waited_for_is_no_task() {
 async fn no_disconnect_policy_stops_it() {
     let cancel = Unfinished::Cancel { grace: ms(300) };
     for (unfinished, reported) in [
-        (Unfinished::Detach, ms(0)),
+        (Unfinished::Continue, ms(0)),
         (Unfinished::Abort, ms(100)),
         (cancel, ms(300)),
     ] {

@@ -9,7 +9,7 @@ use http::Request;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, DrainReport, Outcome, Scope, TaskTrackerLayer, Tasks, TrackerHandle, Unfinished, named,
+    DrainReport, Limit, Outcome, Scope, TaskTrackerLayer, Tasks, TrackerHandle, Unfinished, named,
     scope, spawn,
 };
 
@@ -63,7 +63,7 @@ async fn a_scope_s_timeouts_count_from_its_end_and_from_its_beginning() {
     let scope = Scope::new().drain_timeout(ms(50));
     let (_, report) = scope.run(|_| spawning_after(100)).await;
     assert_eq!(start.elapsed(), ms(150));
-    assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
+    assert_eq!(report.closed_by, Some(Limit::DrainTimeout));
 
     let scope = scope.total_timeout(ms(120));
     // It begins when it is first polled.
@@ -72,7 +72,7 @@ async fn a_scope_s_timeouts_count_from_its_end_and_from_its_beginning() {
     let start = Instant::now();
     let (_, report) = run.await;
     assert_eq!(start.elapsed(), ms(120));
-    assert_eq!(report.closed_by, Some(Bound::TotalTimeout));
+    assert_eq!(report.closed_by, Some(Limit::TotalTimeout));
 }
 
 async fn spawning_after(millis: u64) {
@@ -99,7 +99,7 @@ async fn a_scope_aborts_at_its_deadline_where_that_was_said() {
 
 #[tokio::test(start_paused = true)]
 async fn a_scope_that_is_dropped_does_to_its_tasks_what_was_said() {
-    for (unfinished, left) in [(Unfinished::Detach, 1), (Unfinished::Abort, 0)] {
+    for (unfinished, left) in [(Unfinished::Continue, 1), (Unfinished::Abort, 0)] {
         let (log, handle) = (Log::default(), TrackerHandle::new());
         let scope = Scope::new()
             .at_disconnect(unfinished)

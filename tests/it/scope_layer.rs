@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, Outcome, TaskScopeLayer, TaskScopeService, TaskTrackerLayer, Tasks, TrackerHandle,
+    Limit, Outcome, TaskScopeLayer, TaskScopeService, TaskTrackerLayer, Tasks, TrackerHandle,
     Unfinished, deadline, named, scope, spawn,
 };
 
@@ -87,24 +87,24 @@ async fn with_nothing_alive_an_answer_is_there_at_the_first_poll() {
 #[tokio::test(start_paused = true)]
 async fn the_wait_ends_at_each_limit() {
     let base = TaskScopeLayer::new().drain_timeout(ms(500));
-    check_limit(base.clone(), 500, Bound::DrainTimeout).await;
+    check_limit(base.clone(), 500, Limit::DrainTimeout).await;
     check_limit(
         base.clone().total_timeout(ms(400)),
         400,
-        Bound::TotalTimeout,
+        Limit::TotalTimeout,
     )
     .await;
     let by_closure = base.clone().deadline_from(|event: &Event| event.due);
-    check_limit(by_closure, 300, Bound::Source("deadline source")).await;
+    check_limit(by_closure, 300, Limit::Source("deadline source")).await;
     let with_margin = deadline::Source::new("queue", |event: &Event| event.due).margin(ms(100));
     let several = base
         .deadline_from(|_: &Event| None)
         .deadline_source(with_margin)
         .deadline_from(|event: &Event| event.due);
-    check_limit(several, 200, Bound::Source("queue")).await;
+    check_limit(several, 200, Limit::Source("queue")).await;
 }
 
-async fn check_limit<D>(layer: TaskScopeLayer<D>, millis: u64, bound: Bound)
+async fn check_limit<D>(layer: TaskScopeLayer<D>, millis: u64, bound: Limit)
 where
     D: Clone,
     TaskScopeService<tower::util::ServiceFn<fn(Event) -> Handling>, D>:

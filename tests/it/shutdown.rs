@@ -8,7 +8,8 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, Outcome, ShutdownReport, SpawnError, TaskTrackerLayer, TrackerHandle, Unfinished, named,
+    Limit, Outcome, ShutdownReport, TaskTrackerLayer, TrackerHandle, TrySpawnError, Unfinished,
+    named,
 };
 
 use crate::support::{DropTime, Frames, Log, after, current, ms, request, told, tracked};
@@ -38,7 +39,7 @@ async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
     assert_eq!(answer.map(|answer| answer.status()), Ok(StatusCode::OK));
     let drained = log.report();
     assert_eq!(drained.outcome, Outcome::Shutdown);
-    assert_eq!(drained.closed_by, Some(Bound::Shutdown));
+    assert_eq!(drained.closed_by, Some(Limit::Shutdown));
     assert_eq!(drained.held, ms(1050));
     assert!(
         drained
@@ -118,7 +119,7 @@ async fn a_hook_is_capped_too() {
 #[tokio::test(start_paused = true)]
 async fn the_policy_is_about_this_deadline_as_about_any_other() {
     for (policy, cancelled, aborted) in [
-        (Unfinished::Detach, 1000, 1000),
+        (Unfinished::Continue, 1000, 1000),
         (Unfinished::Abort, 900, 900),
         (Unfinished::Cancel { grace: ms(400) }, 600, 900),
     ] {
@@ -172,14 +173,14 @@ async fn new_work_is_refused_by_try_spawn_and_waited_for_by_spawn() {
         named("before").spawn(async move {
             after(100).await;
             let refused = tasks.try_spawn(after(50));
-            assert!(matches!(refused, Err(SpawnError::ShuttingDown(_))));
+            assert!(matches!(refused, Err(TrySpawnError::ShuttingDown(_))));
             named("after").spawn(after(50));
         });
     });
     let (_, report) = tokio::join!(service.oneshot(request()), handle.shutdown(ms(1000)));
     assert_eq!(report.waited, ms(150));
     assert_eq!(log.report().spawned, 2, "what was refused is not counted");
-    let refused = handle.tasks().try_spawn(std::future::ready(7));
+    let refused = handle.process_tasks().try_spawn(std::future::ready(7));
     let Err(refused) = refused else {
         panic!("it is shut down");
     };

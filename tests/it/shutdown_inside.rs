@@ -176,7 +176,7 @@ async fn what_awaits_a_task_that_awaits_the_shutdown_is_let_go_at_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_awaits_the_shutdown_waits_for_the_tasks_of_its_request() {
-    for unfinished in [Unfinished::Detach, Unfinished::Abort] {
+    for unfinished in [Unfinished::Continue, Unfinished::Abort] {
         let (log, layer) = told();
         let layer = layer.at_deadline(unfinished);
         let (handle, got) = (layer.handle(), Got::new());
@@ -246,7 +246,7 @@ async fn who_awaits_the_shutdown_is_not_aborted_at_its_end_and_is_not_named() {
         let (handle, got) = (layer.handle(), Got::new());
         let (h, g) = (handle.clone(), got.clone());
         // Nothing can end this one, and the others are slow.
-        let stuck = handle.tasks().named("stuck").token();
+        let stuck = handle.process_tasks().named("stuck").token();
         handle.spawn(after(600_000));
         let service = tracked(&layer, move || {
             named("sibling").spawn(after(600_000));

@@ -16,7 +16,7 @@ use crate::support::{DropTime, Wakes, after, ms, request, told, tracked};
 async fn the_work_of_the_process_is_of_no_request_and_is_waited_for() {
     let handle = TrackerHandle::new();
     let (asked, stopped) = (DropTime::new(), DropTime::new());
-    let tasks = handle.tasks();
+    let tasks = handle.process_tasks();
     let token = tasks.cancellation_token();
     let (watch, asked_watch) = (stopped.watch(), asked.watch());
     handle.spawn(async move {
@@ -34,7 +34,7 @@ async fn the_work_of_the_process_is_of_no_request_and_is_waited_for() {
     assert_eq!(stopped.get(), Some(ms(400)));
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.completed, 1);
-    assert!(handle.tasks().cancellation_token().is_cancelled());
+    assert!(handle.process_tasks().cancellation_token().is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +56,7 @@ async fn a_layer_that_the_process_itself_calls_is_the_outermost() {
 #[tokio::test(start_paused = true)]
 async fn a_token_of_the_process_is_cancelled_whatever_became_of_the_rest() {
     let handle = TrackerHandle::new();
-    let token = handle.tasks().cancellation_token();
+    let token = handle.process_tasks().cancellation_token();
     handle.spawn({
         let token = token.clone();
         async move { token.cancelled().await }
@@ -70,11 +70,14 @@ async fn a_token_of_the_process_is_cancelled_whatever_became_of_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn a_token_of_the_process_is_cancelled_though_it_has_no_task() {
     let handle = TrackerHandle::new();
-    let (before, kept) = (handle.tasks().cancellation_token(), handle.tasks());
+    let (before, kept) = (
+        handle.process_tasks().cancellation_token(),
+        handle.process_tasks(),
+    );
     handle.begin_shutdown(ms(1000));
     assert!(before.is_cancelled());
     assert!(kept.cancellation_token().is_cancelled());
-    assert!(handle.tasks().cancellation_token().is_cancelled());
+    assert!(handle.process_tasks().cancellation_token().is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,15 +85,19 @@ async fn work_that_failed_or_panicked_is_not_clean() {
     let handle = TrackerHandle::new();
     handle.begin_shutdown(ms(1000));
     let fails = async { Err::<(), _>("no disk") };
-    handle.tasks().named("fails").fallible().spawn(fails);
+    handle
+        .process_tasks()
+        .named("fails")
+        .fallible()
+        .spawn(fails);
     let panics = async { std::panic::resume_unwind(Box::new("no memory")) };
-    handle.tasks().named("panics").spawn(panics);
+    handle.process_tasks().named("panics").spawn(panics);
     let report = handle.shutdown(ms(1000)).await;
     assert_eq!((report.failed, report.panicked, report.aborted), (1, 1, 0));
     assert!(!report.is_clean());
     let line = report.to_string();
     assert!(
-        line.contains("0 tasks completed, 1 failed, 1 panicked; troubled: "),
+        line.contains("0 tasks completed, 1 failed, 1 panicked; failures: "),
         "{line}"
     );
 }
@@ -100,10 +107,13 @@ async fn what_cannot_be_stopped_is_named() {
     let handle = TrackerHandle::new();
     let (let_go, until) = std::sync::mpsc::channel::<()>();
     let (began, begun) = tokio::sync::oneshot::channel();
-    handle.tasks().named("stuck").spawn_blocking(move || {
-        let _ = began.send(());
-        let _ = until.recv();
-    });
+    handle
+        .process_tasks()
+        .named("stuck")
+        .spawn_blocking(move || {
+            let _ = began.send(());
+            let _ = until.recv();
+        });
     assert!(begun.await.is_ok());
     let (report, ()) = tokio::join!(handle.shutdown(ms(20)), async {
         for _ in 0..100 {
@@ -126,7 +136,7 @@ async fn what_cannot_be_stopped_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_spawn_of_somebody_who_is_known_does_not_wake_it() {
     let handle = TrackerHandle::new();
-    let tasks = handle.tasks();
+    let tasks = handle.process_tasks();
     let _alive = tasks.token();
     let mut shutdown = pin!(handle.shutdown(ms(10_000)));
     let wakes = Arc::new(Wakes::default());

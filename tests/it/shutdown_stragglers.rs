@@ -38,7 +38,7 @@ async fn what_no_response_waits_for_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn stragglers_are_treated_as_their_policy_says_and_aborted_at_the_end() {
     for (policy, at) in [
-        (Unfinished::Detach, 1000),
+        (Unfinished::Continue, 1000),
         (Unfinished::Abort, 900),
         (Unfinished::Cancel { grace: ms(400) }, 900),
     ] {
@@ -118,12 +118,12 @@ async fn what_a_destructor_spawns_at_the_end_is_aborted_too() {
     drop(service.oneshot(request()).await);
     let report = layer.handle().shutdown(ms(1000)).await;
     assert!(report.still_running.is_empty(), "{report}");
-    let names: Vec<_> = report.troubled.iter().map(|task| task.name).collect();
+    let names: Vec<_> = report.failures.iter().map(|task| task.name).collect();
     assert_eq!(names, [Some("slow"), Some("rollback")]);
     assert!(
         report
             .to_string()
-            .contains("2 aborted; troubled: slow (aborted"),
+            .contains("2 aborted; failures: slow (aborted"),
         "{report}"
     );
 }
@@ -138,7 +138,7 @@ async fn twice_or_at_once_it_is_one_shutdown_and_the_earliest_end_counts() {
     });
     assert_eq!(start.elapsed(), ms(500));
     assert_eq!((first.waited, second.waited), (ms(500), ms(500)));
-    assert_eq!(first.troubled[0].name, Some("slow"));
+    assert_eq!(first.failures[0].name, Some("slow"));
     assert_eq!((first.aborted, second.aborted), (1, 1));
     let again = handle.shutdown(Duration::MAX).await;
     assert_eq!(again.waited, ms(500), "it is over");

@@ -30,10 +30,10 @@ const KEEPERS: [Keeper; 6] = [
         put(kept, Box::new(tasks.named("never").required()));
     }),
     ("a scope that is not polled", |tasks, kept| {
-        put(kept, Box::new(tasks.scope(pending::<()>())));
+        put(kept, Box::new(tasks.within(pending::<()>())));
     }),
     ("a scope that runs", |tasks, kept| {
-        let socket = tokio::spawn(tasks.scope(pending::<()>()));
+        let socket = tokio::spawn(tasks.within(pending::<()>()));
         put(kept, Box::new(AbortOnDrop(socket)));
     }),
     ("a tokio-util tracker", |tasks, kept| {
@@ -213,7 +213,7 @@ async fn until_the_end_of_a_body_the_span_is_open() {
 #[tokio::test(start_paused = true)]
 async fn when_the_client_leaves_the_span_closes() {
     for (policy, open_for) in [
-        (Unfinished::Detach, 0),
+        (Unfinished::Continue, 0),
         (Unfinished::Cancel { grace: ms(50) }, 30),
     ] {
         let (closed, kept) = (Closed::default(), Kept::default());

@@ -48,7 +48,7 @@ async fn every_kind_of_spawn_is_tracked_and_knows_its_place() {
     let report = log.report();
     let first_line = *line.lock().expect("unpoisoned");
     let mut lines: Vec<_> = report
-        .troubled
+        .failures
         .iter()
         .map(|task| task.location.line())
         .collect();
@@ -134,7 +134,7 @@ fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
         (told[0].name, told[0].state),
         (Some("detached"), TaskState::Aborted)
     );
-    assert_eq!(log.report().troubled.len(), 1);
+    assert_eq!(log.report().failures.len(), 1);
     for name in ["detached", "awaited"] {
         lines.with(&format!(
             "a tracked task was dropped before its end task={name}"

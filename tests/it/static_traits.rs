@@ -12,12 +12,11 @@ use http::Response;
 use http_body::Frame;
 use http_body_util::Full;
 use tower_task_tracker::{
-    BodyError, Bound, DrainObserver, DrainReport, FailWith, Fallible, Hold, LiveTask,
+    BodyError, DrainObserver, DrainReport, FailWith, Fallible, Hold, Limit, LiveTask,
     MissingTaskTracker, Outcome, Plain, ResponseBody, ResponseFuture, RunToCompletionFuture,
-    RunToCompletionLayer, RunToCompletionService, Scope, ShutdownReport, SpawnError, TaskBuilder,
-    TaskInfo, TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskState, TaskToken,
-    TaskTrackerLayer, TaskTrackerService, Tasks, TrackedFuture, TrackerHandle, Unfinished,
-    deadline,
+    RunToCompletionLayer, RunToCompletionService, Scope, ShutdownReport, TaskBuilder, TaskInfo,
+    TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskState, TaskToken, TaskTrackerLayer,
+    TaskTrackerService, Tasks, TrackedFuture, TrackerHandle, TrySpawnError, Unfinished, deadline,
 };
 
 fn is_send<T: Send>() {}
@@ -52,7 +51,7 @@ fn every_public_type_is_send_sync_and_debug() {
     check!(
         BodyError,
         Body,
-        Bound,
+        Limit,
         deadline::Source,
         deadline::Sources<u8>,
         DrainReport,
@@ -69,7 +68,7 @@ fn every_public_type_is_send_sync_and_debug() {
         RunToCompletionService<()>,
         Scope,
         ShutdownReport,
-        SpawnError<()>,
+        TrySpawnError<()>,
         TaskBuilder,
         TaskBuilder<Fallible>,
         TaskInfo,
@@ -92,7 +91,7 @@ fn every_public_type_is_send_sync_and_debug() {
 
 #[test]
 fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
-    is_clone::<Bound>();
+    is_clone::<Limit>();
     is_clone::<deadline::Sources<u8>>();
     is_clone::<DrainReport>();
     is_clone::<FailWith<()>>();
@@ -101,7 +100,7 @@ fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
     is_clone::<MissingTaskTracker>();
     is_clone::<Outcome>();
     is_clone::<ShutdownReport>();
-    is_clone::<SpawnError<()>>();
+    is_clone::<TrySpawnError<()>>();
     is_clone::<TaskInfo>();
     is_clone::<TaskState>();
     is_clone::<TaskToken>();

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Bound, Hold, Outcome, TaskInfo, TaskState, TaskTrackerLayer, Unfinished, named, spawn_blocking,
+    Hold, Limit, Outcome, TaskInfo, TaskState, TaskTrackerLayer, Unfinished, named, spawn_blocking,
 };
 
 use crate::support::{DropTime, Frames, LastWords, Log, after, current, held, ms, request};
@@ -27,7 +27,7 @@ fn cancel(grace: u64) -> Unfinished {
 #[tokio::test(start_paused = true)]
 async fn detached_at_the_deadline_a_task_runs_on_and_its_end_is_told() {
     let log = Log::default();
-    let layer = layer(&log, 100, Unfinished::Detach);
+    let layer = layer(&log, 100, Unfinished::Continue);
     let token = DropTime::new();
     let held = held(&layer, {
         let token = token.clone();
@@ -73,11 +73,11 @@ async fn aborted_just_before_the_deadline_a_task_has_time_for_its_destructors() 
         assert!(held <= ms(window), "never past the deadline: {held:?}");
         let report = log.report();
         let closed = (report.outcome, report.closed_by);
-        let late = (Outcome::DeadlineExceeded, Some(Bound::DrainTimeout));
+        let late = (Outcome::DeadlineExceeded, Some(Limit::DrainTimeout));
         assert_eq!(closed, late, "{window} ms: {report}");
         assert!(report.stragglers.is_empty(), "none is alive: {report}");
         let aborted = |task: &TaskInfo| task.state == TaskState::Aborted;
-        assert!(report.troubled.iter().all(aborted), "{report}");
+        assert!(report.failures.iter().all(aborted), "{report}");
         // The token is told too late.
         assert_eq!((report.spawned, report.aborted), (2, 2), "{window} ms");
         let ends = log.late_ends();
@@ -311,7 +311,7 @@ async fn a_blocking_closure_that_runs_is_reported_and_stays_with_the_handle() {
 #[tokio::test(start_paused = true)]
 async fn a_request_may_choose_for_itself_also_while_it_waits() {
     let log = Log::default();
-    let layer = layer(&log, 1000, Unfinished::Detach);
+    let layer = layer(&log, 1000, Unfinished::Continue);
     let first = held(&layer, || {
         current().set_at_deadline(Unfinished::Abort);
         named("slow").spawn(after(60_000));
@@ -383,7 +383,7 @@ async fn what_cannot_be_aborted_may_still_end_in_time() {
 #[tokio::test(start_paused = true)]
 async fn who_released_the_head_did_not_release_an_end_that_is_late() {
     let log = Log::default();
-    let layer = layer(&log, 100, Unfinished::Detach).hold(Hold::Head);
+    let layer = layer(&log, 100, Unfinished::Continue).hold(Hold::Head);
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("head").spawn(after(20));
         let late = Frames::new(["a"]).spawns_at_drop(500);

@@ -86,7 +86,7 @@ fn at_a_deadline_a_task_is_in_the_report_or_its_end_is_late() {
         let account = account(standings);
         assert_eq!(account.tally.spawned, 1);
         assert_eq!(account.tally.aborted + stragglers, 1, "in the report once");
-        let failures = account.troubles.map_or(0, |t| t.failures.len());
+        let failures = account.incomplete.map_or(0, |t| t.failures.len());
         assert_eq!(failures, account.tally.aborted);
         // An end that is written down and not counted out is in the report as an end, and not late.
         assert_eq!(world.seen.late_ends(), stragglers);

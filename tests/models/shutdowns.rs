@@ -11,7 +11,7 @@ use loom::future::block_on;
 use loom::thread;
 use tokio::time::Instant;
 
-use crate::report::Bound;
+use crate::report::Limit;
 use crate::request::Request;
 use crate::request::task::Refused;
 use crate::sync::touch_count;
@@ -75,7 +75,7 @@ fn a_wait_of_a_request_that_first_spawns_during_a_shutdown_has_its_deadline() {
                 block_on(poll_fn(|cx| {
                     assert!(look(&request, cx).own, "the task is alive");
                     let deadline = request.deadline();
-                    if deadline.is_some_and(|deadline| deadline.bound == Bound::Shutdown) {
+                    if deadline.is_some_and(|deadline| deadline.limit == Limit::Shutdown) {
                         return Poll::Ready(());
                     }
                     Poll::Pending

@@ -41,7 +41,7 @@ pub(crate) fn all() -> Result<(), Failed> {
             let tasks = response.extensions().get::<Tasks>().expect("kept").clone();
             assert!(tasks.is_released());
             spawn("late", || tasks.spawn(async {})).await;
-            let process = layer.handle().tasks();
+            let process = layer.handle().process_tasks();
             spawn("of the process", || process.spawn(async {})).await;
             (tasks, process)
         });

@@ -8,7 +8,7 @@ use http::Request;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::DeadlineSource;
-use tower_task_tracker::{Bound, DrainReport, Outcome, TaskTrackerLayer, spawn};
+use tower_task_tracker::{DrainReport, Limit, Outcome, TaskTrackerLayer, spawn};
 
 use super::{Log, Slot, current, ms, put, slow, take};
 
@@ -34,7 +34,7 @@ pub(crate) struct Held {
 impl Held {
     /// The tasks were alive when this limit closed the window, so long after the arrival.
     #[track_caller]
-    pub(crate) fn is_closed_by(&self, bound: Bound, after: Duration, which: impl Debug) {
+    pub(crate) fn is_closed_by(&self, bound: Limit, after: Duration, which: impl Debug) {
         let report = &self.report;
         assert_eq!(report.closed_by, Some(bound), "{which:?}: {report}");
         assert_eq!(self.took, after, "{which:?}: {report}");
@@ -49,7 +49,7 @@ impl Held {
     #[track_caller]
     pub(crate) fn is_left_to_the_layer(&self, which: impl Debug) {
         assert_eq!(self.known, None, "{which:?} is no deadline");
-        self.is_closed_by(Bound::DrainTimeout, OWN, which);
+        self.is_closed_by(Limit::DrainTimeout, OWN, which);
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn unix_now() -> Duration {
 /// Serves a request with a deadline in Unix time, which is so far away, and checks that it was turned
 /// into tokio's clock: exactly, but for the time between two looks at the wall clock.
 pub(crate) async fn is_turned_into_tokios_clock(
-    bound: Bound,
+    bound: Limit,
     away: Duration,
     serve: impl AsyncFnOnce(u64) -> Held,
 ) {

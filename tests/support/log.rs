@@ -84,9 +84,9 @@ pub(crate) fn assert_adds_up(report: &DrainReport) {
         + report.stragglers.len();
     assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
     assert_eq!(
-        report.troubled.len(),
+        report.failures.len(),
         report.failed + report.panicked + report.aborted,
-        "each troubled task is told of: {report:?}"
+        "each failures task is told of: {report:?}"
     );
 }
 

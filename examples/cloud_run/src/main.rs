@@ -68,7 +68,7 @@ async fn run(Settings { host, port }: Settings) -> Result<bool, Failure> {
         .failure_status(StatusCode::SERVICE_UNAVAILABLE)
         .on_drain(|report| println!("{report}"));
     let handle = tracker.handle();
-    let stop = handle.tasks().cancellation_token();
+    let stop = handle.process_tasks().cancellation_token();
     let served = axum::serve(listener, orders::routes().layer(tracker))
         .with_graceful_shutdown(stop.cancelled_owned());
     let mut served = pin!(served.into_future());

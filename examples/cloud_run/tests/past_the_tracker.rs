@@ -89,7 +89,7 @@ async fn what_a_task_of_a_join_set_spawns_is_tracked_in_the_scope_of_its_request
             let mut set = JoinSet::new();
             let task = async { drop(tower_task_tracker::spawn(async {})) };
             if is_scoped {
-                set.spawn(tasks.scope(task));
+                set.spawn(tasks.within(task));
             } else {
                 set.spawn(task);
             }

@@ -35,7 +35,7 @@
 //! 1.905683 s
 //! # the server:
 //! import: the rows so far are saved
-//! deadline exceeded (total timeout): 1 of 2 tasks completed, held 1.9s; asked to stop; troubled: export (aborted, 1.9s)
+//! deadline exceeded (total timeout): 1 of 2 tasks completed, held 1.9s; asked to stop; failures: export (aborted, 1.9s)
 //! ```
 //!
 //! `/abort` asks nobody. Destructors run all the same, and the client is told by the status:
@@ -48,7 +48,7 @@
 //! 0.904408 s
 //! # the server:
 //! render: the scratch file is removed
-//! deadline exceeded (drain timeout): 0 of 1 tasks completed, held 902.6ms; asked to stop; troubled: render (aborted, 902.5ms)
+//! deadline exceeded (drain timeout): 0 of 1 tasks completed, held 902.6ms; asked to stop; failures: render (aborted, 902.5ms)
 //! ```
 //!
 //! `/required` says thank you only if the charge goes through:

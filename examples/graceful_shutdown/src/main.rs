@@ -50,7 +50,7 @@
 //! shut down (shutdown): 0 of 1 tasks completed, held 10.0s; a required task has failed: held (running, 10.0s)
 //! not done: detached (aborted, 10.0s)
 //! not done: held (aborted, 10.0s)
-//! shut down after 9.0s: 1 tasks completed, 2 aborted; troubled: detached (aborted, 10.0s), held (aborted, 10.0s)
+//! shut down after 9.0s: 1 tasks completed, 2 aborted; failures: detached (aborted, 10.0s), held (aborted, 10.0s)
 //! ```
 //!
 //! That was 9 s after the signal, and the exit code was 1. With `--server hyper` all of it is the
@@ -147,7 +147,7 @@ async fn run(args: Args) -> Result<bool, Failure> {
         .failure_status(StatusCode::SERVICE_UNAVAILABLE)
         .observer(Printer);
     let handle = tracker.handle();
-    let own = handle.tasks();
+    let own = handle.process_tasks();
     own.named("flusher")
         .spawn(flush_now_and_then(shop.clone(), own.cancellation_token()));
 

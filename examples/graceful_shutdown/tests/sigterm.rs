@@ -152,7 +152,7 @@ async fn lets_go_in_time(server: &str) {
         assert_eq!(named.count(), LONG as usize, "{kind}: {lines:?}");
     }
     let report = lines.last().expect("a report");
-    let counted = format!(", {} aborted; troubled: ", 2 * LONG);
+    let counted = format!(", {} aborted; failures: ", 2 * LONG);
     assert!(report.starts_with("shut down after "), "{report}");
     assert!(report.contains(&counted), "{report}");
     for id in short {

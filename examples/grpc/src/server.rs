@@ -27,7 +27,7 @@ pub(crate) async fn serve(port: u16) -> Result<(), Failure> {
         .deadline_source(source)
         .on_drain(|report| println!("{report}"));
     let handle = tracker.handle();
-    let stop = handle.tasks().cancellation_token();
+    let stop = handle.process_tasks().cancellation_token();
 
     // Or else the first message waits for the client's acknowledgement of the head.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -115,7 +115,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let tracker = TaskTrackerLayer::new()
         .drain_timeout(seconds(1.0))
-        .at_deadline(Unfinished::Detach)
+        .at_deadline(Unfinished::Continue)
         .max_live_tasks(MAX_LIVE_TASKS);
     let handle = tracker.handle();
     let router = Router::new()

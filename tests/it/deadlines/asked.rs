@@ -9,7 +9,7 @@ use http::Request;
 use http::request::Parts;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Bound, spawn};
+use tower_task_tracker::{Limit, spawn};
 
 use super::arrival_plus;
 use super::nested::{base, named, through};
@@ -26,12 +26,12 @@ async fn a_source_that_a_routes_layer_has_from_the_base_counts_from_the_first_ar
     // As the design has it: `post(h).layer(base.clone().drain_timeout(..))`.
     let route = base.clone().drain_timeout(ms(5000));
     let closed = through(&base, 30, &route, request()).await;
-    assert_eq!(closed, (ms(50), Some(Bound::Source("deadline source"))));
+    assert_eq!(closed, (ms(50), Some(Limit::Source("deadline source"))));
     assert_eq!(asked.load(Ordering::SeqCst), 2, "by each of the layers");
     // Another one is another source, whatever it says.
     let other = route.deadline_source(named("own", 10));
     let closed = through(&base, 30, &other, request()).await;
-    assert_eq!(closed, (ms(40), Some(Bound::Source("own"))));
+    assert_eq!(closed, (ms(40), Some(Limit::Source("own"))));
 }
 
 #[tokio::test(start_paused = true)]

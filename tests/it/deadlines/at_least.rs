@@ -6,12 +6,12 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, Hold, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Hold, Limit, TaskTrackerLayer, spawn};
 
 use super::{OWN, hold, hold_after, layer_with, slow};
 use crate::support::{Slot, after, current, ms, put, request, take, with_field};
 
-const BOUND: Bound = Bound::Source("grpc-timeout");
+const BOUND: Limit = Limit::Source("grpc-timeout");
 
 /// The client's timeout, and no window shorter than 50 ms.
 fn layer() -> TaskTrackerLayer {
@@ -58,12 +58,12 @@ async fn before_the_window_opens_it_is_taken_as_if_it_opened_at_the_arrival() {
 async fn it_makes_no_window_longer_than_other_limits_do() {
     let request = || with_field("grpc-timeout", "10m");
     let held = hold(&layer().drain_timeout(ms(40)), request()).await;
-    held.is_closed_by(Bound::DrainTimeout, ms(40), "the drain timeout");
+    held.is_closed_by(Limit::DrainTimeout, ms(40), "the drain timeout");
     let held = hold_after(ms(5), &layer().total_timeout(ms(30)), request()).await;
-    held.is_closed_by(Bound::TotalTimeout, ms(30), "the total timeout");
+    held.is_closed_by(Limit::TotalTimeout, ms(30), "the total timeout");
     let other = Source::new("other", |_| Some(Instant::now() + ms(20)));
     let held = hold(&layer().deadline_source(other), request()).await;
-    held.is_closed_by(Bound::Source("other"), ms(20), "another source");
+    held.is_closed_by(Limit::Source("other"), ms(20), "another source");
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,7 +81,7 @@ async fn more_than_the_clock_can_tell_leaves_all_to_the_other_limits() {
     for at_least in [OWN * 2, Duration::from_secs(1 << 40), Duration::MAX] {
         let layer = layer_with(deadline::grpc_timeout().at_least(at_least));
         let held = hold(&layer, with_field("grpc-timeout", "10m")).await;
-        held.is_closed_by(Bound::DrainTimeout, OWN, at_least);
+        held.is_closed_by(Limit::DrainTimeout, OWN, at_least);
     }
 }
 

@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, Hold, TaskState, Unfinished, spawn};
+use tower_task_tracker::{Hold, Limit, TaskState, Unfinished, spawn};
 
 use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
 use super::{arrival_plus, slow, unix_now};
@@ -38,12 +38,12 @@ async fn every_source_that_is_the_clients_detaches() {
     let own = || Source::new("own", in_100_ms).from_client();
     for policy in POLICIES {
         let seen = serve(ms(0), base(policy).deadline_source(own()), request()).await;
-        seen.was_detached(Bound::Source("own"), ms(100));
+        seen.was_detached(Limit::Source("own"), ms(100));
         // With 1 s, less a margin: the task takes 300 ms.
         let wait = deadline::prefer_wait().margin(ms(900));
         let layer = base(policy).deadline_source(wait);
         let seen = serve(ms(0), layer, with_field("prefer", "wait=1")).await;
-        seen.was_detached(Bound::Source("prefer-wait"), ms(100));
+        seen.was_detached(Limit::Source("prefer-wait"), ms(100));
     }
 }
 
@@ -57,10 +57,10 @@ async fn every_source_that_is_the_platforms_stops_the_tasks() {
         let request_with = |json| with_field("x-amzn-lambda-context", json);
         let request = request_with(format!("{{\"deadline\":{deadline}}}"));
         let seen = serve(ms(0), lambda, request).await;
-        seen.was_stopped(Bound::Source("x-amzn-lambda-context"), ms(100));
+        seen.was_stopped(Limit::Source("x-amzn-lambda-context"), ms(100));
         let unix = deadline::unix_millis(move |_: &Parts| Some(deadline)).margin(margin);
         let seen = serve(ms(0), base(policy).deadline_source(unix), impatient()).await;
-        seen.was_stopped(Bound::Source("unix-millis"), ms(100));
+        seen.was_stopped(Limit::Source("unix-millis"), ms(100));
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_client_whose_deadline_has_passed_before_the_answer_detaches_too() {
 #[tokio::test(start_paused = true)]
 async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
     let log = Log::default();
-    let layer = base(Unfinished::Detach)
+    let layer = base(Unfinished::Continue)
         .deadline_source(deadline::grpc_timeout())
         .observer(log.clone());
     let service = slow(&layer, ms(0), || {

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 use std::time::Duration;
 
-use tower_task_tracker::{Bound, Unfinished, deadline};
+use tower_task_tracker::{Limit, Unfinished, deadline};
 
 use super::{OWN, hold, hold_after, layer_with};
 use crate::support::{paused_runtime, request};
@@ -68,24 +68,24 @@ async fn read_them() {
         match seconds.map(Duration::from_secs) {
             Some(timeout) => {
                 assert_eq!(held.known, Some(timeout), "{which}");
-                held.is_closed_by(Bound::Source(variable), timeout, which);
+                held.is_closed_by(Limit::Source(variable), timeout, which);
             }
             None => {
                 assert_eq!(held.known, None, "{which} is no deadline");
-                assert_eq!(held.report.closed_by, Some(Bound::DrainTimeout), "{which}");
+                assert_eq!(held.report.closed_by, Some(Limit::DrainTimeout), "{which}");
             }
         }
     }
     let held = hold(&layer_with(deadline::from_env(UNSET)), request()).await;
     held.is_left_to_the_layer(UNSET);
     let held = hold(&layer_with(deadline::from_env(LONG)), request()).await;
-    held.is_closed_by(Bound::DrainTimeout, OWN, "centuries do not make it longer");
+    held.is_closed_by(Limit::DrainTimeout, OWN, "centuries do not make it longer");
 
     let source = deadline::from_env("TTT_MINUTES")
         .margin(Duration::from_secs(10))
         .named("platform");
     let held = hold(&layer_with(source), request()).await;
-    let bound = Bound::Source("platform");
+    let bound = Limit::Source("platform");
     held.is_closed_by(bound, Duration::from_secs(290), "300 s, less a margin");
 
     let layer = layer_with(deadline::from_env("TTT_ONE")).at_deadline(Unfinished::Abort);

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::Service;
-use tower_task_tracker::{Bound, TaskTrackerLayer, deadline, spawn};
+use tower_task_tracker::{Limit, TaskTrackerLayer, deadline, spawn};
 
 use super::{OWN, hold, hold_after, layer_with, slow};
 use crate::support::{after, current, ms, request, tracked, with_field, with_fields};
 
 const HEADER: &str = "grpc-timeout";
 
-const BOUND: Bound = Bound::Source(HEADER);
+const BOUND: Limit = Limit::Source(HEADER);
 
 fn layer() -> TaskTrackerLayer {
     layer_with(deadline::grpc_timeout())
@@ -133,7 +133,7 @@ async fn zero_is_ignored_in_every_unit() {
 async fn a_long_timeout_does_not_make_the_hold_longer() {
     for value in ["99999999H", "99999999M", "100H", "101H"] {
         let held = hold(&layer(), with_field(HEADER, value)).await;
-        held.is_closed_by(Bound::DrainTimeout, OWN, value);
+        held.is_closed_by(Limit::DrainTimeout, OWN, value);
     }
     // Nor is it more than the timer can bear, where it is the only limit.
     let layer = layer().drain_timeout(None);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
+use tower_task_tracker::{Limit, TaskTrackerLayer, deadline};
 
 use super::{Held, NOW, OWN, hold, hold_after, is_turned_into_tokios_clock, layer_with, unix_now};
 use crate::support::{ms, with_field, with_fields};
 
 const HEADER: &str = "x-amzn-lambda-context";
 
-const BOUND: Bound = Bound::Source(HEADER);
+const BOUND: Limit = Limit::Source(HEADER);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -164,7 +164,7 @@ async fn a_deadline_that_is_far_away_does_not_make_the_hold_longer() {
         u64::MAX,
     ] {
         let held = serve(json!({ "deadline": deadline })).await;
-        held.is_closed_by(Bound::DrainTimeout, OWN, deadline);
+        held.is_closed_by(Limit::DrainTimeout, OWN, deadline);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{Bound, Outcome, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{Limit, Outcome, TaskTrackerLayer, Tasks, spawn};
 
 use super::{NOW, OWN, hold, hold_after, slow};
 use crate::support::{Log, after, current, ms, request, tracked};
@@ -20,7 +20,7 @@ async fn the_total_timeout_counts_from_the_arrival() {
         let layer = layer().total_timeout(ms(50));
         let held = hold_after(ms(handling), &layer, request()).await;
         assert_eq!(held.known, Some(ms(50)), "{handling} ms");
-        held.is_closed_by(Bound::TotalTimeout, ms(50), handling);
+        held.is_closed_by(Limit::TotalTimeout, ms(50), handling);
         assert_eq!(held.report.held, ms(50 - handling), "{handling} ms");
     }
 }
@@ -31,7 +31,7 @@ async fn the_drain_timeout_counts_from_the_answer() {
         let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
         let held = hold_after(ms(handling), &layer, request()).await;
         assert_eq!(held.known, None, "no window is open yet: {handling} ms");
-        held.is_closed_by(Bound::DrainTimeout, ms(handling + 50), handling);
+        held.is_closed_by(Limit::DrainTimeout, ms(handling + 50), handling);
         assert_eq!(held.report.held, ms(50), "{handling} ms");
     }
 }
@@ -51,7 +51,7 @@ async fn the_total_timeout_interrupts_no_handler_and_ready_tasks_get_one_turn() 
         drop(response);
         assert_eq!(start.elapsed(), ms(200), "{total:?}");
         let report = log.report();
-        assert_eq!(report.closed_by, Some(Bound::TotalTimeout), "{total:?}");
+        assert_eq!(report.closed_by, Some(Limit::TotalTimeout), "{total:?}");
         assert_eq!(report.held, NOW, "{total:?}");
         assert_eq!(report.completed, 1, "{total:?}: one turn was enough");
         assert_eq!(report.stragglers.len(), 1, "{total:?}");
@@ -77,9 +77,9 @@ async fn what_one_turn_is_enough_for_is_drained_and_not_late() {
 async fn zero_closes_the_window_as_it_opens() {
     let held = hold(&layer().total_timeout(NOW), request()).await;
     assert_eq!(held.known, Some(NOW));
-    held.is_closed_by(Bound::TotalTimeout, NOW, "the total timeout");
+    held.is_closed_by(Limit::TotalTimeout, NOW, "the total timeout");
     let held = hold_after(ms(5), &layer().drain_timeout(NOW), request()).await;
-    held.is_closed_by(Bound::DrainTimeout, ms(5), "the drain timeout");
+    held.is_closed_by(Limit::DrainTimeout, ms(5), "the drain timeout");
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn none_and_what_is_too_long_for_the_clock_are_no_limits() {
         Some(Duration::from_secs(1 << 40)),
     ] {
         let held = hold(&total.clone().drain_timeout(drain), request()).await;
-        held.is_closed_by(Bound::TotalTimeout, ms(60), drain);
+        held.is_closed_by(Limit::TotalTimeout, ms(60), drain);
     }
     for timeout in [
         None,
@@ -122,13 +122,13 @@ async fn the_last_one_that_is_said_counts() {
         .total_timeout(ms(20))
         .total_timeout(None);
     let held = hold(&layer, request()).await;
-    held.is_closed_by(Bound::DrainTimeout, ms(70), "the others were taken back");
+    held.is_closed_by(Limit::DrainTimeout, ms(70), "the others were taken back");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_earlier_of_the_two_closes_the_window_and_is_named() {
-    const DRAIN: Bound = Bound::DrainTimeout;
-    const TOTAL: Bound = Bound::TotalTimeout;
+    const DRAIN: Limit = Limit::DrainTimeout;
+    const TOTAL: Limit = Limit::TotalTimeout;
     for (drain, total, handling, took, bound) in [
         (30, 100, 0, 30, DRAIN),
         (30, 100, 69, 99, DRAIN),

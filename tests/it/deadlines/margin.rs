@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, spawn};
+use tower_task_tracker::{Limit, spawn};
 
 use super::{NOW, hold, hold_after, layer_with, slow};
 use crate::support::{Log, after, ms, request, with_field};
 
-const BOUND: Bound = Bound::Source("platform");
+const BOUND: Limit = Limit::Source("platform");
 
 fn platform(millis: u64) -> Source {
     Source::new("platform", move |_| Some(Instant::now() + ms(millis)))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
-use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Limit, TaskTrackerLayer, spawn};
 
 use super::{NOW, OWN, arrival_plus, slow};
 use crate::support::{Log, Slot, after, current, ms, put, request, take};
@@ -16,7 +16,7 @@ use crate::support::{Log, Slot, after, current, ms, put, request, take};
 async fn moved(
     layer: &TaskTrackerLayer,
     timeout: impl Into<Option<Duration>>,
-) -> (Duration, Option<Bound>) {
+) -> (Duration, Option<Limit>) {
     let log = Log::default();
     let timeout = timeout.into();
     let service = slow(&layer.clone().observer(log.clone()), ms(10), move || {
@@ -36,7 +36,7 @@ async fn moved(
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_goes_on_is_made_longer_or_shorter_from_its_opening() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
-    let by = Some(Bound::DrainTimeout);
+    let by = Some(Limit::DrainTimeout);
     assert_eq!(moved(&layer, ms(500)).await, (ms(510), by), "longer");
     assert_eq!(moved(&layer, ms(40)).await, (ms(50), by), "shorter");
     assert_eq!(moved(&layer, ms(20)).await, (ms(30), by), "to this moment");
@@ -69,7 +69,7 @@ async fn tasks_see_the_deadline_that_they_have_moved() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_without_a_limit_can_be_given_one() {
     let layer = TaskTrackerLayer::new().drain_timeout(None);
-    let by = Some(Bound::DrainTimeout);
+    let by = Some(Limit::DrainTimeout);
     assert_eq!(moved(&layer, ms(60)).await, (ms(70), by));
     assert_eq!(moved(&layer, ms(5)).await, (ms(30), by), "it is past");
 }
@@ -79,14 +79,14 @@ async fn the_other_limits_stay_where_they_are() {
     let base = TaskTrackerLayer::new().drain_timeout(ms(50));
     let total = base.clone().total_timeout(ms(80));
     let source = base.deadline_source(arrival_plus(90));
-    let by_source = Some(Bound::Source("deadline source"));
+    let by_source = Some(Limit::Source("deadline source"));
     for timeout in [None, Some(ms(1000)), Some(Duration::MAX)] {
-        let by_total = (ms(80), Some(Bound::TotalTimeout));
+        let by_total = (ms(80), Some(Limit::TotalTimeout));
         assert_eq!(moved(&total, timeout).await, by_total, "{timeout:?}");
         let moved = moved(&source, timeout).await;
         assert_eq!(moved, (ms(90), by_source), "{timeout:?}");
     }
-    let by_drain = (ms(70), Some(Bound::DrainTimeout));
+    let by_drain = (ms(70), Some(Limit::DrainTimeout));
     assert_eq!(moved(&total, ms(60)).await, by_drain);
 }
 

@@ -7,12 +7,12 @@ use http::Request;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Bound, TaskTrackerLayer, scope, spawn};
+use tower_task_tracker::{Limit, TaskTrackerLayer, scope, spawn};
 
 use super::{OWN, arrival_plus};
 use crate::support::{Log, after, ms, request, tracked, with_field};
 
-const TOTAL: Bound = Bound::TotalTimeout;
+const TOTAL: Limit = Limit::TotalTimeout;
 
 pub(super) fn base() -> TaskTrackerLayer {
     TaskTrackerLayer::new().drain_timeout(OWN)
@@ -30,7 +30,7 @@ pub(super) async fn through(
     between: u64,
     inner: &TaskTrackerLayer,
     request: Request<()>,
-) -> (Duration, Option<Bound>) {
+) -> (Duration, Option<Limit>) {
     let log = Log::default();
     let route = tracked(inner, || {
         spawn(pending::<()>());
@@ -56,7 +56,7 @@ async fn a_routes_own_timeouts_win_whether_they_are_shorter_or_longer() {
         let drain = |millis| base().drain_timeout(ms(millis));
         let closed = through(&drain(outer), 0, &drain(inner), request()).await;
         let which = (outer, inner);
-        assert_eq!(closed, (ms(millis), Some(Bound::DrainTimeout)), "{which:?}");
+        assert_eq!(closed, (ms(millis), Some(Limit::DrainTimeout)), "{which:?}");
         let total = |millis| base().total_timeout(ms(millis));
         let closed = through(&total(outer), 0, &total(inner), request()).await;
         assert_eq!(closed, (ms(millis), Some(TOTAL)), "{which:?}");
@@ -67,7 +67,7 @@ async fn a_routes_own_timeouts_win_whether_they_are_shorter_or_longer() {
 async fn a_route_may_lift_either_timeout() {
     let (outer, inner) = (base().total_timeout(ms(50)), base().total_timeout(None));
     let closed = through(&outer, 0, &inner, request()).await;
-    assert_eq!(closed, (OWN, Some(Bound::DrainTimeout)), "the total one");
+    assert_eq!(closed, (OWN, Some(Limit::DrainTimeout)), "the total one");
     let outer = base().drain_timeout(ms(50)).total_timeout(ms(60));
     let inner = TaskTrackerLayer::new().drain_timeout(None);
     let closed = through(&outer, 0, &inner, request()).await;
@@ -79,12 +79,12 @@ async fn a_route_that_says_one_thing_leaves_the_other() {
     let outer = base().drain_timeout(ms(40)).total_timeout(ms(60));
     let inner = TaskTrackerLayer::new();
     let closed = through(&outer, 0, &inner.clone().total_timeout(ms(50)), request()).await;
-    assert_eq!(closed, (ms(40), Some(Bound::DrainTimeout)));
+    assert_eq!(closed, (ms(40), Some(Limit::DrainTimeout)));
     let closed = through(&outer, 0, &inner.clone().drain_timeout(ms(70)), request()).await;
     assert_eq!(closed, (ms(60), Some(TOTAL)));
     let source = inner.deadline_source(arrival_plus(500));
     let closed = through(&outer, 10, &source, request()).await;
-    assert_eq!(closed, (ms(50), Some(Bound::DrainTimeout)));
+    assert_eq!(closed, (ms(50), Some(Limit::DrainTimeout)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,13 +95,13 @@ async fn of_three_layers_the_innermost_that_says_something_wins() {
         (
             layer(20, 900),
             layer(30, 800),
-            (ms(30), Bound::DrainTimeout),
+            (ms(30), Limit::DrainTimeout),
         ),
         (layer(40, 900), layer(500, 25), (ms(25), TOTAL)),
         (
             layer(40, 900),
             TaskTrackerLayer::new(),
-            (ms(40), Bound::DrainTimeout),
+            (ms(40), Limit::DrainTimeout),
         ),
     ] {
         let log = Log::default();
@@ -136,7 +136,7 @@ async fn sources_of_both_layers_count_and_the_earliest_closes_the_window() {
         let outermost = base().deadline_source(named("outer", outer));
         let innermost = TaskTrackerLayer::new().deadline_source(named("inner", inner));
         let closed = through(&outermost, 0, &innermost, request()).await;
-        let earliest = (ms(millis), Some(Bound::Source(name)));
+        let earliest = (ms(millis), Some(Limit::Source(name)));
         assert_eq!(closed, earliest, "{outer} and {inner} ms");
     }
 }
@@ -146,7 +146,7 @@ async fn a_source_of_a_route_looks_at_the_request_as_it_arrives_there() {
     let inner = base().deadline_source(deadline::grpc_timeout());
     let request = with_field("grpc-timeout", "50m");
     let closed = through(&base(), 30, &inner, request).await;
-    assert_eq!(closed, (ms(80), Some(Bound::Source("grpc-timeout"))));
+    assert_eq!(closed, (ms(80), Some(Limit::Source("grpc-timeout"))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,5 +161,5 @@ async fn in_a_scope_a_layers_limits_are_the_scopes() {
     })
     .await;
     assert_eq!(start.elapsed(), ms(50), "it is the scope that waits");
-    assert_eq!(report.closed_by, Some(Bound::Source("deadline source")));
+    assert_eq!(report.closed_by, Some(Limit::Source("deadline source")));
 }

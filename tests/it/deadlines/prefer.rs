@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
+use tower_task_tracker::{Limit, TaskTrackerLayer, deadline};
 
 use super::{OWN, hold, hold_after, layer_with};
 use crate::support::{with_field, with_fields};
 
 const HEADER: &str = "prefer";
 
-const BOUND: Bound = Bound::Source("prefer-wait");
+const BOUND: Limit = Limit::Source("prefer-wait");
 
 fn layer() -> TaskTrackerLayer {
     layer_with(deadline::prefer_wait())
@@ -178,6 +178,6 @@ async fn what_is_no_number_of_seconds_above_zero_is_ignored() {
 async fn a_long_wait_does_not_make_the_hold_longer() {
     for field in ["wait=360000", "wait=999999999", "wait=9000000000000000000"] {
         let held = hold(&layer(), with_field(HEADER, field)).await;
-        held.is_closed_by(Bound::DrainTimeout, OWN, field);
+        held.is_closed_by(Limit::DrainTimeout, OWN, field);
     }
 }

@@ -1,6 +1,6 @@
 //! A client's deadline and others: whoever is first decides what becomes of the tasks.
 
-use tower_task_tracker::{Bound, Unfinished, deadline};
+use tower_task_tracker::{Limit, Unfinished, deadline};
 
 use super::arrival_plus;
 use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
@@ -24,7 +24,7 @@ async fn whoever_is_first_decides_even_where_the_other_follows_at_once() {
             .drain_timeout(ms(95))
             .deadline_source(deadline::grpc_timeout());
         let seen = serve(ms(0), layer, impatient()).await;
-        seen.was_stopped(Bound::DrainTimeout, ms(95));
+        seen.was_stopped(Limit::DrainTimeout, ms(95));
     }
 }
 
@@ -40,7 +40,7 @@ async fn whoever_was_first_decides_where_both_have_passed_before_the_answer() {
         seen.was_detached(GRPC, ms(150));
         let layer = both.total_timeout(ms(80));
         let seen = serve(ms(150), layer, impatient()).await;
-        seen.was_stopped(Bound::TotalTimeout, ms(150));
+        seen.was_stopped(Limit::TotalTimeout, ms(150));
     }
 }
 
@@ -56,7 +56,7 @@ async fn at_a_tie_it_is_not_the_client_who_closes_the_window() {
             .total_timeout(ms(100))
             .deadline_source(deadline::grpc_timeout());
         let seen = serve(ms(0), total, impatient()).await;
-        seen.was_stopped(Bound::TotalTimeout, ms(100));
+        seen.was_stopped(Limit::TotalTimeout, ms(100));
     }
 }
 

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{DeadlineSource, Source};
-use tower_task_tracker::{Bound, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Limit, TaskTrackerLayer, spawn};
 
 use super::{arrival_plus, counted_plus, hold, layer_from, layer_with};
 use crate::support::{after, full, ms, request, timeless_runtime, tracked};
@@ -46,7 +46,7 @@ async fn a_source_that_panics_leaves_the_others_in_force() {
         .deadline_from(|_| panic!("a bad source"))
         .deadline_source(Source::new("last", |_| Some(Instant::now() + ms(30))));
     let held = hold(&layer, request()).await;
-    held.is_closed_by(Bound::Source("last"), ms(30), "the one after it");
+    held.is_closed_by(Limit::Source("last"), ms(30), "the one after it");
 }
 
 #[tokio::test(start_paused = true)]

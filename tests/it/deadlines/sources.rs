@@ -8,12 +8,12 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{DeadlineSource, Source};
-use tower_task_tracker::{Bound, spawn};
+use tower_task_tracker::{Limit, spawn};
 
 use super::{NOW, counted_plus, hold, hold_after, layer_from, layer_with};
 use crate::support::{after, ms, request, tracked, with_field};
 
-const CLOSURE: Bound = Bound::Source("deadline source");
+const CLOSURE: Limit = Limit::Source("deadline source");
 
 #[tokio::test(start_paused = true)]
 async fn a_closure_is_a_source() {
@@ -48,7 +48,7 @@ async fn a_type_of_ones_own_is_a_source() {
     }
 
     let layer = layer_with(Fixed(Instant::now() + ms(50)));
-    let bound = Bound::Source("fixed");
+    let bound = Limit::Source("fixed");
     let held = hold(&layer, request()).await;
     held.is_closed_by(bound, ms(50), "50 ms after the layer was made");
     let layer = layer_with(Fixed(Instant::now() + ms(50)));

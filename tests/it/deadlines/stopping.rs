@@ -7,7 +7,7 @@ use http::Request;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{Bound, DrainReport, TaskState, TaskTrackerLayer, Unfinished};
+use tower_task_tracker::{DrainReport, Limit, TaskState, TaskTrackerLayer, Unfinished};
 
 use super::slow;
 use crate::support::{Log, after, current, ms, with_field};
@@ -26,9 +26,9 @@ pub(super) const POLICIES: [Unfinished; 4] = [
     },
 ];
 
-pub(super) const GRPC: Bound = Bound::Source("grpc-timeout");
+pub(super) const GRPC: Limit = Limit::Source("grpc-timeout");
 
-pub(super) const PLATFORM: Bound = Bound::Source("deadline source");
+pub(super) const PLATFORM: Limit = Limit::Source("deadline source");
 
 /// What became of a request whose task takes 300 ms.
 pub(super) struct Seen {
@@ -78,7 +78,7 @@ pub(super) async fn serve(
 impl Seen {
     /// The window closed there, and the task ran on to its end.
     #[track_caller]
-    pub(super) fn was_detached(&self, bound: Bound, took: Duration) {
+    pub(super) fn was_detached(&self, bound: Limit, took: Duration) {
         let report = &self.report;
         assert_eq!(report.closed_by, Some(bound), "{report}");
         assert_eq!(self.took, took, "{report}");
@@ -89,7 +89,7 @@ impl Seen {
 
     /// The window closed there, and the task was stopped in time.
     #[track_caller]
-    pub(super) fn was_stopped(&self, bound: Bound, by: Duration) {
+    pub(super) fn was_stopped(&self, bound: Limit, by: Duration) {
         let report = &self.report;
         assert_eq!(report.closed_by, Some(bound), "{report}");
         assert!(self.took <= by, "{:?}: {report}", self.took);

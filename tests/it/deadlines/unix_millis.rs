@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use http::request::Parts;
-use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
+use tower_task_tracker::{Limit, TaskTrackerLayer, deadline};
 
 use super::{NOW, OWN, hold, hold_after, is_turned_into_tokios_clock, layer_with, unix_now};
 use crate::support::{ms, request, with_field};
 
-const BOUND: Bound = Bound::Source("unix-millis");
+const BOUND: Limit = Limit::Source("unix-millis");
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ async fn the_extensions_of_the_request_can_be_asked_too() {
     struct Invocation {
         deadline: u64,
     }
-    is_turned_into_tokios_clock(Bound::Source("invocation"), MINUTE, async |deadline| {
+    is_turned_into_tokios_clock(Limit::Source("invocation"), MINUTE, async |deadline| {
         let source = deadline::unix_millis(|parts: &Parts| {
             Some(parts.extensions.get::<Invocation>()?.deadline)
         });
@@ -58,7 +58,7 @@ async fn nothing_found_and_what_is_past_is_no_deadline() {
 async fn what_is_far_away_does_not_make_the_hold_longer() {
     for millis in [253_402_300_800_000, u64::MAX / 2, u64::MAX] {
         let held = hold(&layer(Some(millis)), request()).await;
-        held.is_closed_by(Bound::DrainTimeout, OWN, millis);
+        held.is_closed_by(Limit::DrainTimeout, OWN, millis);
     }
 }
 

@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Bound, Hold, Outcome, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Hold, Limit, Outcome, TaskTrackerLayer, spawn};
 
 use super::{arrival_plus, layer_with};
 use crate::support::{Frames, Log, after, ms, request};
@@ -103,7 +103,7 @@ async fn where_the_head_was_drained_the_end_has_a_drain_timeout_of_its_own() {
     let (head, end) = head_and_end(&layer, Some(20), || stream(100, true)).await;
     assert_eq!((head, end), (ms(20), ms(170)));
     let report = log.report();
-    assert_eq!(report.closed_by, Some(Bound::DrainTimeout));
+    assert_eq!(report.closed_by, Some(Limit::DrainTimeout));
     assert_eq!(report.held, ms(70), "the head and the end together");
 }
 
@@ -116,7 +116,7 @@ async fn where_the_head_was_drained_the_total_timeout_goes_on() {
         .observer(log.clone());
     let (head, end) = head_and_end(&layer, Some(20), || stream(100, true)).await;
     assert_eq!((head, end), (ms(20), ms(130)));
-    assert_eq!(log.report().closed_by, Some(Bound::TotalTimeout));
+    assert_eq!(log.report().closed_by, Some(Limit::TotalTimeout));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,5 +147,5 @@ async fn the_drain_timeout_of_a_stream_counts_from_its_end() {
         .observer(log.clone());
     let (head, end) = head_and_end(&layer, Some(10_000), || stream(200, false)).await;
     assert_eq!((head, end), (ms(0), ms(250)));
-    assert_eq!(log.report().closed_by, Some(Bound::DrainTimeout));
+    assert_eq!(log.report().closed_by, Some(Limit::DrainTimeout));
 }

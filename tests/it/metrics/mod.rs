@@ -293,7 +293,11 @@ async fn the_work_of_the_process_is_counted_as_tasks_and_as_nothing_else() {
     let _recorded = metrics::set_default_local_recorder(&recorder);
     let mut meter = Meter::new(&recorder);
     let layer = TaskTrackerLayer::new();
-    layer.handle().tasks().named("warm up").spawn(after(10));
+    layer
+        .handle()
+        .process_tasks()
+        .named("warm up")
+        .spawn(after(10));
     assert_eq!(meter.number("live_tasks"), 1.0);
     layer.handle().wait_idle().await;
     let ended = [("state=completed,task=warm up", 1.0)];

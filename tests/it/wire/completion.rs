@@ -106,7 +106,7 @@ impl Writer {
     }
 
     fn check_alone(&self, report: &DrainReport, unfinished: Unfinished, ends: &[&str]) {
-        if unfinished == Unfinished::Detach {
+        if unfinished == Unfinished::Continue {
             assert_eq!(names(&report.stragglers), [HANDLER], "{report}");
             assert_eq!(ends, [HANDLER, "task"]);
         } else {
@@ -117,13 +117,13 @@ impl Writer {
 
     fn check_beside(&self, report: &DrainReport, unfinished: Unfinished, ends: &[&str]) {
         match unfinished {
-            Unfinished::Detach => {
+            Unfinished::Continue => {
                 assert_eq!(names(&report.stragglers), ["task", HANDLER], "{report}");
                 assert_eq!(ends, [HANDLER, "task"]);
                 assert!(self.task.was_passed(), "its task has too");
             }
             Unfinished::Abort => {
-                assert_eq!(names(&report.troubled), ["task"], "{report}");
+                assert_eq!(names(&report.failures), ["task"], "{report}");
                 assert_eq!((report.spawned, report.completed), (2, 1), "{report}");
                 assert!(!self.task.was_passed(), "its task is no handler");
             }
@@ -165,7 +165,7 @@ async fn start_http2(writer: &Writer, moment: Moment, way: Way) -> RawHttp2 {
 }
 
 fn check_http1(moment: Moment) {
-    for unfinished in [Unfinished::Detach, Unfinished::Abort, CANCEL] {
+    for unfinished in [Unfinished::Continue, Unfinished::Abort, CANCEL] {
         for way in Way::ALL {
             way.run(async {
                 let writer = Writer::new(unfinished);
@@ -177,7 +177,7 @@ fn check_http1(moment: Moment) {
 }
 
 fn check_http2(moment: Moment) {
-    for unfinished in [Unfinished::Detach, Unfinished::Abort, CANCEL] {
+    for unfinished in [Unfinished::Continue, Unfinished::Abort, CANCEL] {
         Way::PipeClosed.run(async {
             let writer = Writer::new(unfinished);
             let mut client = start_http2(&writer, moment, Way::PipeClosed).await;
@@ -220,7 +220,7 @@ fn http2_a_handler_runs_on_whose_client_leaves_beside_its_task() {
 fn without_the_layer_a_handler_ends_where_its_client_left() {
     for way in Way::IN_MEMORY {
         way.run(async {
-            let mut writer = Writer::new(Unfinished::Detach);
+            let mut writer = Writer::new(Unfinished::Continue);
             writer.completes = false;
             let _half_open = leave_http1(&writer, Moment::BesideItsTask, way).await;
             way.settle().await;

@@ -30,7 +30,7 @@ fn check_left_behind(stage: Stage) {
     check(
         stage,
         &Way::ALL,
-        Unfinished::Detach,
+        Unfinished::Continue,
         &Scene::check_left_behind,
     );
 }
@@ -77,7 +77,7 @@ fn http1_a_client_that_leaves_has_its_tasks_asked_to_stop_before_they_are_aborte
 fn http1_a_client_that_takes_nothing_and_leaves_leaves_its_task_behind() {
     for stage in [Stage::Streaming, Stage::EndHeld, Stage::DataHeld] {
         Way::PipeClosed.run(async {
-            let mut scene = Scene::leaving(Unfinished::Detach);
+            let mut scene = Scene::leaving(Unfinished::Continue);
             let (mut client, server) = Way::narrow();
             tokio::spawn(serve_http1(server, scene.service(stage)));
             send(&mut client, REQUEST).await;

@@ -37,11 +37,11 @@ fn check_lost(
 }
 
 fn check_left_behind(stage: Stage) {
-    check_reset(stage, Unfinished::Detach, &Scene::check_left_behind);
+    check_reset(stage, Unfinished::Continue, &Scene::check_left_behind);
     check_lost(
         stage,
         &Way::ALL,
-        Unfinished::Detach,
+        Unfinished::Continue,
         &Scene::check_left_behind,
     );
 }
@@ -145,7 +145,7 @@ fn http2_a_connection_that_is_lost_drops_each_of_its_streams() {
 fn http2_a_client_that_takes_nothing_and_resets_its_stream_leaves_its_task_behind() {
     for stage in [Stage::Streaming, Stage::EndHeld, Stage::DataHeld] {
         Way::PipeClosed.run(async {
-            let mut scene = Scene::leaving(Unfinished::Detach);
+            let mut scene = Scene::leaving(Unfinished::Continue);
             let mut client = start_http2(stage, &scene, Way::PipeClosed, 0).await;
             client.expect("1 head\n").await;
             scene.assert_goes_on();

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tower::{Layer, service_fn};
-use tower_task_tracker::{Bound, Outcome, TaskTrackerLayer, Unfinished};
+use tower_task_tracker::{Limit, Outcome, TaskTrackerLayer, Unfinished};
 
 use super::leaving::{Io, Way};
 use super::pipe::CLOSED;
@@ -94,7 +94,7 @@ fn http1_a_client_that_left_unnoticed_is_waited_for_until_the_deadline() {
                 assert!(!was_freed, "it was not aborted");
                 let report = scene.log.report();
                 assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
-                assert_eq!(report.closed_by, Some(Bound::TotalTimeout), "{report}");
+                assert_eq!(report.closed_by, Some(Limit::TotalTimeout), "{report}");
                 assert_eq!(report.stragglers.len(), 1, "{report}");
             });
         }
@@ -105,7 +105,7 @@ fn http1_a_client_that_left_unnoticed_is_waited_for_until_the_deadline() {
 fn http1_a_client_that_left_unnoticed_is_noticed_when_more_data_is_sent() {
     for way in Way::FOR_GOOD {
         way.run(async {
-            let mut scene = Scene::leaving(Unfinished::Detach);
+            let mut scene = Scene::leaving(Unfinished::Continue);
             let (gate, more) = (scene.gate.clone(), Arc::<Notify>::default());
             let is_wanted = more.clone();
             let service = scene.layer.layer(service_fn(move |_: Request<Incoming>| {

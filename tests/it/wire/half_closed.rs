@@ -118,7 +118,7 @@ fn a_half_closed_client_gets_none_that_waits_for_a_task() {
     for way in WAYS {
         for stage in Stage::HELD {
             way.run(async {
-                let mut scene = Scene::leaving(Unfinished::Detach);
+                let mut scene = Scene::leaving(Unfinished::Continue);
                 let (gate, service) = (scene.gate.clone(), scene.service(stage));
                 let mut client = HalfClose::Default.ask(way, &gate, service).await;
                 // What is not held of it has gone out.

@@ -114,7 +114,7 @@ impl Scene {
     /// The task was aborted, and nothing is told of it but by the report.
     async fn assert_no_work_left(&self, report: &DrainReport) {
         let aborted = [(Some("work"), TaskState::Aborted)];
-        assert_eq!(states(&report.troubled), aborted, "{report}");
+        assert_eq!(states(&report.failures), aborted, "{report}");
         assert!(report.stragglers.is_empty(), "{report}");
         self.layer.handle().wait_idle().await;
         assert_eq!(self.log.all().len(), 1, "there is no more to say");

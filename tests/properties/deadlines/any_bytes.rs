@@ -45,7 +45,7 @@ fn every_source() -> TaskTrackerLayer {
 #[test]
 fn no_header_makes_a_hold_longer_or_kills_a_task() {
     let policy = prop_oneof![
-        Just(Unfinished::Detach),
+        Just(Unfinished::Continue),
         Just(Unfinished::Abort),
         Just(Unfinished::Cancel { grace: ms(200) }),
     ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use proptest::prelude::*;
-use tower_task_tracker::{Bound, TaskTrackerLayer, deadline};
+use tower_task_tracker::{Limit, TaskTrackerLayer, deadline};
 
 use super::HEADERS;
 use crate::for_all::for_all;
@@ -24,9 +24,9 @@ async fn closes_at(
     // A tie is the layer's. A hold ends with a tick of the timer, which has one each millisecond.
     let (bound, at) = if timeout < handling + own {
         let tick = Duration::from_millis(timeout.as_nanos().div_ceil(1_000_000) as u64);
-        (Bound::Source(bound), tick.max(handling))
+        (Limit::Source(bound), tick.max(handling))
     } else {
-        (Bound::DrainTimeout, handling + own)
+        (Limit::DrainTimeout, handling + own)
     };
     prop_assert_eq!((held.took, held.report.closed_by), (at, Some(bound)));
     Ok(())
@@ -94,7 +94,7 @@ fn every_deadline_of_lambda_is_understood_exactly() {
     let key = proptest::sample::select(vec!["deadline", "deadline_ms"]);
     let strategy = (key, 5_000..900_000_u64, 0..2_000_u64);
     for_all(300, &strategy, async |(key, away, handling)| {
-        let bound = Bound::Source(HEADERS[2]);
+        let bound = Limit::Source(HEADERS[2]);
         let serve = async |deadline: u64| -> Held {
             let context = format!("{{\"request_id\":\"x\",\"{key}\":{deadline}}}");
             let layer = layer_with(deadline::lambda_web_adapter());

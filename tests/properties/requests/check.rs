@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use proptest::prelude::*;
 use tokio::time::Instant;
-use tower_task_tracker::{Bound, DrainReport, Hold, Outcome, Unfinished};
+use tower_task_tracker::{DrainReport, Hold, Limit, Outcome, Unfinished};
 
 use super::gone;
 use super::plan::{Client, Ending, Length, Plan, Step};
@@ -136,7 +136,7 @@ fn is_end(plan: &Plan, run: &Run, seen: Seen, ready: Instant) -> Checked {
     );
     // A window whose tasks were aborted closes when they are gone: in its last tenth.
     let aborts = match plan.at_deadline {
-        Unfinished::Detach => ms(0),
+        Unfinished::Continue => ms(0),
         _ => closed.saturating_duration_since(answered) / 10,
     };
     let in_window = seen.at + aborts < closed;
@@ -175,14 +175,14 @@ fn only_what_the_plan_allows_was_stopped(plan: &Plan, run: &Run) -> Checked {
     let detaches = match report.outcome {
         Outcome::DeadlineExceeded => {
             prop_assert!(
-                !matches!(report.closed_by, Some(Bound::Source(_))),
+                !matches!(report.closed_by, Some(Limit::Source(_))),
                 "{:?}",
                 report
             );
-            plan.at_deadline == Unfinished::Detach
+            plan.at_deadline == Unfinished::Continue
         }
         Outcome::Dropped => {
-            plan.at_disconnect == Unfinished::Detach && plan.at_deadline == Unfinished::Detach
+            plan.at_disconnect == Unfinished::Continue && plan.at_deadline == Unfinished::Continue
         }
         _ => true,
     };
@@ -257,10 +257,10 @@ fn counts_add_up(plan: &Plan, run: &Run) -> Checked {
     if let Some(report) = reports.first() {
         reported = report.spawned;
         stragglers = report.stragglers.len();
-        let troubled = report.failed + report.panicked + report.aborted;
-        let counted = report.completed + troubled + stragglers;
+        let failures = report.failed + report.panicked + report.aborted;
+        let counted = report.completed + failures + stragglers;
         prop_assert_eq!(counted, reported, "{:?}", report);
-        prop_assert_eq!(report.troubled.len(), troubled);
+        prop_assert_eq!(report.failures.len(), failures);
         anonymous = report
             .stragglers
             .iter()

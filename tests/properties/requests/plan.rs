@@ -172,7 +172,7 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
 
 fn unfinished() -> impl Strategy<Value = Unfinished> {
     prop_oneof![
-        2 => Just(Unfinished::Detach),
+        2 => Just(Unfinished::Continue),
         1 => Just(Unfinished::Abort),
         1 => (0..40u64).prop_map(|grace| Unfinished::Cancel { grace: ms(grace) }),
     ]

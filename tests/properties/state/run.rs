@@ -709,8 +709,8 @@ impl Run {
         prop_assert_eq!(tally.failed, self.model.ended_as(TaskState::Failed));
         prop_assert_eq!(tally.panicked, self.model.ended_as(TaskState::Panicked));
         prop_assert_eq!(tally.aborted, self.model.ended_as(TaskState::Aborted));
-        let troubles = account.troubles.as_deref();
-        let failures = troubles.map_or_else(Vec::new, |t| t.failures.iter().collect());
+        let incomplete = account.incomplete.as_deref();
+        let failures = incomplete.map_or_else(Vec::new, |t| t.failures.iter().collect());
         prop_assert_eq!(failures, self.model.failures(&self.order));
         let last = self.model.last.map(|id| {
             let task = &self.model.tasks[id];
@@ -724,12 +724,15 @@ impl Run {
             }
         });
         let found = account.last.map(|found| {
-            let failed = troubles.and_then(|t| t.last.clone());
+            let failed = incomplete.and_then(|t| t.last.clone());
             let started = found.started;
             failed.map_or((found.info(), started), |info| (info, None))
         });
         prop_assert_eq!(&found, &last);
-        prop_assert_eq!(troubles.is_some_and(|t| t.cancelled), self.model.cancelled);
+        prop_assert_eq!(
+            incomplete.is_some_and(|t| t.cancelled),
+            self.model.cancelled
+        );
         let has_detached = self.model.count(|task| task.brief.kind == Kind::Detached) > 0;
         prop_assert_eq!(account.has_detached, has_detached);
         Ok(())

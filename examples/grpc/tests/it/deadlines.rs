@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tonic::Request;
-use tower_task_tracker::{Bound, DrainReport, Outcome};
+use tower_task_tracker::{DrainReport, Limit, Outcome};
 use tower_task_tracker::{TaskTrackerLayer, Unfinished, deadline};
 
 use crate::support::{Kind, Seen, Shop, Work, call, order, run, serve};
@@ -18,7 +18,7 @@ const HEADER: [(&str, &str); 1] = [("grpc-timeout", "1S")];
 fn a_grpc_timeout_ends_the_hold_and_the_tasks_go_on_whatever_is_said_of_them() {
     let grace = Duration::ZERO;
     let policies = [
-        Unfinished::Detach,
+        Unfinished::Continue,
         Unfinished::Cancel { grace },
         Unfinished::Abort,
     ];
@@ -92,7 +92,7 @@ fn patient() -> TaskTrackerLayer {
 
 fn assert_closed_by_client(report: &DrainReport) {
     assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
-    assert_eq!(report.closed_by, Some(Bound::Source("grpc-timeout")));
+    assert_eq!(report.closed_by, Some(Limit::Source("grpc-timeout")));
     assert!(report.held > Duration::ZERO, "{report}");
     let names: Vec<_> = report.stragglers.iter().map(|task| task.name).collect();
     assert_eq!(names, [Some("audit")], "{report}");

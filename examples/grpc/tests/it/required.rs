@@ -138,7 +138,7 @@ fn shop(kind: Kind, spawn: Spawn) -> Shop {
 
 fn assert_failed(report: &DrainReport) {
     assert!(report.required_failed, "{report}");
-    let named = report.troubled.iter().chain(&report.stragglers);
+    let named = report.failures.iter().chain(&report.stragglers);
     let names: Vec<_> = named.map(|task| task.name).collect();
     assert_eq!(names, [Some("audit")], "{report}");
 }

@@ -52,7 +52,7 @@ fn no_call_is_held_past_the_budget() {
 async fn serve_and_ask(shop: Shop) -> (TestServer, oneshot::Receiver<()>, RawAnswer) {
     let (has_ended, ended) = oneshot::channel();
     let server = TestServer::start(TaskTrackerLayer::new(), |layer, incoming| {
-        let stop = layer.handle().tasks().cancellation_token();
+        let stop = layer.handle().process_tasks().cancellation_token();
         let served = Server::builder()
             .layer(layer)
             .add_service(OrdersServer::new(shop))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use grpc_example::orders_server::OrdersServer;
 use tonic::transport::Server;
 use tonic::{Code, Request, Status};
-use tower_task_tracker::{Bound, DrainReport, Outcome, TaskTrackerLayer, Unfinished, deadline};
+use tower_task_tracker::{DrainReport, Limit, Outcome, TaskTrackerLayer, Unfinished, deadline};
 
 use crate::support::{Kind, RawAnswer, Shop, TestServer, Work, ask, call, order, run, serve};
 
@@ -152,6 +152,6 @@ fn assert_cut(answer: &RawAnswer) {
 
 fn assert_closed_by_client(report: &DrainReport) {
     assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
-    assert_eq!(report.closed_by, Some(Bound::Source("grpc-timeout")));
+    assert_eq!(report.closed_by, Some(Limit::Source("grpc-timeout")));
     assert!(report.held > Duration::ZERO, "{report}");
 }

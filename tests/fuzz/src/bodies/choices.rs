@@ -53,7 +53,7 @@ pub(super) fn drain_timeout(u: &mut Unstructured<'_>) -> Result<DrainTimeout> {
 
 pub(super) fn unfinished(u: &mut Unstructured<'_>) -> Result<Unfinished> {
     Ok(match u.int_in_range(0..=3)? {
-        0 | 1 => Unfinished::Detach,
+        0 | 1 => Unfinished::Continue,
         2 => Unfinished::Abort,
         _ => Unfinished::Cancel {
             grace: ms(short(u)?),

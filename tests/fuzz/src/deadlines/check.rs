@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tower_task_tracker::{Bound, Outcome, Unfinished};
+use tower_task_tracker::{Limit, Outcome, Unfinished};
 
-use super::limit::{Between, Limit};
+use super::limit::{Between, SourceLimit};
 use super::plan::Plan;
 use super::run::Run;
 use crate::clock::ms;
@@ -19,10 +19,10 @@ const DESTRUCTORS: Duration = Duration::from_millis(100);
 /// The limits that may close the window: several where the wall clock decides between them.
 struct Closing {
     at: Between,
-    bounds: Vec<(Bound, bool)>,
+    bounds: Vec<(Limit, bool)>,
 }
 
-pub(super) fn check(plan: &Plan, arrived: Instant, limits: &[Limit], run: &Run) {
+pub(super) fn check(plan: &Plan, arrived: Instant, limits: &[SourceLimit], run: &Run) {
     let settings = &plan.settings;
     the_handler_knows_the_earliest(arrived, limits, run);
     let ready = ms(settings.handler_takes);
@@ -41,7 +41,7 @@ pub(super) fn check(plan: &Plan, arrived: Instant, limits: &[Limit], run: &Run) 
     let after = |at: Instant| tick(at.saturating_duration_since(arrived)).max(ready);
     let (earliest, latest) = (after(closing.at.earliest), after(closing.at.latest));
     let clients = closing.bounds.iter().all(|(_, is_client)| *is_client);
-    let is_spared = clients || settings.at_deadline == Unfinished::Detach;
+    let is_spared = clients || settings.at_deadline == Unfinished::Continue;
     // What is to be aborted is aborted a moment before.
     let early = match is_spared {
         true => ms(0),
@@ -56,7 +56,7 @@ pub(super) fn check(plan: &Plan, arrived: Instant, limits: &[Limit], run: &Run) 
         let is_in_time = run.head + early >= earliest && run.head <= latest;
         assert!(is_in_time, "{earliest:?} to {latest:?}: {run:?}");
         assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report:?}");
-        let named = |(bound, _): &(Bound, bool)| report.closed_by == Some(*bound);
+        let named = |(bound, _): &(Limit, bool)| report.closed_by == Some(*bound);
         assert!(closing.bounds.iter().any(named), "{report:?}");
         if closing.bounds.iter().all(|(_, is_client)| !is_client) && !is_spared {
             assert_eq!((run.task, report.aborted), (None, 1), "{report:?}");
@@ -80,7 +80,7 @@ fn is_drained(run: &Run, task: Duration) {
 }
 
 /// Before the window is open, its own timeout does not count.
-fn the_handler_knows_the_earliest(arrived: Instant, limits: &[Limit], run: &Run) {
+fn the_handler_knows_the_earliest(arrived: Instant, limits: &[SourceLimit], run: &Run) {
     let all = limits.iter().filter_map(|limit| limit.closes(arrived));
     let all: Vec<_> = all.collect();
     let earliest = all.iter().map(|at| at.earliest - arrived).min();
@@ -95,7 +95,7 @@ fn the_handler_knows_the_earliest(arrived: Instant, limits: &[Limit], run: &Run)
 }
 
 /// What closes a window that opens at this moment, if anything does.
-fn closing(plan: &Plan, opened: Instant, limits: &[Limit]) -> Option<Closing> {
+fn closing(plan: &Plan, opened: Instant, limits: &[SourceLimit]) -> Option<Closing> {
     let timeout = plan
         .settings
         .drain_timeout
@@ -105,10 +105,10 @@ fn closing(plan: &Plan, opened: Instant, limits: &[Limit]) -> Option<Closing> {
             earliest: at,
             latest: at,
         };
-        (at, (Bound::DrainTimeout, false))
+        (at, (Limit::DrainTimeout, false))
     });
     let sources = limits.iter().filter_map(|limit| {
-        let bound = Bound::Source(limit.field.source_name());
+        let bound = Limit::Source(limit.field.source_name());
         Some((limit.closes(opened)?, (bound, limit.field.is_from_client())))
     });
     // In the order in which ties are decided.

@@ -12,7 +12,7 @@ use super::request::FIELDS;
 
 /// A limit that a source knows of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(super) struct SourceLimit {
     pub(super) field: Field,
     pub(super) at: Between,
     at_least: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Between {
     pub(super) latest: Instant,
 }
 
-impl Limit {
+impl SourceLimit {
     /// When a window closes by it that opened at this moment; `None` if it is too far away.
     pub(super) fn closes(&self, opened: Instant) -> Option<Between> {
         if self.at_least.is_zero() {
@@ -45,7 +45,7 @@ pub(super) fn limits(
     parts: &Parts,
     clocks: Clocks,
     read: [Option<Instant>; 5],
-) -> Result<Vec<Limit>, Unknowable> {
+) -> Result<Vec<SourceLimit>, Unknowable> {
     let mut limits = Vec::new();
     for (field, read) in FIELDS.into_iter().zip(read) {
         let (margin, at_least) = plan.tuning(field);
@@ -76,7 +76,7 @@ pub(super) fn limits(
             _ => false,
         };
         assert!(is_right, "{field:?}: {read:?}, and not {at:?}");
-        limits.extend(at.map(|at| Limit {
+        limits.extend(at.map(|at| SourceLimit {
             field,
             at,
             at_least,

@@ -109,7 +109,7 @@ fn task(u: &mut Unstructured<'_>) -> arbitrary::Result<u64> {
 
 fn unfinished(u: &mut Unstructured<'_>) -> arbitrary::Result<Unfinished> {
     Ok(match u.int_in_range(0..=2)? {
-        0 => Unfinished::Detach,
+        0 => Unfinished::Continue,
         1 => Unfinished::Abort,
         _ => Unfinished::Cancel {
             grace: ms(u.int_in_range(0..=1_000)?),

@@ -80,7 +80,7 @@ impl Shop {
 
 /// tonic hands on the extensions of the HTTP request. Without a layer a handler has none to spawn on.
 fn found(tasks: Option<Tasks>) -> Tasks {
-    tasks.unwrap_or_else(|| tower_task_tracker::TrackerHandle::new().tasks())
+    tasks.unwrap_or_else(|| tower_task_tracker::TrackerHandle::new().process_tasks())
 }
 
 fn taken<T>(handler: &Mutex<Option<Handler<T>>>) -> Handler<T> {

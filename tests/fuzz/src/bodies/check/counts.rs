@@ -1,6 +1,6 @@
 //! What is told of the tasks.
 
-use tower_task_tracker::{Bound, DrainReport, Outcome, Unfinished};
+use tower_task_tracker::{DrainReport, Limit, Outcome, Unfinished};
 
 use super::super::item::Item;
 use super::super::plan::Plan;
@@ -35,10 +35,10 @@ pub(super) fn reports_say_what_happened(plan: &Plan, run: &Run) {
     let Some((report, facts)) = run.told.reports.first() else {
         return;
     };
-    let troubled = report.failed + report.panicked + report.aborted;
-    let counted = report.completed + troubled + report.stragglers.len();
+    let failures = report.failed + report.panicked + report.aborted;
+    let counted = report.completed + failures + report.stragglers.len();
     assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
-    assert_eq!(report.troubled.len(), troubled, "{report:?}");
+    assert_eq!(report.failures.len(), failures, "{report:?}");
     if plan.anonymous.is_none() {
         let fates = Fates {
             completed: report.completed,
@@ -96,10 +96,11 @@ fn detaches(plan: &Plan, report: &DrainReport) -> bool {
     let (at_deadline, at_disconnect) = (plan.window.at_deadline, plan.window.at_disconnect);
     match report.outcome {
         Outcome::DeadlineExceeded => {
-            matches!(report.closed_by, Some(Bound::Source(_))) || at_deadline == Unfinished::Detach
+            matches!(report.closed_by, Some(Limit::Source(_)))
+                || at_deadline == Unfinished::Continue
         }
         Outcome::Dropped => {
-            at_disconnect == Unfinished::Detach && at_deadline == Unfinished::Detach
+            at_disconnect == Unfinished::Continue && at_deadline == Unfinished::Continue
         }
         Outcome::Upgraded => true,
         _ => false,

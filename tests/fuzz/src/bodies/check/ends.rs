@@ -39,7 +39,7 @@ pub(super) fn is_end(plan: &Plan, run: &Run, seen: Seen, ready: Instant) {
     );
     // A window whose tasks were aborted closes when they are gone: in its last tenth.
     let aborts = match plan.window.at_deadline {
-        Unfinished::Detach => ms(0),
+        Unfinished::Continue => ms(0),
         _ => (closed.saturating_duration_since(answered) / 10).min(ms(100)),
     };
     let in_window = seen.at + aborts < closed;

@@ -7,7 +7,7 @@ use std::fmt;
 /// not polled.
 #[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum SpawnError<F> {
+pub enum TrySpawnError<F> {
     /// The request was released: its response would not have waited for the task. Spawn it with
     /// [`Tasks::spawn`](crate::Tasks::spawn) to run it all the same, or hand the work to something
     /// that outlives the request.
@@ -17,36 +17,36 @@ pub enum SpawnError<F> {
     ShuttingDown(F),
 }
 
-impl<F> SpawnError<F> {
+impl<F> TrySpawnError<F> {
     /// The future that was refused.
     pub fn into_inner(self) -> F {
         match self {
-            SpawnError::Released(future) | SpawnError::ShuttingDown(future) => future,
+            TrySpawnError::Released(future) | TrySpawnError::ShuttingDown(future) => future,
         }
     }
 }
 
-impl<F> fmt::Debug for SpawnError<F> {
+impl<F> fmt::Debug for TrySpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SpawnError::Released(_) => "Released(..)",
-            SpawnError::ShuttingDown(_) => "ShuttingDown(..)",
+            TrySpawnError::Released(_) => "Released(..)",
+            TrySpawnError::ShuttingDown(_) => "ShuttingDown(..)",
         })
     }
 }
 
-impl<F> fmt::Display for SpawnError<F> {
+impl<F> fmt::Display for TrySpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SpawnError::Released(_) => {
+            TrySpawnError::Released(_) => {
                 "the request was released, so that its response would not wait for the task: \
                  `spawn` runs it all the same"
             }
-            SpawnError::ShuttingDown(_) => {
+            TrySpawnError::ShuttingDown(_) => {
                 "the process is shutting down: leave the work to the next one, or `spawn` it to be waited for"
             }
         })
     }
 }
 
-impl<F> Error for SpawnError<F> {}
+impl<F> Error for TrySpawnError<F> {}
