@@ -244,7 +244,6 @@ mod tasks;
 mod throttle;
 mod trace;
 
-pub use deadline::DeadlineSource;
 pub use handle::TrackerHandle;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
@@ -258,10 +257,13 @@ pub use report::{
     DrainObserver, DrainReport, Limit, LiveTask, Outcome, ShutdownReport, TaskInfo, TaskState,
 };
 pub use run_to_completion::{RunToCompletionFuture, RunToCompletionLayer, RunToCompletionService};
-pub use scope::{FailWith, Scope, TaskScopeFuture, TaskScopeLayer, TaskScopeService, scope};
+pub use scope::{
+    FailWith, FailurePolicy, Scope, ScopeDeadlines, TaskScopeFuture, TaskScopeLayer,
+    TaskScopeService, scope,
+};
 #[cfg(feature = "http")]
 pub use settings::Hold;
-pub use settings::Unfinished;
+pub use settings::{DrainSettings, TaskSpans, Unfinished};
 pub use tasks::{
     Fallible, Plain, TaskBuilder, TaskKind, TaskToken, Tasks, TrackedFuture, TrySpawnError,
 };

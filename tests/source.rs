@@ -27,7 +27,14 @@ mod report;
 #[allow(dead_code, unexpected_cfgs)]
 #[path = "../src/request/mod.rs"]
 mod request;
-#[allow(dead_code, unexpected_cfgs, unreachable_pub, unused_imports)]
+#[allow(
+    dead_code,
+    missing_docs,
+    unexpected_cfgs,
+    unreachable_pub,
+    unused_imports,
+    unused_macros
+)]
 #[path = "../src/settings/mod.rs"]
 mod settings;
 #[allow(dead_code, unexpected_cfgs)]

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::source::DeadlineSource;
 use crate::{panics, trace};
 
-/// The deadline sources of one layer, that look at an `R`: in the type of a
+/// The deadline sources of one layer, that look at a request of this type: in the type of a
 /// [`TaskScopeLayer`](crate::TaskScopeLayer) whose `deadline_from` or `deadline_source` was called.
-pub struct Sources<R>(Arc<Vec<Arc<dyn DeadlineSource<R>>>>);
+pub struct Sources<Request>(Arc<Vec<Arc<dyn DeadlineSource<Request>>>>);
 
 /// An instant that a deadline source knows of.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +47,8 @@ impl SourceLimit {
     }
 }
 
-impl<R> Sources<R> {
-    pub(crate) fn push(&mut self, source: Arc<dyn DeadlineSource<R>>) {
+impl<Request> Sources<Request> {
+    pub(crate) fn push(&mut self, source: Arc<dyn DeadlineSource<Request>>) {
         Arc::make_mut(&mut self.0).push(source);
     }
 
@@ -57,9 +57,9 @@ impl<R> Sources<R> {
     }
 }
 
-impl<R: 'static> Sources<R> {
+impl<Request: 'static> Sources<Request> {
     /// Asks every source of a request that arrived just now.
-    pub(crate) fn limits(&self, request: &R, arrived: Instant) -> Vec<SourceLimit> {
+    pub(crate) fn limits(&self, request: &Request, arrived: Instant) -> Vec<SourceLimit> {
         let sources = self.0.iter();
         sources
             .filter_map(|source| limit(&**source, request, arrived))
@@ -67,19 +67,19 @@ impl<R: 'static> Sources<R> {
     }
 }
 
-impl<R> Clone for Sources<R> {
+impl<Request> Clone for Sources<Request> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<R> Default for Sources<R> {
+impl<Request> Default for Sources<Request> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<R: 'static> fmt::Debug for Sources<R> {
+impl<Request: 'static> fmt::Debug for Sources<Request> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.0.iter().map(|source| source.name()))
@@ -87,9 +87,9 @@ impl<R: 'static> fmt::Debug for Sources<R> {
     }
 }
 
-fn limit<R: 'static>(
-    source: &dyn DeadlineSource<R>,
-    request: &R,
+fn limit<Request: 'static>(
+    source: &dyn DeadlineSource<Request>,
+    request: &Request,
     arrived: Instant,
 ) -> Option<SourceLimit> {
     let read = panics::caught(|| {

@@ -32,7 +32,7 @@
 mod from_env;
 #[cfg(feature = "http")]
 mod grpc_timeout;
-#[cfg(feature = "http")]
+#[cfg(feature = "lambda")]
 mod lambda_web_adapter;
 mod limit;
 #[cfg(feature = "http")]
@@ -44,7 +44,7 @@ mod unix_millis;
 pub use self::from_env::from_env;
 #[cfg(feature = "http")]
 pub use self::grpc_timeout::grpc_timeout;
-#[cfg(feature = "http")]
+#[cfg(feature = "lambda")]
 pub use self::lambda_web_adapter::lambda_web_adapter;
 #[cfg(feature = "http")]
 pub use self::prefer_wait::prefer_wait;

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use crate::trace;
 
-/// What is asked where nothing else is said.
+/// What a source reads if no other type is named.
 #[cfg(feature = "http")]
-type Request = http::request::Parts;
-/// Without HTTP there is nothing to be understood: `R` has to be named.
+type DefaultRequest = http::request::Parts;
+/// Without HTTP there is no default: the type has to be named.
 #[cfg(not(feature = "http"))]
-type Request = std::convert::Infallible;
+type DefaultRequest = std::convert::Infallible;
 
 /// Knows of an instant at which the response to a request has to be on its way.
 ///
@@ -22,10 +22,10 @@ type Request = std::convert::Infallible;
 ///
 /// No closure is one: `deadline_from` of the layers takes a closure as it is, and [`Source::new`] makes a source
 /// of one, which can be tuned.
-pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
+pub trait DeadlineSource<Request = DefaultRequest>: Send + Sync + 'static {
     /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
     /// past. Each layer that the request passes asks the sources that it was given.
-    fn deadline(&self, request: &R) -> Option<Instant>;
+    fn deadline(&self, request: &Request) -> Option<Instant>;
 
     /// What [`Limit::Source`](crate::Limit::Source) says when the window closed there.
     fn name(&self) -> &'static str {
@@ -44,19 +44,19 @@ pub trait DeadlineSource<R = Request>: Send + Sync + 'static {
 }
 
 /// A deadline source that can be tuned.
-pub struct Source<R = Request> {
-    read: Box<Read<R>>,
+pub struct Source<Request = DefaultRequest> {
+    read: Box<Read<Request>>,
     name: &'static str,
     margin: Duration,
     at_least: Duration,
     from_client: bool,
 }
 
-impl<R: 'static> Source<R> {
+impl<Request: 'static> Source<Request> {
     /// A source that asks a closure. `name` is what reports call it.
     pub fn new(
         name: &'static str,
-        read: impl Fn(&R) -> Option<Instant> + Send + Sync + 'static,
+        read: impl Fn(&Request) -> Option<Instant> + Send + Sync + 'static,
     ) -> Self {
         Self {
             read: Box::new(read),
@@ -100,8 +100,8 @@ impl<R: 'static> Source<R> {
     }
 }
 
-impl<R: 'static> DeadlineSource<R> for Source<R> {
-    fn deadline(&self, request: &R) -> Option<Instant> {
+impl<Request: 'static> DeadlineSource<Request> for Source<Request> {
+    fn deadline(&self, request: &Request) -> Option<Instant> {
         // Before it is read, which takes time: what is a moment away then is not past.
         let now = Instant::now();
         let at = (self.read)(request)?;
@@ -125,7 +125,7 @@ impl<R: 'static> DeadlineSource<R> for Source<R> {
     }
 }
 
-impl<R> fmt::Debug for Source<R> {
+impl<Request> fmt::Debug for Source<Request> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("name", &self.name)
@@ -140,13 +140,13 @@ impl<R> fmt::Debug for Source<R> {
 /// arrival is not past for it, whenever the closure is called.
 pub(crate) struct ReadBy<F>(pub(crate) F);
 
-impl<R, F> DeadlineSource<R> for ReadBy<F>
+impl<Request, F> DeadlineSource<Request> for ReadBy<F>
 where
-    F: Fn(&R) -> Option<Instant> + Send + Sync + 'static,
+    F: Fn(&Request) -> Option<Instant> + Send + Sync + 'static,
 {
-    fn deadline(&self, request: &R) -> Option<Instant> {
+    fn deadline(&self, request: &Request) -> Option<Instant> {
         (self.0)(request)
     }
 }
 
-type Read<R> = dyn Fn(&R) -> Option<Instant> + Send + Sync;
+type Read<Request> = dyn Fn(&Request) -> Option<Instant> + Send + Sync;

@@ -1,10 +1,8 @@
 //! The layer.
 
 use std::fmt;
-use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
@@ -14,10 +12,9 @@ use tower_layer::Layer;
 use super::service::TaskTrackerService;
 use crate::deadline::{DeadlineSource, ReadBy, Sources};
 use crate::handle::TrackerHandle;
-use crate::report::{DrainObserver, DrainReport};
 use crate::request::Shared;
 use crate::request::notices::Notices;
-use crate::settings::{Hold, Settings, Unfinished};
+use crate::settings::{Hold, Settings, short_hands};
 
 /// Gives every request a task tracker, and holds its response back until the tasks are done.
 ///
@@ -56,42 +53,11 @@ impl TaskTrackerLayer {
         }
     }
 
+    short_hands!(settings.drain);
+
     /// What is held back of a response. [`Hold::Auto`] by default.
     pub fn hold(mut self, hold: Hold) -> Self {
         self.settings.answer.hold = Some(hold);
-        self
-    }
-
-    /// For how long a response waits for its tasks: 25 s by default, below the shortest common
-    /// limit of a front end (29 s).
-    ///
-    /// It counts on tokio's clock from the moment the response could be released: when the handler
-    /// has answered, where the head is held, and when the body has come to its end, where the end
-    /// is held. Then the response goes out, and [`at_deadline`](Self::at_deadline) says what becomes of
-    /// the tasks; those it aborts have up to 100 ms less. Zero gives running tasks one turn of the
-    /// scheduler; `None`, and what is too long for the clock, waits without limit.
-    ///
-    /// Where the head has drained and then the end has to wait too, that has a drain timeout of its own:
-    /// [`total_timeout`](Self::total_timeout) bounds both. So it is for what the destructor of a body spawns that was
-    /// dropped for a failed required task. A timeout that has passed at the head is not given again.
-    ///
-    /// # Panics
-    ///
-    /// A wait on a runtime without time panics.
-    pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.window.drain_timeout = Some(timeout.into());
-        self
-    }
-
-    /// How long after its arrival a response may still be waiting for its tasks. `None` by default,
-    /// which is no limit.
-    ///
-    /// It counts on tokio's clock from the moment the request reaches this layer, or the first one further
-    /// out that has such a timeout too, and bounds the wait alone: a handler is not interrupted, and one
-    /// that takes longer finds its window closed, so that running tasks get one turn of the scheduler. So
-    /// they do with zero.
-    pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.window.total_timeout = Some(timeout.into());
         self
     }
 
@@ -124,53 +90,6 @@ impl TaskTrackerLayer {
     /// asked as [`deadline_from`](Self::deadline_from)'s closure is.
     pub fn deadline_source(mut self, source: impl DeadlineSource) -> Self {
         self.sources.push(Arc::new(source));
-        self
-    }
-
-    /// What becomes of tasks that are alive at the deadline. [`Unfinished::Continue`] by default: they
-    /// run on, and are reported as stragglers.
-    ///
-    /// A response is released at its deadline at the latest: what is to be aborted is aborted a
-    /// moment before. Where the client chose the deadline everything is detached.
-    pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
-        self.settings.window.at_deadline = Some(unfinished);
-        self
-    }
-
-    /// What becomes of tasks whose client is gone, that is when the response is dropped before its
-    /// end. [`Unfinished::Continue`] by default: they run on, and are reported as stragglers at once.
-    ///
-    /// [`Unfinished::Abort`] gives their destructors 100 ms; [`Unfinished::Cancel`] has its grace from
-    /// the drop, on tokio's clock, and with a grace of zero what is alive is aborted at once. Both wait in
-    /// a small task on the current runtime, and report when it is through; without a runtime they abort
-    /// and report at once.
-    ///
-    /// # Which clients are noticed
-    ///
-    /// A server notices that its client left when it reads. Over HTTP/1 hyper does so only while nothing
-    /// else is unread on the connection: a pipelined request, or a rest of the request's body that the
-    /// handler did not read, ends that, and so does `half_close(true)`. Nothing is noticed then until a
-    /// write fails, and the response counts as drained. A client that leaves in the middle of an upload
-    /// is told to the handler alone, as an error of the body. A GOAWAY of an HTTP/2 client ends no
-    /// stream.
-    ///
-    /// # Clients that close their sending half
-    ///
-    /// Some HTTP/1 clients close the sending half of their connection after the request, and still read
-    /// (`shutdown(SHUT_WR)`, `nc -N`). hyper treats that as a disconnect as soon as it reads it: the handler
-    /// is dropped, or what is held of its response, the connection is closed, and this policy applies. A
-    /// quick handler has often answered by then. The same handler behind this layer waits for its tasks, so
-    /// that the client gets no answer, or one without its end.
-    ///
-    /// hyper's [`half_close(true)`][half-close] lets such clients have every answer (hyper-util's
-    /// `auto::Builder` has it as `.http1().half_close(true)`, `axum::serve` does not). It has a price: hyper
-    /// notices no HTTP/1 client that leaves any more, before a write to it fails. Handlers run to their end
-    /// for it, responses are held for their tasks to the last, and this policy does not apply. Without
-    /// `half_close`, `Hold::Never` on the routes of such clients keeps a quick handler quick.
-    ///
-    /// [half-close]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Builder.html#method.half_close
-    pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
-        self.settings.window.at_disconnect = Some(unfinished);
         self
     }
 
@@ -233,62 +152,6 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Adds something to be awaited before a response is released: the place to flush telemetry, with the layers in
-    /// the order that is described below.
-    ///
-    /// It is called once for each response that ends, when its tasks are done and before what is held of it
-    /// is let go, also where there were no tasks; a stream is held at its end for it. It runs for an error
-    /// of the service too, and not for an upgraded exchange. It is part of the drain window, in the
-    /// request's span and context (what it spawns is waited for too), and it is dropped at the deadline, or
-    /// when the client leaves; a window that closes before the tasks are done does not call it. The report
-    /// is as things stand then. Under `Hold::Never` and `Hold::Required` it runs after the response. Several run one
-    /// after the other, an outer layer's first; one that panics is logged, and counts as done. Hooks of a nested layer that is
-    /// first reached after the handler has answered are not run.
-    ///
-    /// # A flush of spans
-    ///
-    /// A span is exported after it has closed, so a flush finds the spans that have closed by then:
-    ///
-    /// * The spans of the tasks that were waited for have closed when the hook is called.
-    /// * A span that middleware *inside* of this layer keeps for the request has closed too, because the handler's
-    ///   future and the body are dropped at their ends, before the hook is called. So put tower-http's `TraceLayer`
-    ///   inside of this layer where a hook flushes. That holds for whole bodies and streams, with tasks and
-    ///   without.
-    /// * A span that is kept *outside* of this layer closes after the response has left: no flush before that can
-    ///   have it. The next flush exports it.
-    ///
-    /// No order of layers helps in these cases:
-    ///
-    /// * The head of a stream is held by [`Hold::Head`]: the hook runs before the body, and the body keeps the span.
-    /// * An HTTP/2 body has reached its `content-length` and does not end: the body is still needed.
-    /// * The hook is not called (see above), or a task is late or detached. The next flush exports these spans;
-    ///   flush at the end of the process too, after [`shutdown`](crate::TrackerHandle::shutdown).
-    ///
-    /// The example `telemetry` does all of this with the OpenTelemetry SDK.
-    pub fn before_release<F, Fut>(mut self, hook: F) -> Self
-    where
-        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.settings.push_hook(hook);
-        self
-    }
-
-    /// Adds a callback: each of them is called with the report of every request that spawned something, those of
-    /// the outermost layer first. It runs as [`DrainObserver::on_drain`] does. A closure `|report| ..` will do;
-    /// for late spawns and late ends too there is an [`observer`](Self::observer).
-    pub fn on_drain(mut self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
-        self.settings.push_on_drain(f);
-        self
-    }
-
-    /// Adds an observer: like [`on_drain`](Self::on_drain), with three callbacks. Both count as one list, in the
-    /// order of the calls.
-    pub fn observer(mut self, observer: impl DrainObserver) -> Self {
-        self.settings.push_observer(observer);
-        self
-    }
-
     /// How many tasks may be alive, detached and late ones too, when a request arrives: with so many or
     /// more it is answered 503 with `retry-after: 1`, `cache-control: no-store` and an empty body, without
     /// reaching the inner service. No limit by default; zero refuses everything.
@@ -306,20 +169,6 @@ impl TaskTrackerLayer {
     /// that detached work, stragglers and late spawns cannot grow without bound.
     pub fn max_live_tasks(mut self, max: usize) -> Self {
         self.max_live_tasks = Some(max);
-        self
-    }
-
-    /// Whether each task runs in a `tracing` span of its own, `task`, at level INFO, with the fields
-    /// `name` (of named tasks) and `location`, under the span that is current where it is spawned. True
-    /// by default; otherwise it runs in that span itself. Without the feature `tracing` it does
-    /// nothing.
-    ///
-    /// The span of a [`detached`](crate::TaskBuilder::detached) task is a root span that follows from the current
-    /// one, and has the field `request_id` where the request came with an `x-request-id`. So the request's span
-    /// closes without waiting for the task. With `false`, or where the subscriber's filter leaves the span `task`
-    /// out, a detached task keeps the span open that it runs in.
-    pub fn task_spans(mut self, own: bool) -> Self {
-        self.settings.task_spans = Some(own);
         self
     }
 

@@ -10,6 +10,7 @@ use super::guard::{Extra, TaskGuard, Ticket};
 use super::state::State;
 use super::stopping::abort;
 use super::task::{Admitted, Brief, Kind, Parent, Pulse, Refused};
+use crate::settings::TaskSpans;
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::trace::Span;
 use crate::{metrics, trace};
@@ -85,7 +86,7 @@ impl Request {
         let extra = if trace::is_off() {
             None
         } else {
-            self.span_for(brief, admitted.kind, admitted.has_span)
+            self.span_for(brief, admitted.kind, admitted.spans)
                 .map(Extra::of_span)
         };
         if admitted.is_late {
@@ -110,14 +111,14 @@ impl Request {
 
     /// The span that the task runs in.
     #[cold]
-    fn span_for(&self, brief: &Brief, kind: Kind, has_span: bool) -> Option<Span> {
-        if !has_span {
-            Span::current()
-        } else if kind == Kind::Detached {
+    fn span_for(&self, brief: &Brief, kind: Kind, spans: TaskSpans) -> Option<Span> {
+        match (kind, spans) {
             // Not under the request's span, which would stay open for it.
-            trace::linked_task_span(brief.name, brief.location, self.id.as_deref())
-        } else {
-            trace::task_span(brief.name, brief.location)
+            (Kind::Detached, _) | (_, TaskSpans::Linked) => {
+                trace::linked_task_span(brief.name, brief.location, self.id.as_deref())
+            }
+            (_, TaskSpans::Child) => trace::task_span(brief.name, brief.location),
+            (_, TaskSpans::Inherit) => Span::current(),
         }
     }
 

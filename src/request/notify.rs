@@ -6,14 +6,14 @@ use super::Request;
 use super::here::Context;
 use crate::report::DrainObserver;
 use crate::trace::Span;
-use crate::{panics, settings};
+use crate::{panics, trace};
 
 impl Request {
     /// Calls every observer: in a span, and outside of any request, so that what a callback spawns is no task of the
     /// request that happens to run here. `span`: the span of the task that the callback is about, which no report counts
     /// as ended; `None` for a callback about the request.
     pub(crate) fn notify(&self, span: Option<&Span>, call: impl Fn(&dyn DrainObserver)) {
-        let ours = &self.shared().settings.observers;
+        let ours = &self.shared().settings.drain.observers;
         // A copy: an observer may use the request that it is called for.
         let nested = self.lock().observers();
         if ours.is_empty() && nested.is_empty() {
@@ -21,8 +21,8 @@ impl Request {
         }
         outside(|| {
             self.in_span_of(span, false, || {
-                settings::notify(ours, &call);
-                settings::notify(&nested, &call);
+                call_each(ours, &call);
+                call_each(&nested, &call);
             });
         });
     }
@@ -30,16 +30,16 @@ impl Request {
     /// The same about a request that was released without a span, for the observers of the layer alone.
     #[inline]
     pub(crate) fn notify_own(&self, call: impl Fn(&dyn DrainObserver)) {
-        let ours = &self.shared().settings.observers;
+        let ours = &self.shared().settings.drain.observers;
         if !ours.is_empty() {
-            outside(|| settings::notify(ours, &call));
+            outside(|| call_each(ours, &call));
         }
     }
 
     /// Whether the layer has an observer.
     #[inline]
     pub(crate) fn has_own_observers(&self) -> bool {
-        !self.shared().settings.observers.is_empty()
+        !self.shared().settings.drain.observers.is_empty()
     }
 
     /// Whether there is an observer.
@@ -74,6 +74,17 @@ impl Request {
             own.or(request.as_deref())
         };
         in_scope(span, f)
+    }
+}
+
+/// Calls every observer. One that panics is logged, and the next one is called.
+#[inline]
+fn call_each(observers: &[Arc<dyn DrainObserver>], call: impl Fn(&dyn DrainObserver)) {
+    for observer in observers {
+        if let Err(message) = panics::caught(|| call(&**observer)) {
+            // A subscriber may panic at that too.
+            let _ = panics::caught(|| trace::callback_panicked(message.as_deref()));
+        }
     }
 }
 

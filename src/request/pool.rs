@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::{Request, Shared};
-use crate::settings::Settings;
+use crate::settings::DrainSettings;
 use crate::sync::{Ordering, fence, thread_local};
 use crate::trace::Span;
 use crate::{panics, trace};
@@ -33,7 +33,7 @@ fn assign(pooled: Option<Arc<Request>>, shared: &Arc<Shared>, id: Option<String>
     let belongs = own.is_of(shared);
     let state = own.state.get_mut();
     if !belongs {
-        state.set_task_spans(shared.settings.has_task_spans());
+        state.set_task_spans(shared.settings.drain.task_spans.unwrap_or_default());
         own.shared = Some(shared.clone());
     }
     // One that was pooled has neither.
@@ -94,9 +94,9 @@ impl Shared {
     /// sender of a channel that is to close.
     #[inline]
     fn may_stay(&self) -> bool {
-        let Settings {
+        let DrainSettings {
             hooks, observers, ..
-        } = &self.settings;
+        } = &self.settings.drain;
         hooks.is_empty() && observers.is_empty()
     }
 }
@@ -156,7 +156,8 @@ impl Request {
         let state = self.state.get_mut();
         state.strip();
         let shared = self.shared.as_deref();
-        state.set_task_spans(shared.is_none_or(|shared| shared.settings.has_task_spans()));
+        let spans = shared.and_then(|shared| shared.settings.drain.task_spans);
+        state.set_task_spans(spans.unwrap_or_default());
         true
     }
 

@@ -37,7 +37,7 @@ use super::table::{Removed, Table};
 use super::task::{Admitted, Brief, Entry, Kind, Parent, Pulse, Refused, Standing};
 use crate::process::registry::Seat;
 use crate::report::{DrainObserver, MAX_FAILURES, Outcome, Tally, TaskInfo, TaskState};
-use crate::settings::Settings;
+use crate::settings::{Settings, TaskSpans};
 use crate::trace::Span;
 
 /// `H`: what aborts a task.
@@ -72,8 +72,8 @@ pub(crate) struct State<H> {
     seat: Option<Seat>,
     /// Code of the request waits for the process: each end of a task is announced.
     is_attended: bool,
-    /// Whether tasks run in spans of their own.
-    has_task_spans: bool,
+    /// The spans that tasks run in.
+    task_spans: TaskSpans,
     /// The span that was current when the layer was called: kept open until the callbacks of the request have run. In
     /// an `Arc`, because a copy of the span itself would be the subscriber's code.
     span: Option<Arc<Span>>,
@@ -155,7 +155,7 @@ impl<H> State<H> {
             listens_to: ListensTo::Tasks,
             seat: None,
             is_attended: false,
-            has_task_spans: true,
+            task_spans: TaskSpans::Child,
             span: None,
             rare: None,
         }
@@ -274,7 +274,7 @@ impl<H> State<H> {
             is_counted: false,
             is_late: false,
             wants_stamp: false,
-            has_span: self.has_task_spans,
+            spans: self.task_spans,
             has_joined,
         }
     }
@@ -959,12 +959,12 @@ impl<H> State<H> {
     /// The observers of nested layers.
     pub(crate) fn observers(&self) -> Vec<Arc<dyn DrainObserver>> {
         let overrides = self.overrides();
-        overrides.map_or_else(Vec::new, |overrides| overrides.observers.clone())
+        overrides.map_or_else(Vec::new, |overrides| overrides.drain.observers.clone())
     }
 
     pub(crate) fn is_observed(&self) -> bool {
         let overrides = self.overrides();
-        overrides.is_some_and(|overrides| !overrides.observers.is_empty())
+        overrides.is_some_and(|overrides| !overrides.drain.observers.is_empty())
     }
 
     /// Sets something for this request alone.
@@ -972,14 +972,14 @@ impl<H> State<H> {
         let rare = self.rare.get_or_insert_default();
         let overrides = rare.overrides.get_or_insert_default();
         overrides.overlay(settings, known);
-        if let Some(task_spans) = settings.task_spans {
-            self.has_task_spans = task_spans;
+        if let Some(task_spans) = settings.drain.task_spans {
+            self.task_spans = task_spans;
         }
         self.wake()
     }
 
-    pub(crate) fn set_task_spans(&mut self, has_task_spans: bool) {
-        self.has_task_spans = has_task_spans;
+    pub(crate) fn set_task_spans(&mut self, spans: TaskSpans) {
+        self.task_spans = spans;
     }
 
     /// The request's span, as long as it is kept open.
@@ -1025,7 +1025,7 @@ impl<H> State<H> {
             // `None` by now: the registry has a reference to each request that is listed.
             seat: _,
             is_attended,
-            has_task_spans: _,
+            task_spans: _,
             span: _,
             rare: _,
         } = self;

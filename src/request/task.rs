@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::report::{TaskInfo, TaskState};
+use crate::settings::TaskSpans;
 
 /// What describes a task, from before it is spawned.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +40,7 @@ pub(crate) struct Admitted {
     pub(crate) is_late: bool,
     /// It needs an age now: nothing else may read the clock for it later.
     pub(crate) wants_stamp: bool,
-    pub(crate) has_span: bool,
+    pub(crate) spans: TaskSpans,
     /// The request has joined the registry just now.
     pub(crate) has_joined: bool,
 }

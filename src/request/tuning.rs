@@ -28,7 +28,7 @@ pub(crate) struct Answered {
 impl Request {
     /// Sets something for this request alone, and wakes its drain to look at it.
     pub(crate) fn overlay(self: &Arc<Self>, settings: &Settings) {
-        if settings.is_silent() {
+        if settings.is_empty() {
             return;
         }
         let effects = self.lock().overlay(settings, &self.shared().settings);
@@ -63,14 +63,15 @@ impl Request {
     pub(crate) fn has_hooks(&self) -> bool {
         let state = self.lock();
         let overrides = state.overrides();
-        !self.shared().settings.hooks.is_empty() || overrides.is_some_and(|o| !o.hooks.is_empty())
+        !self.shared().settings.drain.hooks.is_empty()
+            || overrides.is_some_and(|o| !o.drain.hooks.is_empty())
     }
 
     /// What is to be awaited before the release, the outermost layer's first.
     pub(crate) fn hooks(&self) -> Vec<Arc<Hook>> {
         let state = self.lock();
-        let overrides = state.overrides().into_iter().flat_map(|o| &o.hooks);
-        let hooks = self.shared().settings.hooks.iter().chain(overrides);
+        let overrides = state.overrides().into_iter().flat_map(|o| &o.drain.hooks);
+        let hooks = self.shared().settings.drain.hooks.iter().chain(overrides);
         hooks.cloned().collect()
     }
 }
@@ -82,21 +83,21 @@ fn is_idle<H>(state: &State<H>, shared: Option<&Shared>) -> bool {
     !state.has_spawned()
         && state.overrides().is_none()
         && shared.is_none_or(|shared| {
-            let Settings { answer, hooks, .. } = &shared.settings;
-            hooks.is_empty() && !matches!(answer.hold, Some(Hold::Never | Hold::Required))
+            let Settings { answer, drain } = &shared.settings;
+            drain.hooks.is_empty() && !matches!(answer.hold, Some(Hold::Never | Hold::Required))
         })
 }
 
 #[cfg(feature = "http")]
 #[inline]
 fn answered<H>(state: &State<H>, shared: &Shared, has_tracker: bool) -> Answered {
-    let Settings { answer, hooks, .. } = &shared.settings;
+    let Settings { answer, drain } = &shared.settings;
     let mut answered = Answered {
         is_idle: !has_tracker && is_idle(state, Some(shared)),
         settings: *answer,
         is_busy: state.waited_for() > 0,
         required_unfinished: state.required() > 0,
-        has_hooks: !hooks.is_empty(),
+        has_hooks: !drain.hooks.is_empty(),
     };
     if let Some(overrides) = state.overrides() {
         answered.add(overrides);
@@ -109,13 +110,13 @@ impl Answered {
     #[cold]
     fn add(&mut self, overrides: &Settings) {
         self.settings = overrides.answer.over(self.settings);
-        self.has_hooks |= !overrides.hooks.is_empty();
+        self.has_hooks |= !overrides.drain.hooks.is_empty();
     }
 }
 
 pub(super) fn window_settings<H>(state: &State<H>, ours: &Settings) -> WindowSettings {
     match state.overrides() {
-        Some(overrides) => overrides.window.over(ours.window),
-        None => ours.window,
+        Some(overrides) => overrides.drain.window.over(ours.drain.window),
+        None => ours.drain.window,
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::fails::Fails;
+use super::failure_policy::FailurePolicy;
 use super::role::{Progress, Role};
 use crate::drain::Drain;
 use crate::report::DrainReport;
@@ -18,15 +18,15 @@ use crate::tasks::handler::ran_on;
 pin_project! {
     /// Runs a future in the context of its request, and then waits for the tasks. A request that
     /// somebody further out holds is not waited for here, and has no report.
-    pub(super) struct Drained<F: Future, X: Fails<F::Output>> {
+    pub(super) struct Drained<F: Future, Failure: FailurePolicy<F::Output>> {
         #[pin]
-        state: State<F, Answer<F::Output, X>>,
+        state: State<F, Answer<F::Output, Failure>>,
         role: Role,
-        failure: X,
+        failure: Failure,
         progress: Progress,
     }
 
-    impl<F: Future, X: Fails<F::Output>> PinnedDrop for Drained<F, X> {
+    impl<F: Future, Failure: FailurePolicy<F::Output>> PinnedDrop for Drained<F, Failure> {
         fn drop(this: Pin<&mut Self>) {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
@@ -53,10 +53,10 @@ pin_project! {
 }
 
 /// What the future has answered, unless a required task has failed it.
-type Answer<O, X> = Result<O, <X as Fails<O>>::Gap>;
+type Answer<O, Failure> = Result<O, <Failure as FailurePolicy<O>>::Discarded>;
 
-impl<F: Future, X: Fails<F::Output>> Drained<F, X> {
-    pub(super) fn new(future: F, role: Role, failure: X) -> Self {
+impl<F: Future, Failure: FailurePolicy<F::Output>> Drained<F, Failure> {
+    pub(super) fn new(future: F, role: Role, failure: Failure) -> Self {
         Self {
             state: State::Running { future },
             role,
@@ -66,7 +66,7 @@ impl<F: Future, X: Fails<F::Output>> Drained<F, X> {
     }
 }
 
-impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
+impl<F: Future, Failure: FailurePolicy<F::Output>> Future for Drained<F, Failure> {
     type Output = (F::Output, Option<Arc<DrainReport>>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -87,7 +87,7 @@ impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
                 return Poll::Ready((output, None));
             };
             drain.await_hooks();
-            if X::READS_REPORT {
+            if Failure::READS_REPORT {
                 drain.want_report();
             }
             let answer = Some(Ok(output));
@@ -118,19 +118,19 @@ impl<F: Future, X: Fails<F::Output>> Future for Drained<F, X> {
         };
         Poll::Ready(match answer {
             Some(Ok(answer)) => (answer, report),
-            Some(Err(gap)) => {
+            Some(Err(discarded)) => {
                 // What the callback spawns belongs to no request.
                 let mut outside = Context::untracked();
                 let _entered = outside.enter();
                 let failed = report.unwrap_or_default();
-                (this.failure.fill(gap, &failed), Some(failed))
+                (this.failure.replace(discarded, &failed), Some(failed))
             }
             None => unreachable!("it is taken out only to be put back"),
         })
     }
 }
 
-impl<F: Future, X: Fails<F::Output>> fmt::Debug for Drained<F, X> {
+impl<F: Future, Failure: FailurePolicy<F::Output>> fmt::Debug for Drained<F, Failure> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drained")
             .field("role", &self.role)
@@ -139,9 +139,9 @@ impl<F: Future, X: Fails<F::Output>> fmt::Debug for Drained<F, X> {
 }
 
 /// Drops the answer, if there is one that claims a success, and says whether there was.
-fn discard<O, X: Fails<O>>(
-    slot: &mut Option<Answer<O, X>>,
-    failure: &X,
+fn discard<O, Failure: FailurePolicy<O>>(
+    slot: &mut Option<Answer<O, Failure>>,
+    failure: &Failure,
     drain: &mut Drain,
 ) -> bool {
     let Some(Ok(answer)) = slot.take_if(|answer| answer.is_ok()) else {

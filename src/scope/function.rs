@@ -3,15 +3,14 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::drained::Drained;
 use super::role::{Role, tell_limits};
 use crate::handle::TrackerHandle;
-use crate::report::{DrainObserver, DrainReport};
+use crate::report::DrainReport;
 use crate::request::Shared;
 use crate::request::here::{Context, Running};
-use crate::settings::{Settings, Unfinished};
+use crate::settings::{DrainSettings, short_hands};
 use crate::tasks::Tasks;
 
 /// Runs `f` with a task tracker of its own, waits for what it has spawned, and reports.
@@ -89,7 +88,7 @@ where
 #[derive(Debug, Clone, Default)]
 #[must_use = "a scope does nothing before it is run"]
 pub struct Scope {
-    settings: Settings,
+    settings: DrainSettings,
     handle: Option<TrackerHandle>,
 }
 
@@ -99,75 +98,7 @@ impl Scope {
         Self::default()
     }
 
-    /// For how long a run waits for its tasks, on tokio's clock from when the future has ended: 25 s by
-    /// default. Zero gives running tasks one turn of the scheduler; `None`, and what is too long for the
-    /// clock, waits without limit.
-    pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.window.drain_timeout = Some(timeout.into());
-        self
-    }
-
-    /// How long after it began, on tokio's clock, a run may still be waiting for its tasks. `None` by
-    /// default. The future is not interrupted.
-    pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.window.total_timeout = Some(timeout.into());
-        self
-    }
-
-    /// What becomes of tasks that are alive at the deadline: [`Unfinished::Continue`] by default.
-    pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
-        self.settings.window.at_deadline = Some(unfinished);
-        self
-    }
-
-    /// What becomes of the tasks when a run is dropped before its end: [`Unfinished::Continue`] by
-    /// default. In a handler that is also when the client leaves: what a server takes for that is described at
-    /// [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
-    pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
-        self.settings.window.at_disconnect = Some(unfinished);
-        self
-    }
-
-    /// Adds something to be awaited before a run ends, when its tasks are done, also where there were
-    /// none. It runs in the request's span and context, with the report as things stand then. It is part
-    /// of the drain window and is dropped at the deadline; a window that closes before the tasks are done,
-    /// or a drop, does not call it. Several run one after the other; one that panics is logged, and counts
-    /// as done. None is there by default.
-    ///
-    /// A span is exported after it has closed. If the hook flushes spans, it finds those of the tasks that were
-    /// waited for, and those that the future of `f` kept, which is dropped before. It misses a span that the future
-    /// of [`run`](Self::run) itself runs in.
-    pub fn before_release<F, Fut>(mut self, hook: F) -> Self
-    where
-        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.settings.push_hook(hook);
-        self
-    }
-
-    /// Adds a callback: each of them is called with the report of every run that spawned something, also of one
-    /// that was dropped. It runs as [`DrainObserver::on_drain`] does. A closure `|report| ..` will do; for late
-    /// spawns and late ends too there is [`observer`](Self::observer).
-    pub fn on_drain(mut self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
-        self.settings.push_on_drain(f);
-        self
-    }
-
-    /// Adds an observer: like [`on_drain`](Self::on_drain), with three callbacks. Both count as one list, in the
-    /// order of the calls.
-    pub fn observer(mut self, observer: impl DrainObserver) -> Self {
-        self.settings.push_observer(observer);
-        self
-    }
-
-    /// Whether each task runs in a `tracing` span of its own. True by default; otherwise it runs in the span that
-    /// is current where it is spawned. The span of a detached task is a root span that follows from that one.
-    /// Without the feature `tracing` this does nothing.
-    pub fn task_spans(mut self, own: bool) -> Self {
-        self.settings.task_spans = Some(own);
-        self
-    }
+    short_hands!(settings);
 
     /// Tracks the tasks by this handle. By default it is that of the request that a run belongs to,
     /// and outside of requests one that nobody sees.
@@ -203,7 +134,7 @@ impl Scope {
                 (None, None) => TrackerHandle::new().process,
             };
             let shared = Arc::new(Shared {
-                settings,
+                settings: settings.into(),
                 process,
                 notices: None,
             });

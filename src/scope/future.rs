@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::drained::Drained;
-use super::fails::Fails;
+use super::failure_policy::FailurePolicy;
 use super::role::Role;
 
 pin_project! {
@@ -27,21 +27,21 @@ pin_project! {
     /// # Panics
     ///
     /// When polled after it has ended, or where it has to wait on a runtime without time.
-    pub struct TaskScopeFuture<F: Future, X: Fails<F::Output> = ()> {
+    pub struct TaskScopeFuture<F: Future, Failure: FailurePolicy<F::Output> = ()> {
         #[pin]
-        drained: Drained<F, X>,
+        drained: Drained<F, Failure>,
     }
 }
 
-impl<F: Future, X: Fails<F::Output>> TaskScopeFuture<F, X> {
-    pub(super) fn new(inner: F, role: Role, failure: X) -> Self {
+impl<F: Future, Failure: FailurePolicy<F::Output>> TaskScopeFuture<F, Failure> {
+    pub(super) fn new(inner: F, role: Role, failure: Failure) -> Self {
         Self {
             drained: Drained::new(inner, role, failure),
         }
     }
 }
 
-impl<F: Future, X: Fails<F::Output>> Future for TaskScopeFuture<F, X> {
+impl<F: Future, Failure: FailurePolicy<F::Output>> Future for TaskScopeFuture<F, Failure> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -49,7 +49,7 @@ impl<F: Future, X: Fails<F::Output>> Future for TaskScopeFuture<F, X> {
     }
 }
 
-impl<F: Future, X: Fails<F::Output>> fmt::Debug for TaskScopeFuture<F, X> {
+impl<F: Future, Failure: FailurePolicy<F::Output>> fmt::Debug for TaskScopeFuture<F, Failure> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskScopeFuture")
             .field("drained", &self.drained)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::asks::Asks;
+use super::scope_deadlines::ScopeDeadlines;
 use crate::drain::Drain;
 use crate::request::here::{Context, Entered};
 use crate::request::{Request, Shared};
@@ -98,15 +98,15 @@ pub(crate) fn is_held(tasks: &Tasks) -> bool {
 }
 
 /// Whether there is anything that has to be known of a request when it arrives.
-pub(crate) fn has_limits<R>(settings: &Settings, sources: &impl Asks<R>) -> bool {
-    settings.window.total_timeout.flatten().is_some() || !sources.is_empty()
+pub(crate) fn has_limits<R>(settings: &Settings, sources: &impl ScopeDeadlines<R>) -> bool {
+    settings.drain.window.total_timeout.flatten().is_some() || !sources.is_empty()
 }
 
 /// Tells a request that arrives just now of its limits.
 pub(crate) fn tell_limits<R>(
     tracked: &Arc<Request>,
     settings: &Settings,
-    sources: &impl Asks<R>,
+    sources: &impl ScopeDeadlines<R>,
     request: &R,
 ) {
     if !has_limits(settings, sources) {
@@ -114,6 +114,6 @@ pub(crate) fn tell_limits<R>(
     }
     let now = Instant::now();
     let limits = sources.limits(request, now);
-    let arrived = settings.window.total_timeout.flatten().map(|_| now);
+    let arrived = settings.drain.window.total_timeout.flatten().map(|_| now);
     tracked.add_limits(arrived, limits);
 }

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::asks::Asks;
-use super::fails::Fails;
+use super::failure_policy::FailurePolicy;
 use super::future::TaskScopeFuture;
 use super::role::{Role, is_held, tell_limits};
+use super::scope_deadlines::ScopeDeadlines;
 use crate::request::Shared;
 use crate::tasks::Tasks;
 
@@ -23,15 +23,20 @@ use crate::tasks::Tasks;
 /// A panic of the inner service, in `call` or while its future is polled, is passed on; its request
 /// counts as dropped.
 #[derive(Clone)]
-pub struct TaskScopeService<S, D = (), X = ()> {
+pub struct TaskScopeService<S, Deadlines = (), Failure = ()> {
     inner: S,
     shared: Arc<Shared>,
-    deadlines: D,
-    failure: X,
+    deadlines: Deadlines,
+    failure: Failure,
 }
 
-impl<S, D, X> TaskScopeService<S, D, X> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>, deadlines: D, failure: X) -> Self {
+impl<S, Deadlines, Failure> TaskScopeService<S, Deadlines, Failure> {
+    pub(super) fn new(
+        inner: S,
+        shared: Arc<Shared>,
+        deadlines: Deadlines,
+        failure: Failure,
+    ) -> Self {
         Self {
             inner,
             shared,
@@ -56,21 +61,21 @@ impl<S, D, X> TaskScopeService<S, D, X> {
     }
 }
 
-impl<R, S, D, X> Service<R> for TaskScopeService<S, D, X>
+impl<Request, S, Deadlines, Failure> Service<Request> for TaskScopeService<S, Deadlines, Failure>
 where
-    S: Service<R>,
-    D: Asks<R>,
-    X: Fails<Result<S::Response, S::Error>> + Clone,
+    S: Service<Request>,
+    Deadlines: ScopeDeadlines<Request>,
+    Failure: FailurePolicy<Result<S::Response, S::Error>> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TaskScopeFuture<S::Future, X>;
+    type Future = TaskScopeFuture<S::Future, Failure>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         // Made before the inner service is called: if that panics, dropping it reports the request.
         let outer = Tasks::current().filter(is_held);
         let (mut role, tracked) = Role::new(outer, &self.shared, || None);
@@ -83,7 +88,9 @@ where
     }
 }
 
-impl<S: fmt::Debug, D: fmt::Debug, X> fmt::Debug for TaskScopeService<S, D, X> {
+impl<S: fmt::Debug, Deadlines: fmt::Debug, Failure> fmt::Debug
+    for TaskScopeService<S, Deadlines, Failure>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskScopeService")
             .field("inner", &self.inner)

@@ -7,18 +7,18 @@ use super::builder::TaskBuilder;
 use super::kind::TaskKind;
 use super::tracked_closure::TrackedClosure;
 
-impl<J> TaskBuilder<J> {
+impl<OutputKind> TaskBuilder<OutputKind> {
     /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
     #[track_caller]
     pub fn spawn_blocking<F, T>(self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
-        J: TaskKind<T> + 'static,
+        OutputKind: TaskKind<T> + 'static,
     {
         let (spawning, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
-        let handle = task::spawn_blocking(move || f.call::<T, J>());
+        let handle = task::spawn_blocking(move || f.call::<T, OutputKind>());
         spawning.spawned(handle)
     }
 
@@ -28,11 +28,11 @@ impl<J> TaskBuilder<J> {
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
-        J: TaskKind<T> + 'static,
+        OutputKind: TaskKind<T> + 'static,
     {
         let (spawning, guard) = self.admit();
         let f = TrackedClosure::new(f, guard);
-        let handle = handle.spawn_blocking(move || f.call::<T, J>());
+        let handle = handle.spawn_blocking(move || f.call::<T, OutputKind>());
         spawning.spawned(handle)
     }
 }

@@ -38,11 +38,11 @@ use crate::trace;
 /// ```
 #[derive(Debug)]
 #[must_use = "a task does nothing before it is spawned"]
-pub struct TaskBuilder<J = Plain> {
+pub struct TaskBuilder<OutputKind = Plain> {
     context: Context,
     name: Option<&'static str>,
     kind: Kind,
-    output: PhantomData<J>,
+    output: PhantomData<OutputKind>,
 }
 
 impl TaskBuilder {
@@ -56,7 +56,7 @@ impl TaskBuilder {
     }
 }
 
-impl<J> TaskBuilder<J> {
+impl<OutputKind> TaskBuilder<OutputKind> {
     /// The task returns a `Result` whose error implements `Display`, and has failed if that is an `Err`: it
     /// is counted as failed, and logged and reported with the error's message. The result comes through the
     /// `JoinHandle` as ever.
@@ -179,10 +179,10 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        J: TaskKind<F::Output> + 'static,
+        OutputKind: TaskKind<F::Output> + 'static,
     {
         let brief = self.brief();
-        spawn_in::<F, J>(self.request(brief.location), brief, future)
+        spawn_in::<F, OutputKind>(self.request(brief.location), brief, future)
     }
 
     /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task, and what
@@ -196,7 +196,7 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        J: TaskKind<F::Output> + 'static,
+        OutputKind: TaskKind<F::Output> + 'static,
     {
         let brief = self.brief();
         let request = self.request(brief.location);
@@ -207,7 +207,7 @@ impl<J> TaskBuilder<J> {
             Err(Refused::ShuttingDown) => return Err(TrySpawnError::ShuttingDown(future)),
         };
         let spawning = Spawning::new(request, &guard);
-        let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
+        let handle = tokio::spawn(TrackedFuture::<F, OutputKind>::new(future, guard));
         Ok(spawning.spawned(handle))
     }
 
@@ -217,10 +217,10 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        J: TaskKind<F::Output> + 'static,
+        OutputKind: TaskKind<F::Output> + 'static,
     {
         let (spawning, guard) = self.admit();
-        let handle = handle.spawn(TrackedFuture::<F, J>::new(future, guard));
+        let handle = handle.spawn(TrackedFuture::<F, OutputKind>::new(future, guard));
         spawning.spawned(handle)
     }
 
@@ -230,10 +230,10 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + 'static,
         F::Output: 'static,
-        J: TaskKind<F::Output> + 'static,
+        OutputKind: TaskKind<F::Output> + 'static,
     {
         let (spawning, guard) = self.admit();
-        let handle = task::spawn_local(TrackedFuture::<F, J>::new(future, guard));
+        let handle = task::spawn_local(TrackedFuture::<F, OutputKind>::new(future, guard));
         spawning.spawned(handle)
     }
 
@@ -243,19 +243,19 @@ impl<J> TaskBuilder<J> {
     where
         F: Future + 'static,
         F::Output: 'static,
-        J: TaskKind<F::Output> + 'static,
+        OutputKind: TaskKind<F::Output> + 'static,
     {
         let (spawning, guard) = self.admit();
-        let handle = local_set.spawn_local(TrackedFuture::<F, J>::new(future, guard));
+        let handle = local_set.spawn_local(TrackedFuture::<F, OutputKind>::new(future, guard));
         spawning.spawned(handle)
     }
 
     /// As [`Tasks::track_future`](crate::Tasks::track_future).
     #[track_caller]
-    pub fn track_future<F>(self, future: F) -> TrackedFuture<F, J>
+    pub fn track_future<F>(self, future: F) -> TrackedFuture<F, OutputKind>
     where
         F: Future,
-        J: TaskKind<F::Output>,
+        OutputKind: TaskKind<F::Output>,
     {
         TrackedFuture::new(future, self.admit_elsewhere())
     }

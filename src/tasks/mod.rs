@@ -26,8 +26,8 @@ use crate::request::Request;
 use crate::request::here::{Context, InContext};
 use crate::request::task::Brief;
 #[cfg(feature = "http")]
-use crate::settings::{AnswerSettings, Hold};
-use crate::settings::{Settings, Unfinished, WindowSettings};
+use crate::settings::{AnswerSettings, Hold, Settings};
+use crate::settings::{DrainSettings, Unfinished};
 
 use self::spawning::spawn_in;
 
@@ -278,20 +278,16 @@ impl Tasks {
     /// already, the wait is extended or shortened at once; once it has ended at its deadline, it
     /// stays ended. Zero gives the tasks one turn of the scheduler; `None` waits without limit.
     pub fn set_drain_timeout(&self, timeout: impl Into<Option<Duration>>) {
-        self.set_window(WindowSettings {
-            drain_timeout: Some(timeout.into()),
-            ..WindowSettings::default()
-        });
+        let settings = DrainSettings::new().drain_timeout(timeout);
+        self.request.overlay(&settings.into());
     }
 
     /// Sets what becomes of this request's tasks that are alive when its window closes, over the
     /// settings of its layers. While the response waits already, it counts from now on; what was aborted or
     /// cancelled stays so.
     pub fn set_at_deadline(&self, unfinished: Unfinished) {
-        self.set_window(WindowSettings {
-            at_deadline: Some(unfinished),
-            ..WindowSettings::default()
-        });
+        let settings = DrainSettings::new().at_deadline(unfinished);
+        self.request.overlay(&settings.into());
     }
 
     /// Runs a future in this request's context without counting it as a task: what it spawns is
@@ -303,13 +299,6 @@ impl Tasks {
     /// The future that this gives panics when it is polled after it has ended.
     pub fn within<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         InContext::new(future, Context::within(self.request.clone()))
-    }
-
-    fn set_window(&self, window: WindowSettings) {
-        self.request.overlay(&Settings {
-            window,
-            ..Settings::default()
-        });
     }
 }
 

@@ -18,7 +18,7 @@ use crate::request::task::Brief;
 /// Outside of a tokio runtime.
 #[track_caller]
 #[inline]
-pub(super) fn spawn_in<F, J>(
+pub(super) fn spawn_in<F, OutputKind>(
     request: Option<&Arc<Request>>,
     brief: Brief,
     future: F,
@@ -26,10 +26,10 @@ pub(super) fn spawn_in<F, J>(
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
-    J: TaskKind<F::Output> + 'static,
+    OutputKind: TaskKind<F::Output> + 'static,
 {
     let (spawning, guard) = Spawning::admit(request, brief);
-    let handle = tokio::spawn(TrackedFuture::<F, J>::new(future, guard));
+    let handle = tokio::spawn(TrackedFuture::<F, OutputKind>::new(future, guard));
     spawning.spawned(handle)
 }
 

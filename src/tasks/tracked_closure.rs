@@ -16,10 +16,10 @@ impl<F> TrackedClosure<F> {
         Self { f: Some(f), guard }
     }
 
-    pub(crate) fn call<T, J>(mut self) -> T
+    pub(crate) fn call<T, OutputKind>(mut self) -> T
     where
         F: FnOnce() -> T,
-        J: TaskKind<T>,
+        OutputKind: TaskKind<T>,
     {
         let Some(f) = self.f.take() else {
             unreachable!("`call` takes the closure by value")
@@ -29,7 +29,7 @@ impl<F> TrackedClosure<F> {
         }
         let (output, failure) = self.guard.run(|| {
             let output = f();
-            let failure = J::failure(&output);
+            let failure = OutputKind::failure(&output);
             (output, failure)
         });
         self.guard.end_of_run(failure);

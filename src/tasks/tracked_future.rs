@@ -26,15 +26,15 @@ pin_project! {
     /// When polled after it has ended.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct TrackedFuture<F, J = Plain> {
+    pub struct TrackedFuture<F, OutputKind = Plain> {
         // `None` once it has ended. It is dropped in the task's context, before the task ends.
         #[pin]
         future: Option<F>,
         guard: TaskGuard,
-        kind: PhantomData<fn() -> J>,
+        kind: PhantomData<fn() -> OutputKind>,
     }
 
-    impl<F, J> PinnedDrop for TrackedFuture<F, J> {
+    impl<F, OutputKind> PinnedDrop for TrackedFuture<F, OutputKind> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.future.is_some() {
@@ -44,7 +44,7 @@ pin_project! {
     }
 }
 
-impl<F, J> TrackedFuture<F, J> {
+impl<F, OutputKind> TrackedFuture<F, OutputKind> {
     pub(crate) fn new(future: F, guard: TaskGuard) -> Self {
         Self {
             future: Some(future),
@@ -86,10 +86,10 @@ fn drop_panicked<F>(
     resume_unwind(payload)
 }
 
-impl<F, J> Future for TrackedFuture<F, J>
+impl<F, OutputKind> Future for TrackedFuture<F, OutputKind>
 where
     F: Future,
-    J: TaskKind<F::Output>,
+    OutputKind: TaskKind<F::Output>,
 {
     type Output = F::Output;
 
@@ -102,7 +102,7 @@ where
             };
             let polled = future.poll(cx);
             if let Poll::Ready(output) = &polled {
-                if let Some(message) = J::failure(output) {
+                if let Some(message) = OutputKind::failure(output) {
                     failure = Some(message);
                 }
                 this.future.set(None);

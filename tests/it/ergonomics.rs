@@ -11,7 +11,7 @@ use tower_task_tracker::{
 
 use crate::support::ms;
 
-use tower_task_tracker::DeadlineSource;
+use tower_task_tracker::deadline::DeadlineSource;
 use tower_task_tracker::deadline::{
     Source, from_env, lambda_web_adapter, prefer_wait, unix_millis,
 };

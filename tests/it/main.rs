@@ -8,7 +8,7 @@
 //! | what is dropped before a wait | `finished_bodies`, `unfinished_bodies`, `wire::finished_bodies` |
 //! | deadline | `deadlines`, `moving_limits`, `drained_windows` |
 //! | unfinished tasks | `unfinished`, `cuts` |
-//! | nested layers | `nested_layers` |
+//! | nested layers, settings | `nested_layers`, `settings` |
 //! | disconnect | `disconnects`, `last_ends`, `wire::disconnects_*`, `wire::half_closed` |
 //! | required tasks | `required`, `required_ends`, `required_corners`, `required_or_awaited`, `failed_heads` |
 //! | errors of a body | `body_errors` |
@@ -86,6 +86,7 @@ mod scope;
 mod scope_failures;
 mod scope_layer;
 mod server_timing;
+mod settings;
 mod shutdown;
 mod shutdown_inside;
 mod shutdown_process;

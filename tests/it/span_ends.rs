@@ -11,7 +11,10 @@ use std::task::{Context, Poll, Wake};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{Hold, Scope, TaskScopeLayer, TaskTrackerLayer, Tasks, Unfinished, named};
+use tower_task_tracker::{
+    DrainSettings, Hold, Scope, TaskScopeLayer, TaskSpans, TaskTrackerLayer, Tasks, Unfinished,
+    named,
+};
 use tracing::{Instrument, info_span};
 
 use crate::closed::Closed;
@@ -275,15 +278,35 @@ async fn a_straggler_in_a_span_under_the_requests_keeps_that_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_task_does_not_keep_it_unless_it_runs_in_that_span_itself() {
-    for own in [true, false] {
+async fn a_straggler_keeps_it_open_unless_its_span_is_linked() {
+    for (spans, closed_at_release) in [
+        (TaskSpans::Child, 0),
+        (TaskSpans::Linked, 1),
+        (TaskSpans::Inherit, 0),
+    ] {
         let closed = Closed::default();
         let _watching = closed.watch();
-        let layer = TaskTrackerLayer::new().task_spans(own);
+        let settings = DrainSettings::new().drain_timeout(ms(10)).task_spans(spans);
+        let layer = TaskTrackerLayer::new().settings(settings);
+        let service = tracked(&layer, || drop(named("slow").spawn(after(50))));
+        let answer = serve(service, request()).await.expect("infallible");
+        drop(answer.into_body().collect().await);
+        assert_eq!(closed.count("request"), closed_at_release, "{spans:?}");
+        layer.handle().wait_idle().await;
+        assert_eq!(closed.count("request"), 1, "{spans:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_task_does_not_keep_it_open_whatever_the_spans_of_tasks_are() {
+    for spans in [TaskSpans::Child, TaskSpans::Linked, TaskSpans::Inherit] {
+        let closed = Closed::default();
+        let _watching = closed.watch();
+        let layer = TaskTrackerLayer::new().settings(DrainSettings::new().task_spans(spans));
         let service = tracked(&layer, || drop(named("cache").detached().spawn(after(50))));
         let answer = serve(service, request()).await.expect("infallible");
         drop(answer.into_body().collect().await);
-        assert_eq!(closed.count("request"), usize::from(own), "own span: {own}");
+        assert_eq!(closed.count("request"), 1, "{spans:?}");
         layer.handle().wait_idle().await;
         assert_eq!(closed.count("request"), 1);
     }

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{Scope, TaskScopeLayer, TaskTrackerLayer, named, spawn};
+use tower_task_tracker::{
+    DrainSettings, Scope, TaskScopeLayer, TaskSpans, TaskTrackerLayer, named, spawn,
+};
 
 use crate::lines::Lines;
 use crate::logs::logged;
@@ -47,7 +49,8 @@ async fn a_request_without_a_span_is_not_in_that_of_the_one_before() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_span_of_its_own_a_task_runs_in_the_one_it_was_spawned_in() {
-    let layer = TaskTrackerLayer::new().task_spans(false);
+    let layer =
+        TaskTrackerLayer::new().settings(DrainSettings::new().task_spans(TaskSpans::Inherit));
     let lines = logged(layer, || {
         named("audit").spawn(async {
             after(1).await;
@@ -63,26 +66,50 @@ async fn without_a_span_of_its_own_a_task_runs_in_the_one_it_was_spawned_in() {
 async fn a_route_may_switch_the_spans_of_tasks_off() {
     let lines = Lines::default();
     let _listening = lines.listen();
-    let route = tracked(&TaskTrackerLayer::new().task_spans(false), || {
-        spawn(async { tracing::info!("from a task") });
-    });
+    let route = tracked(
+        &TaskTrackerLayer::new().settings(DrainSettings::new().task_spans(TaskSpans::Inherit)),
+        || {
+            spawn(async { tracing::info!("from a task") });
+        },
+    );
     let service = tower::Layer::layer(&TaskTrackerLayer::new(), route);
     drop(service.oneshot(request()).await);
     assert!(!lines.with("from a task").contains("task{"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_may_switch_the_spans_of_tasks_off() {
-    for own in [true, false] {
+async fn a_linked_span_is_a_root_span_with_the_id_of_its_request() {
+    let settings = DrainSettings::new().task_spans(TaskSpans::Linked);
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let service = tracked(&TaskTrackerLayer::new().settings(settings), || {
+        named("audit").spawn(async { tracing::info!("from audit") });
+    });
+    let mut request = request();
+    let id = http::HeaderValue::from_static("abc");
+    request.headers_mut().insert("x-request-id", id);
+    let span = tracing::info_span!("request", id = 7);
+    drop(tracing::Instrument::instrument(service.oneshot(request), span).await);
+    let line = lines.with("from audit");
+    assert!(line.contains("task{name=\"audit\" location="), "{line}");
+    assert!(line.contains("request_id=\"abc\""), "{line}");
+    assert!(!line.contains("request{id=7}"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_sets_the_spans_of_its_tasks() {
+    for spans in [TaskSpans::Child, TaskSpans::Linked, TaskSpans::Inherit] {
+        let own = spans != TaskSpans::Inherit;
+        let settings = DrainSettings::new().task_spans(spans);
         let lines = Lines::default();
         let _listening = lines.listen();
-        let layer = TaskScopeLayer::new().task_spans(own);
+        let layer = TaskScopeLayer::new().settings(settings.clone());
         let service = layer.layer(service_fn(|(): ()| async {
             spawn(async { tracing::info!("from a service") });
             Ok::<_, Infallible>(())
         }));
         let _ = service.oneshot(()).await;
-        let function = Scope::new().task_spans(own).run(|_| async {
+        let function = Scope::new().settings(settings).run(|_| async {
             spawn(async { tracing::info!("from a function") });
         });
         function.await;

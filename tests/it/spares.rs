@@ -6,7 +6,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_task_tracker::{DrainReport, TaskTrackerLayer, spawn};
+use tower_task_tracker::{DrainReport, DrainSettings, TaskSpans, TaskTrackerLayer, spawn};
 use tracing::{Instrument, info_span};
 
 use crate::closed::Closed;
@@ -81,9 +81,12 @@ async fn requests_of_several_layers_in_turns_keep_their_own_settings() {
 async fn a_request_in_the_memory_of_one_with_other_spans_has_those_of_its_layer() {
     let closed = Closed::default();
     let _watching = closed.watch();
-    let nested = tracked(&TaskTrackerLayer::new().task_spans(false), || {
-        drop(spawn(after(1)));
-    });
+    let nested = tracked(
+        &TaskTrackerLayer::new().settings(DrainSettings::new().task_spans(TaskSpans::Inherit)),
+        || {
+            drop(spawn(after(1)));
+        },
+    );
     let service = TaskTrackerLayer::new().layer(service_fn(move |request: Request<()>| {
         let nested = nested.clone();
         async move {

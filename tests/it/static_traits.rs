@@ -12,11 +12,12 @@ use http::Response;
 use http_body::Frame;
 use http_body_util::Full;
 use tower_task_tracker::{
-    BodyError, DrainObserver, DrainReport, FailWith, Fallible, Hold, Limit, LiveTask,
-    MissingTaskTracker, Outcome, Plain, ResponseBody, ResponseFuture, RunToCompletionFuture,
-    RunToCompletionLayer, RunToCompletionService, Scope, ShutdownReport, TaskBuilder, TaskInfo,
-    TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskState, TaskToken, TaskTrackerLayer,
-    TaskTrackerService, Tasks, TrackedFuture, TrackerHandle, TrySpawnError, Unfinished, deadline,
+    BodyError, DrainObserver, DrainReport, DrainSettings, FailWith, Fallible, Hold, Limit,
+    LiveTask, MissingTaskTracker, Outcome, Plain, ResponseBody, ResponseFuture,
+    RunToCompletionFuture, RunToCompletionLayer, RunToCompletionService, Scope, ShutdownReport,
+    TaskBuilder, TaskInfo, TaskScopeFuture, TaskScopeLayer, TaskScopeService, TaskSpans, TaskState,
+    TaskToken, TaskTrackerLayer, TaskTrackerService, Tasks, TrackedFuture, TrackerHandle,
+    TrySpawnError, Unfinished, deadline,
 };
 
 fn is_send<T: Send>() {}
@@ -55,6 +56,7 @@ fn every_public_type_is_send_sync_and_debug() {
         deadline::Source,
         deadline::Sources<u8>,
         DrainReport,
+        DrainSettings,
         FailWith<()>,
         Fallible,
         Hold,
@@ -77,6 +79,7 @@ fn every_public_type_is_send_sync_and_debug() {
         TaskScopeLayer,
         FailingScope,
         TaskScopeService<(), deadline::Sources<u8>, FailWith<()>>,
+        TaskSpans,
         TaskState,
         TaskToken,
         TaskTrackerLayer,
@@ -94,6 +97,8 @@ fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
     is_clone::<Limit>();
     is_clone::<deadline::Sources<u8>>();
     is_clone::<DrainReport>();
+    is_clone::<DrainSettings>();
+    is_clone::<TaskSpans>();
     is_clone::<FailWith<()>>();
     is_clone::<Hold>();
     is_clone::<LiveTask>();
@@ -115,6 +120,8 @@ fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
     is_clone::<Tasks>();
     is_clone::<TrackerHandle>();
     is_default::<Body>();
+    is_default::<DrainSettings>();
+    is_default::<TaskSpans>();
     is_default::<Hold>();
     is_default::<RunToCompletionLayer>();
     is_default::<Scope>();

@@ -11,7 +11,7 @@ use crate::report::{DrainObserver, Outcome, TaskInfo};
 use crate::request::account::{Account, Ask, Look, Standings};
 use crate::request::task::Brief;
 use crate::request::{Request, Shared, pool};
-use crate::settings::Settings;
+use crate::settings::{DrainSettings, Settings};
 
 /// Checks a model in every interleaving, or in those with at most so many preemptions.
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
@@ -54,9 +54,8 @@ impl World {
 
     pub(crate) fn observed() -> Self {
         let seen = Arc::new(Seen::default());
-        let mut settings = Settings::default();
-        settings.push_observer(Observer(seen.clone()));
-        Self::with(settings, seen)
+        let settings = DrainSettings::new().observer(Observer(seen.clone()));
+        Self::with(settings.into(), seen)
     }
 
     fn with(settings: Settings, seen: Arc<Seen>) -> Self {

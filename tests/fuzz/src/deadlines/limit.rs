@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use tokio::time::Instant;
-use tower_task_tracker::DeadlineSource;
+use tower_task_tracker::deadline::DeadlineSource;
 
 use super::meaning::{Clocks, Meaning, Unknowable, meaning};
 use super::plan::{Field, Plan};

@@ -1,0 +1,332 @@
+//! What the layers and scopes have in common.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{TaskSpans, Unfinished, WindowSettings};
+use crate::report::{DrainObserver, DrainReport, OnDrain};
+
+/// Awaited before a response is released.
+pub(crate) type Hook =
+    dyn Fn(Arc<DrainReport>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
+/// The settings of a drain, shared by `TaskTrackerLayer`, [`TaskScopeLayer`](crate::TaskScopeLayer) and
+/// [`Scope`](crate::Scope).
+///
+/// Each of the three takes a value by its method `settings`, and has short-hands for most of the methods below.
+/// Below, *response* stands for the answer of a service and the result of a scope too.
+///
+/// # What wins
+///
+/// * A setting that is set explicitly wins over the enclosing layer. A setting that is not set is inherited, and has its
+///   default if no layer sets it.
+/// * Of two calls the later one wins, for each setting.
+/// * Callbacks add up: [`before_release`](Self::before_release), [`on_drain`](Self::on_drain) and
+///   [`observer`](Self::observer) each add one. Those of the outermost layer run first. A callback that reaches a
+///   request twice through clones runs once.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_task_tracker::{DrainSettings, Scope, TaskScopeLayer, Unfinished};
+///
+/// let settings = DrainSettings::new()
+///     .drain_timeout(Duration::from_secs(5))
+///     .at_deadline(Unfinished::Abort)
+///     .on_drain(|report| println!("{report}"));
+///
+/// let layer = TaskScopeLayer::new().settings(settings.clone());
+/// let scope = Scope::new().settings(settings);
+/// # let _ = (layer, scope);
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "settings do nothing before a layer or a scope takes them"]
+pub struct DrainSettings {
+    pub(crate) window: WindowSettings,
+    pub(crate) task_spans: Option<TaskSpans>,
+    pub(crate) hooks: Vec<Arc<Hook>>,
+    pub(crate) observers: Vec<Arc<dyn DrainObserver>>,
+}
+
+impl DrainSettings {
+    /// Returns settings in which nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets for how long a response waits for its tasks. The default is 25 s, below the shortest common limit of a front
+    /// end (29 s).
+    ///
+    /// The time is tokio's. It starts when the drain window opens:
+    ///
+    /// | of | the window opens when |
+    /// |---|---|
+    /// | `TaskTrackerLayer`, a held head | the handler has answered |
+    /// | `TaskTrackerLayer`, a held end | the body has come to its end |
+    /// | [`TaskScopeLayer`](crate::TaskScopeLayer) | the service has answered |
+    /// | [`Scope`](crate::Scope) | the future has ended |
+    ///
+    /// At its end the response is released, and [`at_deadline`](Self::at_deadline) decides what happens to the tasks.
+    ///
+    /// * Zero gives running tasks one turn of the scheduler.
+    /// * `None` waits without limit, and so does a time that is too long for the clock.
+    /// * If a head has drained and then the end of the body has to wait too, the end has a drain timeout of its own.
+    ///   [`total_timeout`](Self::total_timeout) bounds both together. The same goes for tasks that a body spawns while it
+    ///   is dropped because a required task failed. A timeout that has passed at the head is not given again.
+    ///
+    /// # Panics
+    ///
+    /// A wait panics on a runtime whose time is not enabled.
+    pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.window.drain_timeout = Some(timeout.into());
+        self
+    }
+
+    /// Sets how long after the arrival of its request a response may still wait for its tasks. The default is `None`: no
+    /// limit.
+    ///
+    /// The time is tokio's. It starts when the request reaches the first layer that sets a total timeout, or when the
+    /// future of a [`Scope`](crate::Scope) is first polled. It bounds the wait alone: a handler is not interrupted. If
+    /// the handler takes longer, its window is closed when it opens, and running tasks get one turn of the scheduler. The
+    /// same goes for zero.
+    pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.window.total_timeout = Some(timeout.into());
+        self
+    }
+
+    /// Sets what happens to tasks that are alive at the deadline. The default is [`Unfinished::Continue`]: they run on,
+    /// and are reported as stragglers.
+    ///
+    /// A response is released at its deadline at the latest, so tasks are aborted a moment before it. Where the client
+    /// chose the deadline, every task continues.
+    pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
+        self.window.at_deadline = Some(unfinished);
+        self
+    }
+
+    /// Sets what happens to the tasks when the response, or the future that would give it, is dropped before its end: the
+    /// client has left, or a timeout further out has passed. The default is [`Unfinished::Continue`]: they run on, and
+    /// are reported as stragglers at once.
+    ///
+    /// * [`Unfinished::Abort`] aborts them at once, and gives their destructors 100 ms.
+    /// * [`Unfinished::Cancel`] gives them its grace, from the drop, on tokio's clock. With a grace of zero it aborts at
+    ///   once.
+    /// * Both wait in a small task on the current runtime, and report after it. Without a runtime they abort and report at
+    ///   once.
+    ///
+    /// # Which clients are noticed
+    ///
+    /// An HTTP server notices that a client has left when it reads from the connection. For hyper:
+    ///
+    /// * Over HTTP/1 it reads only while nothing else is unread. A pipelined request, an unread rest of the request's
+    ///   body, or `half_close(true)` ends that. Then the server notices nothing until a write fails, and the response
+    ///   counts as drained.
+    /// * If a client leaves in the middle of an upload, only the handler notices, by an error of the body.
+    /// * A GOAWAY of an HTTP/2 client ends no stream.
+    ///
+    /// # Clients that close their sending half
+    ///
+    /// Some HTTP/1 clients close the sending half of their connection after the request, and still read
+    /// (`shutdown(SHUT_WR)`, `nc -N`). hyper treats that as a disconnect as soon as it reads it. It drops the handler or
+    /// the held response, closes the connection, and this policy applies. Without the layer a quick handler has often
+    /// answered by then. With it the response waits for its tasks, so such a client gets no answer, or one without its
+    /// end.
+    ///
+    /// hyper's [`half_close(true)`][half-close] gives such clients every answer (hyper-util's `auto::Builder` has it as
+    /// `.http1().half_close(true)`, `axum::serve` does not). It has a price: hyper then notices no HTTP/1 client that
+    /// leaves before a write to it fails. Handlers run to their end, responses are held to the last task, and this policy
+    /// does not apply. Without `half_close`, `Hold::Never` on the routes of such clients keeps a quick handler quick.
+    ///
+    /// [half-close]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Builder.html#method.half_close
+    pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
+        self.window.at_disconnect = Some(unfinished);
+        self
+    }
+
+    /// Adds a hook: a future that is awaited before a response is released. Its use is to flush telemetry. There is none
+    /// by default.
+    ///
+    /// * It runs once for each response that ends, after its tasks are done, also if there were none. It runs for an error
+    ///   of the service too. A stream is held at its end for it.
+    /// * It runs in the request's span and context: what it spawns is waited for too. Its argument is the report at that
+    ///   moment.
+    /// * It is a part of the drain window. It is dropped at the deadline, or when the client leaves.
+    /// * Several hooks run one after the other. A hook that panics is logged, and counts as done.
+    /// * Under `Hold::Never` and `Hold::Required` it runs after the response.
+    ///
+    /// It is not called if the window closes before the tasks are done, if the response is dropped, or for an upgraded
+    /// exchange. Hooks of a nested layer are not called if the request first reaches that layer after the handler has
+    /// answered.
+    ///
+    /// # A flush of spans
+    ///
+    /// A span is exported after it has closed. So a flush finds the spans that have closed before the hook is called:
+    ///
+    /// * those of the tasks that were waited for;
+    /// * a span that middleware *inside* of the layer keeps for the request, because the layer drops the inner future and
+    ///   the body before it calls the hook. So put tower-http's `TraceLayer` inside of the layer whose hook flushes. This
+    ///   holds for whole bodies and streams, with tasks and without;
+    /// * a span that the future of a [`Scope`](crate::Scope) keeps.
+    ///
+    /// A flush misses a span that is kept *outside* of the layer or the scope, because it closes after the response has
+    /// left. The next flush exports it. For `lambda_runtime`, flush outside, after this layer's answer, as its
+    /// `OpenTelemetryLayer` does. Under a [`TaskScopeLayer`](crate::TaskScopeLayer) a span that the answer itself keeps
+    /// is missed too (`TraceLayer` keeps its span in the body).
+    ///
+    /// No order of layers helps in these cases:
+    ///
+    /// * `Hold::Head` holds the head of a stream: the hook runs before the body, and the body keeps the span.
+    /// * An HTTP/2 body has reached its `content-length` and does not end: the body is still needed.
+    /// * The hook is not called, or a task is late or detached. The next flush exports these spans. Flush at the end of
+    ///   the process too, after [`shutdown`](crate::TrackerHandle::shutdown).
+    ///
+    /// The example `telemetry` does all of this with the OpenTelemetry SDK.
+    pub fn before_release<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Arc<DrainReport>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let hook: Arc<Hook> = Arc::new(move |report| Box::pin(hook(report)));
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Adds a callback that receives the report of every request that spawned something. It runs as
+    /// [`DrainObserver::on_drain`] does. A closure `|report| ..` will do. For late spawns and late ends, see
+    /// [`observer`](Self::observer).
+    pub fn on_drain(self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
+        self.observer(OnDrain(f))
+    }
+
+    /// Adds an observer, which has three callbacks. Observers and the closures of [`on_drain`](Self::on_drain) are one
+    /// list, called in the order in which they were added.
+    pub fn observer(mut self, observer: impl DrainObserver) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Sets the `tracing` span that tasks run in. The default is [`TaskSpans::Child`].
+    pub fn task_spans(mut self, spans: TaskSpans) -> Self {
+        self.task_spans = Some(spans);
+        self
+    }
+
+    /// Adds settings, which win. Callbacks that are here or in `known` are not added again.
+    pub(crate) fn overlay(&mut self, inner: &Self, known: &Self) {
+        let Self {
+            window,
+            task_spans,
+            hooks,
+            observers,
+        } = inner;
+        self.window = window.over(self.window);
+        self.task_spans = task_spans.or(self.task_spans);
+        add_new(&mut self.hooks, hooks, &known.hooks);
+        add_new(&mut self.observers, observers, &known.observers);
+    }
+
+    /// Whether nothing is set.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            window,
+            task_spans,
+            hooks,
+            observers,
+        } = self;
+        *window == WindowSettings::default()
+            && task_spans.is_none()
+            && hooks.is_empty()
+            && observers.is_empty()
+    }
+}
+
+impl fmt::Debug for DrainSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DrainSettings")
+            .field("window", &self.window)
+            .field("task_spans", &self.task_spans)
+            .field("hooks", &self.hooks.len())
+            .field("observers", &self.observers.len())
+            .finish()
+    }
+}
+
+fn add_new<T: ?Sized>(list: &mut Vec<Arc<T>>, more: &[Arc<T>], known: &[Arc<T>]) {
+    for item in more {
+        let is_this = |other: &Arc<T>| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(item));
+        if !known.iter().chain(&*list).any(is_this) {
+            list.push(item.clone());
+        }
+    }
+}
+
+/// The methods of a builder with a field `settings` that contains [`DrainSettings`] at `$field`.
+macro_rules! short_hands {
+    ($($field:ident).+) => {
+        /// Adds settings, which win over those that were set before.
+        pub fn settings(mut self, settings: $crate::settings::DrainSettings) -> Self {
+            self.$($field).+.overlay(&settings, &Default::default());
+            self
+        }
+
+        /// Sets [`DrainSettings::drain_timeout`](crate::DrainSettings::drain_timeout): 25 s by default.
+        pub fn drain_timeout(
+            mut self,
+            timeout: impl Into<Option<std::time::Duration>>,
+        ) -> Self {
+            self.$($field).+ = self.$($field).+.drain_timeout(timeout);
+            self
+        }
+
+        /// Sets [`DrainSettings::total_timeout`](crate::DrainSettings::total_timeout): no limit by default.
+        pub fn total_timeout(
+            mut self,
+            timeout: impl Into<Option<std::time::Duration>>,
+        ) -> Self {
+            self.$($field).+ = self.$($field).+.total_timeout(timeout);
+            self
+        }
+
+        /// Sets [`DrainSettings::at_deadline`](crate::DrainSettings::at_deadline):
+        /// [`Unfinished::Continue`](crate::Unfinished::Continue) by default.
+        pub fn at_deadline(mut self, unfinished: $crate::settings::Unfinished) -> Self {
+            self.$($field).+ = self.$($field).+.at_deadline(unfinished);
+            self
+        }
+
+        /// Sets [`DrainSettings::at_disconnect`](crate::DrainSettings::at_disconnect):
+        /// [`Unfinished::Continue`](crate::Unfinished::Continue) by default.
+        pub fn at_disconnect(mut self, unfinished: $crate::settings::Unfinished) -> Self {
+            self.$($field).+ = self.$($field).+.at_disconnect(unfinished);
+            self
+        }
+
+        /// Adds a hook: see [`DrainSettings::before_release`](crate::DrainSettings::before_release).
+        pub fn before_release<F, Fut>(mut self, hook: F) -> Self
+        where
+            F: Fn(std::sync::Arc<$crate::report::DrainReport>) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = ()> + Send + 'static,
+        {
+            self.$($field).+ = self.$($field).+.before_release(hook);
+            self
+        }
+
+        /// Adds a callback: see [`DrainSettings::on_drain`](crate::DrainSettings::on_drain).
+        pub fn on_drain(
+            mut self,
+            f: impl Fn(&$crate::report::DrainReport) + Send + Sync + 'static,
+        ) -> Self {
+            self.$($field).+ = self.$($field).+.on_drain(f);
+            self
+        }
+
+        /// Adds an observer: see [`DrainSettings::observer`](crate::DrainSettings::observer).
+        pub fn observer(mut self, observer: impl $crate::report::DrainObserver) -> Self {
+            self.$($field).+ = self.$($field).+.observer(observer);
+            self
+        }
+    };
+}
+pub(crate) use short_hands;

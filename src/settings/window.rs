@@ -1,0 +1,35 @@
+//! How long a wait may take, and what happens to tasks after it.
+
+use std::time::Duration;
+
+use super::Unfinished;
+
+/// Below 29 s, the shortest common limit of a front end (an API gateway's).
+pub(crate) const DEFAULT_DRAIN_TIMEOUT: Option<Duration> = Some(Duration::from_secs(25));
+
+/// Explicit settings of the drain window. `None` inherits from the enclosing layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct WindowSettings {
+    pub(crate) drain_timeout: Option<Option<Duration>>,
+    pub(crate) total_timeout: Option<Option<Duration>>,
+    pub(crate) at_deadline: Option<Unfinished>,
+    pub(crate) at_disconnect: Option<Unfinished>,
+}
+
+impl WindowSettings {
+    /// Returns these settings, and those of `outer` where these are not set.
+    pub(crate) fn over(self, outer: Self) -> Self {
+        let Self {
+            drain_timeout,
+            total_timeout,
+            at_deadline,
+            at_disconnect,
+        } = self;
+        Self {
+            drain_timeout: drain_timeout.or(outer.drain_timeout),
+            total_timeout: total_timeout.or(outer.total_timeout),
+            at_deadline: at_deadline.or(outer.at_deadline),
+            at_disconnect: at_disconnect.or(outer.at_disconnect),
+        }
+    }
+}
