@@ -229,9 +229,9 @@
 pub mod deadline;
 mod drain;
 mod handle;
-mod metrics;
 #[cfg(feature = "http")]
-mod middleware;
+mod http;
+mod metrics;
 mod panics;
 mod process;
 mod report;
@@ -244,15 +244,15 @@ mod tasks;
 mod throttle;
 mod trace;
 
+#[cfg(feature = "axum")]
+pub use self::http::MissingTaskTracker;
+#[cfg(feature = "http")]
+pub use self::http::{
+    BodyError, ResponseBody, ResponseFuture, TaskTrackerLayer, TaskTrackerService,
+};
 pub use handle::TrackerHandle;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
-#[cfg(feature = "axum")]
-pub use middleware::MissingTaskTracker;
-#[cfg(feature = "http")]
-pub use middleware::{
-    BodyError, ResponseBody, ResponseFuture, TaskTrackerLayer, TaskTrackerService,
-};
 pub use report::{
     DrainObserver, DrainReport, Limit, LiveTask, Outcome, ShutdownReport, TaskInfo, TaskState,
 };

@@ -34,11 +34,11 @@ mod from_env;
 mod grpc_timeout;
 #[cfg(feature = "lambda")]
 mod lambda_web_adapter;
-mod limit;
 #[cfg(feature = "http")]
 mod prefer_wait;
 pub(crate) mod schedule;
 mod source;
+mod sources;
 mod unix_millis;
 
 pub use self::from_env::from_env;
@@ -51,6 +51,6 @@ pub use self::prefer_wait::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
 pub use self::unix_millis::unix_millis;
 
-pub(crate) use self::limit::SourceLimit;
-pub use self::limit::Sources;
 pub(crate) use self::source::ReadBy;
+pub(crate) use self::sources::SourceLimit;
+pub use self::sources::Sources;

@@ -45,7 +45,6 @@ mod leaving;
 mod report;
 #[cfg(feature = "http")]
 mod response;
-pub(crate) mod shutdown;
 mod steps;
 mod wait;
 mod window;
@@ -55,7 +54,7 @@ use std::sync::Arc;
 
 use self::wait::Wait;
 use crate::report::DrainReport;
-use crate::request::here::{Context, Entered};
+use crate::request::context::{Context, Entered};
 use crate::request::{Request, Shared, pool};
 
 /// The owner of a request: it lives as long as the response, waits for the tasks, and reports once.

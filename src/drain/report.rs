@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::window::{Awaited, Waited};
 use super::{Drain, Ended};
 use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
-use crate::request::account::{Account, Ask, Readers, Standings};
+use crate::request::account::{Account, Readers, ReleaseState, ReportQuery};
 use crate::request::tracker::Tracker;
 use crate::trace;
 
@@ -32,12 +32,12 @@ impl Drain {
         let Some(request) = self.request() else {
             return (Ended::default(), Vec::new());
         };
-        let (standings, abort) = request.release(self.ask(outcome, now), aborts);
-        (self.ended_as(standings, outcome, closed_by, now), abort)
+        let (release_state, abort) = request.release(self.query(outcome, now), aborts);
+        (self.ended_as(release_state, outcome, closed_by, now), abort)
     }
 
     /// What the report asks of the tasks when the request is released.
-    pub(super) fn ask(&self, outcome: Outcome, now: Instant) -> Ask {
+    pub(super) fn query(&self, outcome: Outcome, now: Instant) -> ReportQuery {
         let is_read = match self.readers() {
             Readers::Some => true,
             Readers::Subscriber { ok, failed } => {
@@ -46,7 +46,7 @@ impl Drain {
                 ok || failed || self.request().is_some_and(|r| r.is_observed())
             }
         };
-        Ask {
+        ReportQuery {
             outcome,
             at: is_read.then_some(now),
         }
@@ -74,17 +74,17 @@ impl Drain {
     /// How a request was released, with its report if that is read.
     pub(super) fn ended_as(
         &self,
-        standings: Standings,
+        release_state: ReleaseState,
         outcome: Outcome,
         closed_by: Option<Limit>,
         now: Instant,
     ) -> Ended {
-        let Standings {
+        let ReleaseState {
             required_failed,
             account,
             stragglers,
             waker: _,
-        } = standings;
+        } = release_state;
         let verdict = Verdict {
             outcome,
             closed_by,
@@ -109,11 +109,11 @@ impl Drain {
     ) -> Option<Arc<DrainReport>> {
         let request = self.request()?;
         let now = Instant::now();
-        let standings = request.account(Ask {
+        let release_state = request.account(ReportQuery {
             outcome,
             at: Some(now),
         });
-        self.ended_as(standings, outcome, closed_by, now).report
+        self.ended_as(release_state, outcome, closed_by, now).report
     }
 
     /// Whether there is anything to report.

@@ -273,14 +273,14 @@ impl Drain {
         };
         let (outcome, limit) = expired(request.deadline().map(|deadline| deadline.limit));
         let now = Instant::now();
-        let ask = self.ask(outcome, now);
-        let Some(standings) = request.release_if_idle(ask) else {
+        let query = self.query(outcome, now);
+        let Some(release_state) = request.release_if_idle(query) else {
             // A task came up at the last moment.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
         self.expired(now, true);
-        let ended = self.ended_as(standings, outcome, limit, now);
+        let ended = self.ended_as(release_state, outcome, limit, now);
         self.set_expired(ended);
         Poll::Ready(())
     }

@@ -33,7 +33,7 @@ pub(crate) struct Registry<T> {
 struct Shard<T>(Mutex<Members<T>>);
 
 struct Members<T> {
-    seats: Vec<Option<Weak<T>>>,
+    registrations: Vec<Option<Weak<T>>>,
     vacant: Vec<u32>,
     /// How often a member has joined.
     joins: usize,
@@ -41,7 +41,7 @@ struct Members<T> {
 
 /// A member's place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct Registration {
     shard: u32,
     index: u32,
 }
@@ -49,21 +49,21 @@ pub(crate) struct Seat {
 impl<T> Registry<T> {
     /// Lists a member. The caller calls [`joined`](Self::joined) once it has released its own lock.
     #[inline]
-    pub(crate) fn join(&self, member: Weak<T>) -> Seat {
+    pub(crate) fn join(&self, member: Weak<T>) -> Registration {
         let shard = thread_number() % SHARDS;
         let mut members = self.lock(shard);
         members.joins = members.joins.wrapping_add(1);
         let index = match members.vacant.pop() {
             Some(index) => {
-                members.seats[index as usize] = Some(member);
+                members.registrations[index as usize] = Some(member);
                 index
             }
             None => {
-                members.seats.push(Some(member));
-                (members.seats.len() - 1) as u32
+                members.registrations.push(Some(member));
+                (members.registrations.len() - 1) as u32
             }
         };
-        Seat {
+        Registration {
             shard: shard as u32,
             index,
         }
@@ -79,11 +79,11 @@ impl<T> Registry<T> {
 
     /// Takes a member off the list.
     #[inline]
-    pub(crate) fn leave(&self, seat: Seat) {
+    pub(crate) fn leave(&self, registration: Registration) {
         let member = {
-            let mut members = self.lock(seat.shard as usize);
-            members.vacant.push(seat.index);
-            members.seats[seat.index as usize].take()
+            let mut members = self.lock(registration.shard as usize);
+            members.vacant.push(registration.index);
+            members.registrations[registration.index as usize].take()
         };
         drop(member);
         if self.is_awaited() && self.len() <= self.attended() {
@@ -129,7 +129,7 @@ impl<T> Registry<T> {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
             let members = self.lock(shard);
-            all.extend(members.seats.iter().flatten().filter_map(upgrade));
+            all.extend(members.registrations.iter().flatten().filter_map(upgrade));
         }
         all
     }
@@ -181,7 +181,7 @@ impl<T> Registry<T> {
 
 impl<T> Members<T> {
     fn len(&self) -> usize {
-        self.seats.len() - self.vacant.len()
+        self.registrations.len() - self.vacant.len()
     }
 }
 
@@ -190,7 +190,7 @@ impl<T> Default for Registry<T> {
         Self {
             shards: std::array::from_fn(|_| {
                 Shard(Mutex::new(Members {
-                    seats: Vec::new(),
+                    registrations: Vec::new(),
                     vacant: Vec::new(),
                     joins: 0,
                 }))

@@ -5,8 +5,8 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::effects::Effects;
-use super::task::Brief;
-use crate::process::registry::Seat;
+use super::task::TaskSpec;
+use crate::process::registry::Registration;
 use crate::report::{Outcome, Tally, TaskInfo, TaskState};
 
 /// What a wait finds.
@@ -42,7 +42,7 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Last {
     pub(super) id: u32,
-    pub(super) brief: Brief,
+    pub(super) spec: TaskSpec,
     pub(crate) started: Option<Instant>,
     pub(super) state: TaskState,
 }
@@ -51,7 +51,7 @@ impl Last {
     /// Without its age, which is to be computed from its start.
     #[inline]
     pub(crate) fn info(self) -> TaskInfo {
-        self.brief.info(self.state, None, None, None)
+        self.spec.info(self.state, None, None, None)
     }
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Incomplete {
 
 /// How things stand when a request is released.
 #[derive(Debug, Default)]
-pub(crate) struct Standings {
+pub(crate) struct ReleaseState {
     /// A required task failed, or was late for the deadline.
     pub(crate) required_failed: bool,
     /// `None` if it is not to be read.
@@ -117,7 +117,7 @@ pub(crate) enum Finish<H> {
     Over {
         required_failed: bool,
         /// The request leaves the registry: all that there is to be done.
-        leave: Option<Seat>,
+        leave: Option<Registration>,
     },
     /// It is over, and there is more to be done.
     OverWith {
@@ -129,7 +129,7 @@ pub(crate) enum Finish<H> {
 
 /// What a report asks of the tasks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask {
+pub(crate) struct ReportQuery {
     pub(crate) outcome: Outcome,
     /// The time of the report, for the ages of those that are unfinished; `None` if it is not to be read.
     pub(crate) at: Option<Instant>,

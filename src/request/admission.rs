@@ -9,7 +9,7 @@ use super::effects::Attached;
 use super::guard::{Extra, TaskGuard, Ticket};
 use super::state::State;
 use super::stopping::abort;
-use super::task::{Admitted, Brief, Kind, Parent, Pulse, Refused};
+use super::task::{Admitted, Kind, Parent, Refused, SlotState, TaskSpec};
 use crate::settings::TaskSpans;
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::trace::Span;
@@ -17,25 +17,25 @@ use crate::{metrics, trace};
 
 impl Request {
     /// Lists a task that is about to be spawned. [`attach`](Self::attach) has to follow.
-    pub(crate) fn admit(self: &Arc<Self>, brief: Brief) -> TaskGuard {
-        self.list(&brief, Pulse::Spawning)
+    pub(crate) fn admit(self: &Arc<Self>, spec: TaskSpec) -> TaskGuard {
+        self.list(&spec, SlotState::Spawning)
     }
 
     /// Lists a task that runs elsewhere.
-    pub(crate) fn admit_elsewhere(self: &Arc<Self>, brief: Brief) -> TaskGuard {
-        self.list(&brief, Pulse::Elsewhere)
+    pub(crate) fn admit_elsewhere(self: &Arc<Self>, spec: TaskSpec) -> TaskGuard {
+        self.list(&spec, SlotState::Elsewhere)
     }
 
     #[inline(always)]
-    fn list(self: &Arc<Self>, brief: &Brief, pulse: Pulse<AbortHandle>) -> TaskGuard {
+    fn list(self: &Arc<Self>, spec: &TaskSpec, slot_state: SlotState<AbortHandle>) -> TaskGuard {
         let parent = self.parent();
         let mut state = self.lock();
-        if !state.counts(brief.kind, parent) {
-            return self.list_apart(state, brief, parent, pulse);
+        if !state.counts(spec.kind, parent) {
+            return self.list_apart(state, spec, parent, slot_state);
         }
-        let admitted = state.admit_counted(brief, pulse, || self.join());
+        let admitted = state.admit_counted(spec, slot_state, || self.join());
         drop(state);
-        self.admitted(brief, admitted)
+        self.admitted(spec, admitted)
     }
 
     /// The rarer half of [`list`](Self::list).
@@ -43,31 +43,31 @@ impl Request {
     fn list_apart(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State<AbortHandle>>,
-        brief: &Brief,
+        spec: &TaskSpec,
         parent: Parent,
-        pulse: Pulse<AbortHandle>,
+        slot_state: SlotState<AbortHandle>,
     ) -> TaskGuard {
-        let admitted = state.admit_apart(brief, parent, pulse, || self.join());
+        let admitted = state.admit_apart(spec, parent, slot_state, || self.join());
         drop(state);
-        self.admitted(brief, admitted)
+        self.admitted(spec, admitted)
     }
 
     /// Lists a task that is about to be spawned, unless it would be late or the process is shutting down.
-    pub(crate) fn try_admit(self: &Arc<Self>, brief: Brief) -> Result<TaskGuard, Refused> {
+    pub(crate) fn try_admit(self: &Arc<Self>, spec: TaskSpec) -> Result<TaskGuard, Refused> {
         let process = self.process();
         if process.is_closing() {
             return Err(Refused::ShuttingDown);
         }
         let parent = self.parent();
         let admitted = self.lock().try_admit(
-            &brief,
+            &spec,
             parent,
-            Pulse::Spawning,
+            SlotState::Spawning,
             || self.join(),
             || process.is_closing(),
         );
         match admitted {
-            Ok(admitted) => Ok(self.admitted(&brief, admitted)),
+            Ok(admitted) => Ok(self.admitted(&spec, admitted)),
             Err((refused, effects)) => {
                 effects.carry_out(self);
                 Err(refused)
@@ -76,7 +76,7 @@ impl Request {
     }
 
     #[inline(always)]
-    fn admitted(self: &Arc<Self>, brief: &Brief, admitted: Admitted) -> TaskGuard {
+    fn admitted(self: &Arc<Self>, spec: &TaskSpec, admitted: Admitted) -> TaskGuard {
         self.joined(admitted.has_joined);
         metrics::task_started();
         let is_load = self.process().add_load();
@@ -86,38 +86,38 @@ impl Request {
         let extra = if trace::is_off() {
             None
         } else {
-            self.span_for(brief, admitted.kind, admitted.spans)
+            self.span_for(spec, admitted.kind, admitted.spans)
                 .map(Extra::of_span)
         };
         if admitted.is_late {
-            return self.admitted_late(brief, admitted, is_load, extra);
+            return self.admitted_late(spec, admitted, is_load, extra);
         }
-        TaskGuard::new(self, admitted, is_load, brief.name, extra)
+        TaskGuard::new(self, admitted, is_load, spec.name, extra)
     }
 
     #[cold]
     fn admitted_late(
         self: &Arc<Self>,
-        brief: &Brief,
+        spec: &TaskSpec,
         admitted: Admitted,
         is_load: bool,
         extra: Option<Box<Extra>>,
     ) -> TaskGuard {
-        let guard = TaskGuard::new(self, admitted, is_load, brief.name, extra);
+        let guard = TaskGuard::new(self, admitted, is_load, spec.name, extra);
         // With the guard made: if an observer panics through this, the guard ends the task.
-        self.report_late_spawn(brief, admitted.kind, guard.span());
+        self.report_late_spawn(spec, admitted.kind, guard.span());
         guard
     }
 
     /// The span that the task runs in.
     #[cold]
-    fn span_for(&self, brief: &Brief, kind: Kind, spans: TaskSpans) -> Option<Span> {
+    fn span_for(&self, spec: &TaskSpec, kind: Kind, spans: TaskSpans) -> Option<Span> {
         match (kind, spans) {
             // Not under the request's span, which would stay open for it.
             (Kind::Detached, _) | (_, TaskSpans::Linked) => {
-                trace::linked_task_span(brief.name, brief.location, self.id.as_deref())
+                trace::linked_task_span(spec.name, spec.location, self.id.as_deref())
             }
-            (_, TaskSpans::Child) => trace::task_span(brief.name, brief.location),
+            (_, TaskSpans::Child) => trace::task_span(spec.name, spec.location),
             (_, TaskSpans::Inherit) => Span::current(),
         }
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use tokio::time::Instant;
 
 use super::Request;
-use super::account::{Ask, Drained, Finish, Look, Readers, Standings};
+use super::account::{Drained, Finish, Look, Readers, ReleaseState, ReportQuery};
 use super::limits::Deadline;
 use super::tracker::Tracker;
 use crate::panics;
@@ -156,8 +156,8 @@ impl Request {
                 required_failed,
                 leave,
             } => {
-                if let Some(seat) = leave {
-                    self.process().registry().leave(seat);
+                if let Some(registration) = leave {
+                    self.process().registry().leave(registration);
                 }
                 Finished::Over { required_failed }
             }
@@ -174,42 +174,49 @@ impl Request {
     }
 
     /// Releases if no task is alive.
-    pub(crate) fn release_if_idle(&self, ask: Ask) -> Option<Standings> {
-        let standings = {
+    pub(crate) fn release_if_idle(&self, query: ReportQuery) -> Option<ReleaseState> {
+        let release_state = {
             let mut state = self.lock();
             let in_tracker = self.is_tracker_busy();
-            state.release_if_idle(ask, in_tracker)?
+            state.release_if_idle(query, in_tracker)?
         };
-        Some(Self::released(standings))
+        Some(Self::released(release_state))
     }
 
     /// Releases whatever is alive. If `aborts`, returns the handles of the tasks to abort.
-    pub(crate) fn release(&self, ask: Ask, aborts: bool) -> (Standings, Vec<AbortHandle>) {
-        let (standings, abort) = self.lock().release_and_abort(ask, aborts);
-        (self.with_tracker(Self::released(standings), ask), abort)
+    pub(crate) fn release(
+        &self,
+        query: ReportQuery,
+        aborts: bool,
+    ) -> (ReleaseState, Vec<AbortHandle>) {
+        let (release_state, abort) = self.lock().release_and_abort(query, aborts);
+        (
+            self.with_tracker(Self::released(release_state), query),
+            abort,
+        )
     }
 
     /// How things stand, while they may go on.
-    pub(crate) fn account(&self, ask: Ask) -> Standings {
-        let standings = self.lock().account(ask);
-        self.with_tracker(standings, ask)
+    pub(crate) fn account(&self, query: ReportQuery) -> ReleaseState {
+        let release_state = self.lock().account(query);
+        self.with_tracker(release_state, query)
     }
 
-    fn released(mut standings: Standings) -> Standings {
-        drop_waker(standings.waker.take());
-        standings
+    fn released(mut release_state: ReleaseState) -> ReleaseState {
+        drop_waker(release_state.waker.take());
+        release_state
     }
 
     /// Adds what is alive in the tokio-util tracker, which counts as seen.
-    fn with_tracker(&self, mut standings: Standings, ask: Ask) -> Standings {
+    fn with_tracker(&self, mut release_state: ReleaseState, query: ReportQuery) -> ReleaseState {
         if let Some(tracker) = self.tracker() {
             let alive = tracker.see();
-            if let Some(at) = ask.at {
+            if let Some(at) = query.at {
                 let infos = std::iter::repeat_n(tracker.info(TaskState::Running, at), alive);
-                standings.stragglers.extend(infos);
+                release_state.stragglers.extend(infos);
             }
         }
-        standings
+        release_state
     }
 
     /// Ends a request that has reported everything.

@@ -6,9 +6,9 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::Request;
-use super::task::Brief;
+use super::task::TaskSpec;
 use crate::panics;
-use crate::process::registry::Seat;
+use crate::process::registry::Registration;
 use crate::report::TaskInfo;
 use crate::sync::AbortHandle;
 use crate::trace::Span;
@@ -25,7 +25,7 @@ pub(crate) struct Effects<H> {
     /// To be dropped.
     pub(crate) span: Option<Arc<Span>>,
     /// The request leaves the registry.
-    pub(crate) leave: Option<Seat>,
+    pub(crate) leave: Option<Registration>,
     /// A task has ended, or was reported, and a wait for the process may be over.
     pub(crate) has_changed: bool,
     /// The tokio-util tracker is to be waited for.
@@ -69,7 +69,7 @@ pub(crate) struct Completed<H> {
 /// this was reported.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LateEnd {
-    pub(crate) brief: Brief,
+    pub(crate) spec: TaskSpec,
     pub(crate) started: Option<Instant>,
 }
 
@@ -103,8 +103,8 @@ impl Effects<AbortHandle> {
         drop(handle);
         // Before the request leaves the registry: when the handle is idle, spans are closed.
         drop(span);
-        if let Some(seat) = leave {
-            request.process().registry().leave(seat);
+        if let Some(registration) = leave {
+            request.process().registry().leave(registration);
         }
         if watch {
             request.watch_tracker();

@@ -8,7 +8,7 @@ use super::Request;
 use super::effects::{Completed, Effects, LateEnd};
 use super::guard::{Extra, Task, Ticket};
 use super::state::State;
-use super::task::{Brief, Kind};
+use super::task::{Kind, TaskSpec};
 use crate::report::{TaskInfo, TaskState};
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::{metrics, trace};
@@ -128,8 +128,8 @@ impl Request {
         extra: Option<Box<Extra>>,
     ) {
         let info = failed.unwrap_or_else(|| {
-            let LateEnd { brief, started } = late;
-            brief.info(TaskState::Completed, None, started, Some(Instant::now()))
+            let LateEnd { spec, started } = late;
+            spec.info(TaskState::Completed, None, started, Some(Instant::now()))
         });
         let span = extra.as_ref().and_then(|extra| extra.span.as_ref());
         self.notify(span, |observer| observer.on_late_end(&info));
@@ -152,12 +152,12 @@ impl Request {
     #[cold]
     pub(super) fn report_late_spawn(
         self: &Arc<Self>,
-        brief: &Brief,
+        spec: &TaskSpec,
         kind: Kind,
         span: Option<&trace::Span>,
     ) {
-        let brief = Brief { kind, ..*brief };
-        let info = brief.info(TaskState::Running, None, None, None);
+        let spec = TaskSpec { kind, ..*spec };
+        let info = spec.info(TaskState::Running, None, None, None);
         metrics::late_spawn();
         self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
         self.notify(span, |observer| observer.on_late_spawn(&info));
@@ -165,7 +165,7 @@ impl Request {
     }
 
     /// The brief of a task that is alive.
-    pub(super) fn brief(&self, ticket: Ticket) -> Option<Brief> {
-        self.lock().brief(ticket.slot, ticket.id)
+    pub(super) fn spec(&self, ticket: Ticket) -> Option<TaskSpec> {
+        self.lock().spec(ticket.slot, ticket.id)
     }
 }

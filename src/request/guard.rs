@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Request;
-use super::here::{Context, RunningTask};
+use super::context::{Context, RunningTask};
 use super::task::{Admitted, Kind};
 use crate::panics;
 use crate::report::TaskState;
@@ -184,9 +184,9 @@ impl TaskGuard {
     /// Lists another task like this one, with the same name and place.
     pub(crate) fn another(&self) -> Self {
         let request = self.context.own();
-        let brief = request.and_then(|request| request.brief(self.task.ticket));
-        match (request, brief) {
-            (Some(request), Some(brief)) => request.admit_elsewhere(brief),
+        let spec = request.and_then(|request| request.spec(self.task.ticket));
+        match (request, spec) {
+            (Some(request), Some(spec)) => request.admit_elsewhere(spec),
             _ => Self::outside(),
         }
     }

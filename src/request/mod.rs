@@ -41,11 +41,11 @@
 
 pub(crate) mod account;
 mod admission;
+pub(crate) mod context;
 pub(crate) mod drained;
 pub(crate) mod effects;
 mod ending;
 pub(crate) mod guard;
-pub(crate) mod here;
 pub(crate) mod limits;
 pub(crate) mod notices;
 mod notify;
@@ -64,12 +64,12 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::here::Running;
+use self::context::Running;
 use self::notices::Notices;
 use self::state::{Phase, State};
 use self::task::Parent;
 use self::tracker::Tracker;
-use crate::process::registry::Seat;
+use crate::process::registry::Registration;
 use crate::report::LiveTask;
 use crate::settings::Settings;
 use crate::sync::{AbortHandle, Mutex, MutexGuard};
@@ -159,7 +159,7 @@ impl Request {
     /// Lists the request in the registry. Called under the request's lock: [`joined`](Self::joined) has to follow once
     /// that is free.
     #[inline]
-    fn join(self: &Arc<Self>) -> Seat {
+    fn join(self: &Arc<Self>) -> Registration {
         self.process().registry().join(Arc::downgrade(self))
     }
 
@@ -243,10 +243,10 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let seat = self.state.get_mut().seat();
+        let registration = self.state.get_mut().registration();
         // The request is still listed if the tracker had tasks where no runtime could wait for them.
-        if let (Some(seat), Some(shared)) = (seat, &self.shared) {
-            shared.process.registry().leave(seat);
+        if let (Some(registration), Some(shared)) = (registration, &self.shared) {
+            shared.process.registry().leave(registration);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Request;
-use super::here::Context;
+use super::context::Context;
 use crate::report::DrainObserver;
 use crate::trace::Span;
 use crate::{panics, trace};

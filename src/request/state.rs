@@ -30,12 +30,14 @@ use std::task::Waker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::account::{Account, Ask, Drained, Finish, Incomplete, Last, Look, Readers, Standings};
+use super::account::{
+    Account, Drained, Finish, Incomplete, Last, Look, Readers, ReleaseState, ReportQuery,
+};
 use super::effects::{Attached, Completed, Effects, Failure, LateEnd};
 use super::limits::Limits;
 use super::table::{Removed, Table};
-use super::task::{Admitted, Brief, Entry, Kind, Parent, Pulse, Refused, Standing};
-use crate::process::registry::Seat;
+use super::task::{Admitted, Entry, Kind, Parent, Refused, ReportedAs, SlotState, TaskSpec};
+use crate::process::registry::Registration;
 use crate::report::{DrainObserver, MAX_FAILURES, Outcome, Tally, TaskInfo, TaskState};
 use crate::settings::{Settings, TaskSpans};
 use crate::trace::Span;
@@ -69,7 +71,7 @@ pub(crate) struct State<H> {
     waker: Option<Waker>,
     listens_to: ListensTo,
     /// The request's place in the registry of the process; `None` while it is not listed.
-    seat: Option<Seat>,
+    registration: Option<Registration>,
     /// Code of the request waits for the process: each end of a task is announced.
     is_attended: bool,
     /// The spans that tasks run in.
@@ -153,7 +155,7 @@ impl<H> State<H> {
             last: None,
             waker: None,
             listens_to: ListensTo::Tasks,
-            seat: None,
+            registration: None,
             is_attended: false,
             task_spans: TaskSpans::Child,
             span: None,
@@ -166,15 +168,15 @@ impl<H> State<H> {
     /// Lists a task that is about to be spawned, or runs elsewhere. `join` lists the request with its process.
     pub(crate) fn admit(
         &mut self,
-        brief: &Brief,
+        spec: &TaskSpec,
         parent: Parent,
-        pulse: Pulse<H>,
-        join: impl FnOnce() -> Seat,
+        slot_state: SlotState<H>,
+        join: impl FnOnce() -> Registration,
     ) -> Admitted {
-        if self.counts(brief.kind, parent) {
-            self.admit_counted(brief, pulse, join)
+        if self.counts(spec.kind, parent) {
+            self.admit_counted(spec, slot_state, join)
         } else {
-            self.admit_apart(brief, parent, pulse, join)
+            self.admit_apart(spec, parent, slot_state, join)
         }
     }
 
@@ -194,30 +196,30 @@ impl<H> State<H> {
     #[inline(always)]
     pub(crate) fn admit_counted(
         &mut self,
-        brief: &Brief,
-        pulse: Pulse<H>,
-        join: impl FnOnce() -> Seat,
+        spec: &TaskSpec,
+        slot_state: SlotState<H>,
+        join: impl FnOnce() -> Registration,
     ) -> Admitted {
         self.tally.spawned += 1;
         self.alive += 1;
-        if brief.kind == Kind::Required {
+        if spec.kind == Kind::Required {
             self.required += 1;
         }
         let wants_stamp = matches!(self.phase, Phase::Window { .. });
         Admitted {
             is_counted: true,
             wants_stamp,
-            ..self.listed(brief, brief.kind, Standing::Counted, pulse, join)
+            ..self.listed(spec, spec.kind, ReportedAs::Counted, slot_state, join)
         }
     }
 
     /// Lists a task that no report counts.
     pub(crate) fn admit_apart(
         &mut self,
-        brief: &Brief,
+        spec: &TaskSpec,
         parent: Parent,
-        pulse: Pulse<H>,
-        join: impl FnOnce() -> Seat,
+        slot_state: SlotState<H>,
+        join: impl FnOnce() -> Registration,
     ) -> Admitted {
         let is_released_late = self.spawns() == Some(Spawns::Late);
         // A task that no response waits for, or no longer, spawns detached tasks. An upgraded exchange and a handler that
@@ -228,8 +230,8 @@ impl<H> State<H> {
             Parent::DetachedTask => true,
         };
         let is_apart = by_detached || self.phase == Phase::Process;
-        let (kind, is_late) = match brief.kind {
-            Kind::Ordinary | Kind::Required if !is_apart => (brief.kind, is_released_late),
+        let (kind, is_late) = match spec.kind {
+            Kind::Ordinary | Kind::Required if !is_apart => (spec.kind, is_released_late),
             Kind::Ordinary | Kind::Required | Kind::Detached => (Kind::Detached, false),
             Kind::Tracker => (Kind::Tracker, false),
         };
@@ -248,25 +250,25 @@ impl<H> State<H> {
         Admitted {
             is_late,
             wants_stamp: true,
-            ..self.listed(brief, kind, Standing::Apart, pulse, join)
+            ..self.listed(spec, kind, ReportedAs::Excluded, slot_state, join)
         }
     }
 
     #[inline(always)]
     fn listed(
         &mut self,
-        brief: &Brief,
+        spec: &TaskSpec,
         kind: Kind,
-        standing: Standing,
-        pulse: Pulse<H>,
-        join: impl FnOnce() -> Seat,
+        reported_as: ReportedAs,
+        slot_state: SlotState<H>,
+        join: impl FnOnce() -> Registration,
     ) -> Admitted {
-        self.had_handler |= brief.is_handler;
-        let has_joined = self.seat.is_none();
+        self.had_handler |= spec.is_handler;
+        let has_joined = self.registration.is_none();
         if has_joined {
-            self.seat = Some(join());
+            self.registration = Some(join());
         }
-        let (slot, id) = self.table.add(brief, kind, standing, pulse);
+        let (slot, id) = self.table.add(spec, kind, reported_as, slot_state);
         Admitted {
             slot,
             id,
@@ -283,13 +285,13 @@ impl<H> State<H> {
     /// is called after `join`: a shutdown that begins now finds the request in the registry, or is found here.
     pub(crate) fn try_admit(
         &mut self,
-        brief: &Brief,
+        spec: &TaskSpec,
         parent: Parent,
-        pulse: Pulse<H>,
-        join: impl FnOnce() -> Seat,
+        slot_state: SlotState<H>,
+        join: impl FnOnce() -> Registration,
         is_closing: impl FnOnce() -> bool,
     ) -> Result<Admitted, (Refused, Effects<H>)> {
-        let is_detached = brief.kind == Kind::Detached
+        let is_detached = spec.kind == Kind::Detached
             || parent == Parent::DetachedTask
             || self.phase == Phase::Process;
         // What a straggler spawns here is refused, as the response does not wait for it. A straggler may spawn a detached
@@ -298,20 +300,25 @@ impl<H> State<H> {
             Parent::Task => Parent::None,
             parent => parent,
         };
-        let has_joined = self.seat.is_none();
+        let has_joined = self.registration.is_none();
         if has_joined {
-            self.seat = Some(join());
+            self.registration = Some(join());
         }
         let refused = if is_closing() {
             Refused::ShuttingDown
         } else if !is_detached && self.is_released() {
             Refused::Released
         } else {
-            let mut admitted = self.admit(brief, parent, pulse, || unreachable!("it has joined"));
+            let mut admitted =
+                self.admit(spec, parent, slot_state, || unreachable!("it has joined"));
             admitted.has_joined = has_joined;
             return Ok(admitted);
         };
-        let leave = if has_joined { self.seat.take() } else { None };
+        let leave = if has_joined {
+            self.registration.take()
+        } else {
+            None
+        };
         Err((
             refused,
             Effects {
@@ -326,13 +333,17 @@ impl<H> State<H> {
     /// given back for that.
     #[inline]
     pub(crate) fn attach(&mut self, slot: u32, id: u32, handle: H) -> Attached<H> {
-        match self.table.get_mut(slot, id).map(|entry| &mut entry.pulse) {
-            Some(pulse @ Pulse::Spawning) => {
-                *pulse = Pulse::Spawned(handle);
+        match self
+            .table
+            .get_mut(slot, id)
+            .map(|entry| &mut entry.slot_state)
+        {
+            Some(slot_state @ SlotState::Spawning) => {
+                *slot_state = SlotState::Spawned(handle);
                 Attached::Kept
             }
-            Some(pulse @ Pulse::Doomed) => {
-                *pulse = Pulse::Elsewhere;
+            Some(slot_state @ SlotState::AbortPending) => {
+                *slot_state = SlotState::Elsewhere;
                 Attached::ToAbort(handle)
             }
             _ => Attached::Ended(handle),
@@ -350,12 +361,12 @@ impl<H> State<H> {
         now: Instant,
     ) -> Option<Failure<H>> {
         let entry = self.table.get_mut(slot, id)?;
-        let pulse = std::mem::replace(&mut entry.pulse, Pulse::Ended(state));
+        let slot_state = std::mem::replace(&mut entry.slot_state, SlotState::Ended(state));
         let info = entry.info(state, message, Some(now));
-        let (is_counted, is_reported) = match entry.standing {
-            Standing::Counted => (true, true),
-            Standing::Straggler { is_logged } => (false, is_logged),
-            Standing::Apart => (false, false),
+        let (is_counted, is_reported) = match entry.reported_as {
+            ReportedAs::Counted => (true, true),
+            ReportedAs::Straggler { is_logged } => (false, is_logged),
+            ReportedAs::Excluded => (false, false),
         };
         if is_counted {
             self.required_failed |= entry.kind == Kind::Required;
@@ -369,7 +380,7 @@ impl<H> State<H> {
             info,
             is_counted,
             is_reported,
-            handle: pulse.into_handle(),
+            handle: slot_state.into_handle(),
         })
     }
 
@@ -404,9 +415,9 @@ impl<H> State<H> {
         else {
             return (effects, None);
         };
-        let (kind, standing) = (entry.kind, entry.standing);
-        let late = (standing != Standing::Counted && kind != Kind::Tracker).then(|| LateEnd {
-            brief: entry.brief(),
+        let (kind, reported_as) = (entry.kind, entry.reported_as);
+        let late = (reported_as != ReportedAs::Counted && kind != Kind::Tracker).then(|| LateEnd {
+            spec: entry.spec(),
             started: entry.started,
         });
         let wakes = match kind {
@@ -421,7 +432,7 @@ impl<H> State<H> {
                 self.listens_to == ListensTo::Tasks
             }
             Kind::Ordinary | Kind::Required => {
-                self.count_out(slot, kind, standing != Standing::Apart, state)
+                self.count_out(slot, kind, reported_as != ReportedAs::Excluded, state)
             }
         };
         effects.handle = handle;
@@ -455,7 +466,7 @@ impl<H> State<H> {
             let entry = self.table.at(slot);
             self.last = Some(Last {
                 id: entry.id,
-                brief: entry.brief(),
+                spec: entry.spec(),
                 started: entry.started,
                 state,
             });
@@ -539,7 +550,11 @@ impl<H> State<H> {
 
     /// Opens the drain window. The request is listed from now on, also if it waits for a hook alone. Returns whether it
     /// has joined the registry just now.
-    pub(crate) fn open_window(&mut self, now: Instant, join: impl FnOnce() -> Seat) -> bool {
+    pub(crate) fn open_window(
+        &mut self,
+        now: Instant,
+        join: impl FnOnce() -> Registration,
+    ) -> bool {
         if self.phase == Phase::Running {
             self.phase = Phase::Window {
                 opened: now,
@@ -547,9 +562,9 @@ impl<H> State<H> {
             };
         }
         self.table.stamp(now);
-        let has_joined = self.seat.is_none();
+        let has_joined = self.registration.is_none();
         if has_joined {
-            self.seat = Some(join());
+            self.registration = Some(join());
         }
         has_joined
     }
@@ -591,7 +606,7 @@ impl<H> State<H> {
             }
         };
         // With a seat it had a task, or its tokio-util tracker may have had some.
-        if is_read && self.seat.is_some() {
+        if is_read && self.registration.is_some() {
             let drained = Drained {
                 required_failed,
                 account: self.account_now(),
@@ -606,7 +621,7 @@ impl<H> State<H> {
         }
         self.phase = Phase::Over(Spawns::Late);
         if self.is_last() && self.is_bare() {
-            let leave = self.seat.take();
+            let leave = self.registration.take();
             return Finish::Over {
                 required_failed,
                 leave,
@@ -623,52 +638,56 @@ impl<H> State<H> {
     }
 
     /// Releases if no task is alive: what is spawned from now on is late.
-    pub(crate) fn release_if_idle(&mut self, ask: Ask, in_tracker: bool) -> Option<Standings> {
+    pub(crate) fn release_if_idle(
+        &mut self,
+        query: ReportQuery,
+        in_tracker: bool,
+    ) -> Option<ReleaseState> {
         if self.waited_for() > 0 || in_tracker {
             return None;
         }
-        Some(self.release_as(Spawns::Late, ask))
+        Some(self.release_as(Spawns::Late, query))
     }
 
     /// Releases whatever is alive: those tasks are the report's stragglers.
-    fn release(&mut self, ask: Ask) -> Standings {
+    fn release(&mut self, query: ReportQuery) -> ReleaseState {
         let handler = |entry: &Entry<H>| entry.is_handler && entry.is_alive();
-        let spawns = if ask.outcome.is_upgraded() {
+        let spawns = if query.outcome.is_upgraded() {
             Spawns::Upgraded
         } else if self.table.iter().any(handler) {
             Spawns::WithHandler
         } else {
             Spawns::Late
         };
-        self.release_as(spawns, ask)
+        self.release_as(spawns, query)
     }
 
-    fn release_as(&mut self, spawns: Spawns, ask: Ask) -> Standings {
-        let mut standings = self.account(ask);
+    fn release_as(&mut self, spawns: Spawns, query: ReportQuery) -> ReleaseState {
+        let mut release_state = self.account(query);
         self.phase = Phase::Released(spawns);
         // The end of a straggler must not wake the server.
-        standings.waker = self.waker.take();
+        release_state.waker = self.waker.take();
         if self.alive > 0 {
             // What is aborted for a client that left is no error in the log.
-            let is_logged = standings.required_failed && ask.outcome != Outcome::Dropped;
+            let is_logged = release_state.required_failed && query.outcome != Outcome::Dropped;
             for entry in self.table.iter_mut() {
-                if entry.is_alive() && entry.standing == Standing::Counted {
-                    entry.standing = Standing::Straggler { is_logged };
+                if entry.is_alive() && entry.reported_as == ReportedAs::Counted {
+                    entry.reported_as = ReportedAs::Straggler { is_logged };
                 }
             }
         }
-        standings
+        release_state
     }
 
     /// What a report has of the tasks, as things stand.
-    pub(crate) fn account(&self, ask: Ask) -> Standings {
+    pub(crate) fn account(&self, query: ReportQuery) -> ReleaseState {
         // A client that left did not wait for a required task, and an upgraded stream does not.
-        let is_late = matches!(ask.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
+        let is_late = matches!(query.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
             && self.required > 0;
-        Standings {
+        ReleaseState {
             required_failed: self.required_failed || is_late,
-            account: ask.at.map(|_| self.account_now()),
-            stragglers: ask.at.map_or_else(Vec::new, |at| self.stragglers(at)),
+            account: query.at.map(|_| self.account_now()),
+            stragglers: query.at.map_or_else(Vec::new, |at| self.stragglers(at)),
             waker: None,
         }
     }
@@ -731,7 +750,7 @@ impl<H> State<H> {
         let (Phase::Over(_) | Phase::Process) = self.phase else {
             return;
         };
-        if !self.is_last() || self.seat.is_none() {
+        if !self.is_last() || self.registration.is_none() {
             return;
         }
         if in_tracker {
@@ -739,7 +758,7 @@ impl<H> State<H> {
             effects.watch = true;
             return;
         }
-        effects.leave = self.seat.take();
+        effects.leave = self.registration.take();
         if self.phase == Phase::Over(Spawns::WithHandler) {
             self.phase = Phase::Over(Spawns::Late);
         }
@@ -747,14 +766,14 @@ impl<H> State<H> {
 
     /// Lists the request because its tokio-util tracker was asked for, unless it was released. Returns whether it has
     /// joined the registry just now.
-    pub(crate) fn list_tracker(&mut self, join: impl FnOnce() -> Seat) -> bool {
+    pub(crate) fn list_tracker(&mut self, join: impl FnOnce() -> Registration) -> bool {
         let is_open = matches!(
             self.phase,
             Phase::Running | Phase::Window { .. } | Phase::Leaving
         );
-        let joins = is_open && self.seat.is_none();
+        let joins = is_open && self.registration.is_none();
         if joins {
-            self.seat = Some(join());
+            self.registration = Some(join());
         }
         joins
     }
@@ -919,7 +938,7 @@ impl<H> State<H> {
             && self.table.listed() == 0
             && self.rare.is_none()
             && self.waker.is_none()
-            && self.seat.is_none()
+            && self.registration.is_none()
             && self.span.is_none()
             && !self.is_attended
     }
@@ -929,8 +948,8 @@ impl<H> State<H> {
         self.had_handler
     }
 
-    pub(crate) fn brief(&mut self, slot: u32, id: u32) -> Option<Brief> {
-        Some(self.table.get_mut(slot, id)?.brief())
+    pub(crate) fn spec(&mut self, slot: u32, id: u32) -> Option<TaskSpec> {
+        Some(self.table.get_mut(slot, id)?.spec())
     }
 
     /// All tasks that are alive, except these, in the order of their ids.
@@ -1023,7 +1042,7 @@ impl<H> State<H> {
             // Set with each waker.
             listens_to: _,
             // `None` by now: the registry has a reference to each request that is listed.
-            seat: _,
+            registration: _,
             is_attended,
             task_spans: _,
             span: _,
@@ -1038,21 +1057,25 @@ impl<H> State<H> {
         *is_attended = false;
     }
 
-    pub(crate) fn seat(&self) -> Option<Seat> {
-        self.seat
+    pub(crate) fn registration(&self) -> Option<Registration> {
+        self.registration
     }
 }
 
 impl<H: Clone> State<H> {
     /// Releases whatever is alive: those tasks are the report's stragglers. If `aborts`, returns the handles of those to
     /// abort.
-    pub(crate) fn release_and_abort(&mut self, ask: Ask, aborts: bool) -> (Standings, Vec<H>) {
+    pub(crate) fn release_and_abort(
+        &mut self,
+        query: ReportQuery,
+        aborts: bool,
+    ) -> (ReleaseState, Vec<H>) {
         let abort = if aborts {
             self.abort_unfinished()
         } else {
             Vec::new()
         };
-        (self.release(ask), abort)
+        (self.release(query), abort)
     }
 
     /// Returns the handles of the unfinished tasks. A task that is about to be spawned is aborted once it is.
@@ -1072,10 +1095,13 @@ impl<H: Clone> State<H> {
             if !which(entry) {
                 continue;
             }
-            match &mut entry.pulse {
-                pulse @ Pulse::Spawning => *pulse = Pulse::Doomed,
-                Pulse::Spawned(handle) => handles.push((entry.id, handle.clone())),
-                Pulse::Doomed | Pulse::Elsewhere | Pulse::Ended(_) | Pulse::Free(_) => {}
+            match &mut entry.slot_state {
+                slot_state @ SlotState::Spawning => *slot_state = SlotState::AbortPending,
+                SlotState::Spawned(handle) => handles.push((entry.id, handle.clone())),
+                SlotState::AbortPending
+                | SlotState::Elsewhere
+                | SlotState::Ended(_)
+                | SlotState::Free(_) => {}
             }
         }
         handles.sort_unstable_by_key(|(id, _)| *id);

@@ -1,6 +1,6 @@
 //! The tasks of a request that are alive, each in a slot.
 
-use super::task::{Brief, Entry, Kind, Pulse, Standing};
+use super::task::{Entry, Kind, ReportedAs, SlotState, TaskSpec};
 use crate::report::TaskState;
 use tokio::time::Instant;
 
@@ -54,17 +54,19 @@ impl<H> Table<H> {
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
-        brief: &Brief,
+        spec: &TaskSpec,
         kind: Kind,
-        standing: Standing,
-        pulse: Pulse<H>,
+        reported_as: ReportedAs,
+        slot_state: SlotState<H>,
     ) -> (u32, u32) {
         let id = self.listed;
         self.listed = id.wrapping_add(1);
         self.unstamped += 1;
         let slot = self.free;
         let slot = if slot == NONE { self.grow() } else { slot };
-        self.free = self.place(slot).fill(id, brief, kind, standing, pulse);
+        self.free = self
+            .place(slot)
+            .fill(id, spec, kind, reported_as, slot_state);
         (slot, id)
     }
 
@@ -95,11 +97,12 @@ impl<H> Table<H> {
         if !which(entry) {
             return None;
         }
-        let state = match entry.pulse {
-            Pulse::Ended(state) => state,
+        let state = match entry.slot_state {
+            SlotState::Ended(state) => state,
             _ => TaskState::Completed,
         };
-        let handle = std::mem::replace(&mut entry.pulse, Pulse::Free(self.free)).into_handle();
+        let handle =
+            std::mem::replace(&mut entry.slot_state, SlotState::Free(self.free)).into_handle();
         self.free = slot;
         self.unstamped -= u32::from(entry.started.is_none());
         Some(Removed {

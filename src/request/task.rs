@@ -10,7 +10,7 @@ use crate::settings::TaskSpans;
 
 /// What describes a task, from before it is spawned.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Brief {
+pub(crate) struct TaskSpec {
     pub(crate) name: Option<&'static str>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) kind: Kind,
@@ -66,22 +66,22 @@ pub(crate) enum Kind {
 
 /// What the report of a request makes of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ReportedAs {
     /// The report that is still to come counts it.
     Counted,
     /// The report has it as unfinished. `is_logged`: as an error, where it is required.
     Straggler { is_logged: bool },
     /// No report has it: it was spawned after the release, or is detached, or is the wait for the tracker.
-    Apart,
+    Excluded,
 }
 
 /// How far the spawn of a task is, and whether it can be aborted.
 #[derive(Debug)]
-pub(crate) enum Pulse<H> {
+pub(crate) enum SlotState<H> {
     /// It is about to be spawned: its handle is attached next.
     Spawning,
     /// The same, and it is to be aborted once its handle is there.
-    Doomed,
+    AbortPending,
     Spawned(H),
     /// It runs elsewhere, and cannot be aborted.
     Elsewhere,
@@ -100,13 +100,13 @@ pub(crate) struct Entry<H> {
     location: &'static Location<'static>,
     pub(crate) kind: Kind,
     pub(crate) is_handler: bool,
-    pub(crate) standing: Standing,
-    pub(crate) pulse: Pulse<H>,
+    pub(crate) reported_as: ReportedAs,
+    pub(crate) slot_state: SlotState<H>,
     /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
     pub(crate) started: Option<Instant>,
 }
 
-impl Brief {
+impl TaskSpec {
     /// Describes a task without a name that is spawned where this is called.
     #[track_caller]
     #[inline]
@@ -141,7 +141,7 @@ impl Brief {
     }
 }
 
-impl<H> Pulse<H> {
+impl<H> SlotState<H> {
     #[inline]
     pub(crate) fn into_handle(self) -> Option<H> {
         match self {
@@ -160,8 +160,8 @@ impl<H> Entry<H> {
             location: Location::caller(),
             kind: Kind::Ordinary,
             is_handler: false,
-            standing: Standing::Apart,
-            pulse: Pulse::Free(next),
+            reported_as: ReportedAs::Excluded,
+            slot_state: SlotState::Free(next),
             started: None,
         }
     }
@@ -171,27 +171,27 @@ impl<H> Entry<H> {
     pub(crate) fn fill(
         &mut self,
         id: u32,
-        brief: &Brief,
+        spec: &TaskSpec,
         kind: Kind,
-        standing: Standing,
-        pulse: Pulse<H>,
+        reported_as: ReportedAs,
+        slot_state: SlotState<H>,
     ) -> u32 {
-        let Pulse::Free(next) = self.pulse else {
+        let SlotState::Free(next) = self.slot_state else {
             unreachable!("a task has the slot")
         };
         self.id = id;
-        self.name = brief.name;
-        self.location = brief.location;
+        self.name = spec.name;
+        self.location = spec.location;
         self.kind = kind;
-        self.is_handler = brief.is_handler;
-        self.standing = standing;
-        self.pulse = pulse;
+        self.is_handler = spec.is_handler;
+        self.reported_as = reported_as;
+        self.slot_state = slot_state;
         self.started = None;
         next
     }
 
-    pub(crate) fn brief(&self) -> Brief {
-        Brief {
+    pub(crate) fn spec(&self) -> TaskSpec {
+        TaskSpec {
             name: self.name,
             location: self.location,
             kind: self.kind,
@@ -201,7 +201,7 @@ impl<H> Entry<H> {
 
     #[inline]
     pub(crate) fn is_free(&self) -> bool {
-        matches!(self.pulse, Pulse::Free(_))
+        matches!(self.slot_state, SlotState::Free(_))
     }
 
     pub(crate) fn info(
@@ -210,22 +210,22 @@ impl<H> Entry<H> {
         message: Option<String>,
         now: Option<Instant>,
     ) -> TaskInfo {
-        self.brief().info(state, message, self.started, now)
+        self.spec().info(state, message, self.started, now)
     }
 
     /// Whether it is alive, and the report that is still to come counts it.
     #[inline]
     pub(crate) fn is_running_and_counted(&self) -> bool {
-        self.standing == Standing::Counted && self.is_alive()
+        self.reported_as == ReportedAs::Counted && self.is_alive()
     }
 
     #[inline]
     pub(crate) fn is_alive(&self) -> bool {
-        !matches!(self.pulse, Pulse::Ended(_) | Pulse::Free(_))
+        !matches!(self.slot_state, SlotState::Ended(_) | SlotState::Free(_))
     }
 
     /// Whether it is alive, and the response waits for it or did until its window closed.
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.is_alive() && self.standing != Standing::Apart
+        self.is_alive() && self.reported_as != ReportedAs::Excluded
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Request;
-use super::task::{Brief, Kind, Parent, Pulse};
+use super::task::{Kind, Parent, SlotState, TaskSpec};
 use crate::report::{TaskInfo, TaskState};
 
 #[derive(Debug)]
@@ -69,13 +69,13 @@ impl Request {
             if state.has_watch() {
                 return;
             }
-            let brief = Brief {
+            let spec = TaskSpec {
                 name: None,
                 location: tracker.location,
                 kind: Kind::Tracker,
                 is_handler: false,
             };
-            let admitted = state.admit(&brief, Parent::None, Pulse::Elsewhere, || self.join());
+            let admitted = state.admit(&spec, Parent::None, SlotState::Elsewhere, || self.join());
             (admitted.slot, admitted.has_joined)
         };
         self.joined(has_joined);

@@ -12,7 +12,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::here::{Context, Running};
+use super::context::{Context, Running};
 use super::{Process, Request};
 use crate::process::waiters::{Awaits, Place};
 

@@ -12,7 +12,7 @@ use super::failure_policy::FailurePolicy;
 use super::role::{Progress, Role};
 use crate::drain::Drain;
 use crate::report::DrainReport;
-use crate::request::here::Context;
+use crate::request::context::Context;
 use crate::tasks::handler::ran_on;
 
 pin_project! {

@@ -5,11 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::drained::Drained;
-use super::role::{Role, tell_limits};
+use super::role::{Role, add_limits};
 use crate::handle::TrackerHandle;
 use crate::report::DrainReport;
 use crate::request::Shared;
-use crate::request::here::{Context, Running};
+use crate::request::context::{Context, Running};
 use crate::settings::{DrainSettings, short_hands};
 use crate::tasks::Tasks;
 
@@ -139,7 +139,7 @@ impl Scope {
                 notices: None,
             });
             let (mut role, request) = Role::new(None, &shared, || None);
-            tell_limits(&request, &shared.settings, &(), &());
+            add_limits(&request, &shared.settings, &(), &());
             if let Role::Owner(drain) = &mut role {
                 drain.want_report();
             }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::scope_deadlines::ScopeDeadlines;
 use crate::drain::Drain;
-use crate::request::here::{Context, Entered};
+use crate::request::context::{Context, Entered};
 use crate::request::{Request, Shared};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -103,7 +103,7 @@ pub(crate) fn has_limits<R>(settings: &Settings, sources: &impl ScopeDeadlines<R
 }
 
 /// Tells a request that arrives just now of its limits.
-pub(crate) fn tell_limits<R>(
+pub(crate) fn add_limits<R>(
     tracked: &Arc<Request>,
     settings: &Settings,
     sources: &impl ScopeDeadlines<R>,

@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::failure_policy::FailurePolicy;
 use super::future::TaskScopeFuture;
-use super::role::{Role, is_held, tell_limits};
+use super::role::{Role, add_limits, is_held};
 use super::scope_deadlines::ScopeDeadlines;
 use crate::request::Shared;
 use crate::tasks::Tasks;
@@ -79,7 +79,7 @@ where
         // Made before the inner service is called: if that panics, dropping it reports the request.
         let outer = Tasks::current().filter(is_held);
         let (mut role, tracked) = Role::new(outer, &self.shared, || None);
-        tell_limits(&tracked, &self.shared.settings, &self.deadlines, &request);
+        add_limits(&tracked, &self.shared.settings, &self.deadlines, &request);
         let inner = {
             let _entered = role.enter();
             self.inner.call(request)

@@ -14,9 +14,9 @@ use super::token::TaskToken;
 use super::tracked_future::TrackedFuture;
 use super::try_spawn_error::TrySpawnError;
 use crate::request::Request;
+use crate::request::context::Context;
 use crate::request::guard::TaskGuard;
-use crate::request::here::Context;
-use crate::request::task::{Brief, Kind, Refused};
+use crate::request::task::{Kind, Refused, TaskSpec};
 use crate::trace;
 
 /// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),
@@ -181,8 +181,8 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         F::Output: Send + 'static,
         OutputKind: TaskKind<F::Output> + 'static,
     {
-        let brief = self.brief();
-        spawn_in::<F, OutputKind>(self.request(brief.location), brief, future)
+        let spec = self.spec();
+        spawn_in::<F, OutputKind>(self.request(spec.location), spec, future)
     }
 
     /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task, and what
@@ -198,9 +198,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         F::Output: Send + 'static,
         OutputKind: TaskKind<F::Output> + 'static,
     {
-        let brief = self.brief();
-        let request = self.request(brief.location);
-        let admitted = request.map(|request| request.try_admit(brief));
+        let spec = self.spec();
+        let request = self.request(spec.location);
+        let admitted = request.map(|request| request.try_admit(spec));
         let guard = match admitted.unwrap_or_else(|| Ok(TaskGuard::outside())) {
             Ok(guard) => guard,
             Err(Refused::Released) => return Err(TrySpawnError::Released(future)),
@@ -268,25 +268,25 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     #[track_caller]
     pub(super) fn admit(&self) -> (Spawning<'_>, TaskGuard) {
-        let brief = self.brief();
-        Spawning::admit(self.request(brief.location), brief)
+        let spec = self.spec();
+        Spawning::admit(self.request(spec.location), spec)
     }
 
     #[track_caller]
     fn admit_elsewhere(&self) -> TaskGuard {
-        let brief = self.brief();
-        match self.request(brief.location) {
-            Some(request) => request.admit_elsewhere(brief),
+        let spec = self.spec();
+        match self.request(spec.location) {
+            Some(request) => request.admit_elsewhere(spec),
             None => TaskGuard::outside(),
         }
     }
 
     #[track_caller]
-    fn brief(&self) -> Brief {
-        Brief {
+    fn spec(&self) -> TaskSpec {
+        TaskSpec {
             name: self.name,
             kind: self.kind,
-            ..Brief::here()
+            ..TaskSpec::here()
         }
     }
 

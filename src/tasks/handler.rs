@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 use super::kind::Plain;
 use super::spawning::spawn_in;
-use crate::request::here::Context;
-use crate::request::task::Brief;
+use crate::request::context::Context;
+use crate::request::task::TaskSpec;
 use crate::trace;
 
 thread_local! {
@@ -64,13 +64,13 @@ where
     if context.is_outside() {
         trace::outside_a_request(location);
     }
-    let brief = Brief {
+    let spec = TaskSpec {
         name: Some("run_to_completion"),
         location,
         is_handler: true,
-        ..Brief::here()
+        ..TaskSpec::here()
     };
     // Its answer is dropped inside of the request too.
     let task = async move { drop(rest.await) };
-    drop(spawn_in::<_, Plain>(context.request(), brief, task));
+    drop(spawn_in::<_, Plain>(context.request(), spec, task));
 }

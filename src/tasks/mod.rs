@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::request::Request;
-use crate::request::here::{Context, InContext};
-use crate::request::task::Brief;
+use crate::request::context::{Context, InContext};
+use crate::request::task::TaskSpec;
 #[cfg(feature = "http")]
 use crate::settings::{AnswerSettings, Hold, Settings};
 use crate::settings::{DrainSettings, Unfinished};
@@ -90,7 +90,7 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         // Without a builder, which would have a handle of its own.
-        spawn_in::<F, Plain>(Some(&self.request), Brief::here(), future)
+        spawn_in::<F, Plain>(Some(&self.request), TaskSpec::here(), future)
     }
 
     /// Spawns a task on the current runtime, unless it would be late: the response waits for it, or

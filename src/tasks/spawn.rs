@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::task::JoinHandle;
 
 use super::builder::TaskBuilder;
-use crate::request::here::{Context, InContext};
+use crate::request::context::{Context, InContext};
 
 /// Spawns a task that the current request waits for: [`Tasks::spawn`](crate::Tasks::spawn) through
 /// [`Tasks::current`](crate::Tasks::current), for code that is handed no `Tasks`.

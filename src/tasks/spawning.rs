@@ -9,7 +9,7 @@ use super::kind::TaskKind;
 use super::tracked_future::TrackedFuture;
 use crate::request::Request;
 use crate::request::guard::{TaskGuard, Ticket};
-use crate::request::task::Brief;
+use crate::request::task::TaskSpec;
 
 /// Spawns a task on the current runtime.
 ///
@@ -20,7 +20,7 @@ use crate::request::task::Brief;
 #[inline]
 pub(super) fn spawn_in<F, OutputKind>(
     request: Option<&Arc<Request>>,
-    brief: Brief,
+    spec: TaskSpec,
     future: F,
 ) -> JoinHandle<F::Output>
 where
@@ -28,7 +28,7 @@ where
     F::Output: Send + 'static,
     OutputKind: TaskKind<F::Output> + 'static,
 {
-    let (spawning, guard) = Spawning::admit(request, brief);
+    let (spawning, guard) = Spawning::admit(request, spec);
     let handle = tokio::spawn(TrackedFuture::<F, OutputKind>::new(future, guard));
     spawning.spawned(handle)
 }
@@ -43,9 +43,9 @@ pub(super) struct Spawning<'a> {
 
 impl<'a> Spawning<'a> {
     #[inline(always)]
-    pub(super) fn admit(request: Option<&'a Arc<Request>>, brief: Brief) -> (Self, TaskGuard) {
+    pub(super) fn admit(request: Option<&'a Arc<Request>>, spec: TaskSpec) -> (Self, TaskGuard) {
         let guard = match request {
-            Some(request) => request.admit(brief),
+            Some(request) => request.admit(spec),
             None => TaskGuard::outside(),
         };
         (Self::new(request, &guard), guard)

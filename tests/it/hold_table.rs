@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use http_body::SizeHint;
 use tower_task_tracker::Hold;
 
-#[path = "../../src/middleware/hold.rs"]
+#[path = "../../src/http/hold.rs"]
 mod hold;
 
 use hold::{

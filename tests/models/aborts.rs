@@ -5,7 +5,7 @@ use loom::thread;
 use crate::report::Outcome;
 use crate::request::stopping::abort;
 use crate::sync::AbortHandle;
-use crate::world::{World, ask, check, named};
+use crate::world::{World, check, named, query};
 
 #[test]
 fn a_task_that_is_aborted_while_its_handle_is_attached_is_aborted() {
@@ -18,7 +18,7 @@ fn a_task_that_is_aborted_while_its_handle_is_attached_is_aborted() {
             let (request, handle, ticket) = (request.clone(), handle.clone(), task.ticket());
             move || request.attach(ticket, handle)
         });
-        let (_, handles) = request.release(ask(Outcome::DeadlineExceeded), true);
+        let (_, handles) = request.release(query(Outcome::DeadlineExceeded), true);
         abort(handles);
         spawner.join().expect("no panic");
         assert!(handle.is_aborted(), "whichever came first");

@@ -4,33 +4,38 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use loom::thread;
 
-use crate::process::registry::{Registry, Seat};
+use crate::process::registry::{Registration, Registry};
 use crate::report::Outcome;
 use crate::sync::{set_thread_number, touch_count};
-use crate::world::{World, ask, check, named};
+use crate::world::{World, check, named, query};
 
 /// A member that leaves when it is dropped.
 struct Member {
     registry: Weak<Registry<Member>>,
-    seat: OnceLock<Seat>,
+    registration: OnceLock<Registration>,
 }
 
 impl Member {
     fn join(registry: &Arc<Registry<Member>>) -> Arc<Self> {
         let member = Arc::new(Self {
             registry: Arc::downgrade(registry),
-            seat: OnceLock::new(),
+            registration: OnceLock::new(),
         });
-        let seat = registry.join(Arc::downgrade(&member));
-        member.seat.set(seat).expect("it joins once");
+        let registration = registry.join(Arc::downgrade(&member));
+        member
+            .registration
+            .set(registration)
+            .expect("it joins once");
         member
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if let (Some(registry), Some(seat)) = (self.registry.upgrade(), self.seat.get()) {
-            registry.leave(*seat);
+        if let (Some(registry), Some(registration)) =
+            (self.registry.upgrade(), self.registration.get())
+        {
+            registry.leave(*registration);
         }
     }
 }
@@ -41,7 +46,7 @@ fn a_request_that_leaves_while_the_list_is_read_is_seen_whole_or_not_at_all() {
         let world = World::new();
         let request = world.request();
         let mut task = request.admit(named("task"));
-        let (_, _) = request.release(ask(Outcome::DeadlineExceeded), false);
+        let (_, _) = request.release(query(Outcome::DeadlineExceeded), false);
         request.conclude();
         drop(request);
         let ends = thread::spawn(move || task.end_of_run(None));
@@ -108,9 +113,9 @@ fn the_members_at_once_are_all_there_were_at_some_moment() {
             let (registry, new) = (registry.clone(), new.clone());
             move || {
                 set_thread_number(0);
-                let seat = registry.join(Arc::downgrade(&new));
+                let registration = registry.join(Arc::downgrade(&new));
                 registry.leave(seat_of_last);
-                seat
+                registration
             }
         });
         let (members, are_all) = registry.members_at_once();

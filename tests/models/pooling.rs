@@ -9,7 +9,7 @@ use crate::report::Outcome;
 use crate::request::Request;
 use crate::request::pool::{self, Use};
 use crate::sync::touch_count;
-use crate::world::{World, ask, check, named};
+use crate::world::{World, check, named, query};
 
 #[test]
 fn a_snapshot_that_still_reads_a_request_does_not_see_the_next_one_in_it() {
@@ -32,8 +32,8 @@ fn a_snapshot_that_still_reads_a_request_does_not_see_the_next_one_in_it() {
                 touch_count();
             }
         });
-        let standings = request.release_if_idle(ask(Outcome::Drained));
-        assert!(standings.is_some(), "nothing is alive");
+        let release_state = request.release_if_idle(query(Outcome::Drained));
+        assert!(release_state.is_some(), "nothing is alive");
         request.conclude();
         is_over.store(true, SeqCst);
         touch_count();
@@ -55,7 +55,7 @@ fn a_handle_that_spawns_while_its_request_ends_does_not_spawn_in_the_next_one() 
         let spawner = spawner(&request);
         touch_count();
         if request.used() == Use::Used {
-            while request.release_if_idle(ask(Outcome::Drained)).is_none() {
+            while request.release_if_idle(query(Outcome::Drained)).is_none() {
                 thread::yield_now();
             }
             request.conclude();

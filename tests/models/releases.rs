@@ -7,7 +7,7 @@ use loom::thread;
 
 use crate::report::Outcome;
 use crate::request::task::Refused;
-use crate::world::{World, account, ask, check, named};
+use crate::world::{World, account, check, named, query};
 
 #[test]
 fn a_spawn_that_races_the_release_is_in_the_report_or_late() {
@@ -23,11 +23,11 @@ fn a_spawn_that_races_the_release_is_in_the_report_or_late() {
                 task.end_of_run(None);
             }
         });
-        let standings = request.release_if_idle(ask(Outcome::Drained));
+        let release_state = request.release_if_idle(query(Outcome::Drained));
         let worked_before = worked.load(Relaxed);
         spawner.join().expect("no panic");
         let late = (world.seen.late_spawns(), world.seen.late_ends());
-        match standings.map(account) {
+        match release_state.map(account) {
             // The release came first: the task is late.
             Some(account) if account.tally.spawned == 0 => assert_eq!(late, (1, 1)),
             // The task came first, and had ended: the code that releases sees what the task did.
@@ -61,9 +61,9 @@ fn a_try_spawn_that_races_the_release_is_waited_for_or_refused() {
                 }
             }
         });
-        let standings = request.release_if_idle(ask(Outcome::Drained));
+        let release_state = request.release_if_idle(query(Outcome::Drained));
         let is_refused = spawner.join().expect("no panic");
-        if let Some(account) = standings.map(account) {
+        if let Some(account) = release_state.map(account) {
             assert_eq!(account.tally.spawned, usize::from(!is_refused));
         } else {
             assert!(!is_refused, "nothing was released");
@@ -79,11 +79,11 @@ fn at_a_deadline_a_task_is_in_the_report_or_its_end_is_late() {
         let request = world.request();
         let task = request.admit(named("task"));
         let ends = thread::spawn(move || drop(task));
-        let (standings, _) = request.release(ask(Outcome::DeadlineExceeded), false);
+        let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), false);
         request.conclude();
         ends.join().expect("no panic");
-        let stragglers = standings.stragglers.len();
-        let account = account(standings);
+        let stragglers = release_state.stragglers.len();
+        let account = account(release_state);
         assert_eq!(account.tally.spawned, 1);
         assert_eq!(account.tally.aborted + stragglers, 1, "in the report once");
         let failures = account.incomplete.map_or(0, |t| t.failures.len());
@@ -101,8 +101,8 @@ fn a_late_spawn_that_races_the_conclusion_keeps_the_request_listed_until_it_is_r
         let world = World::observed();
         let request = world.request();
         request.open_window(tokio::time::Instant::now());
-        let standings = request.release_if_idle(ask(Outcome::Drained));
-        assert!(standings.is_some(), "nothing is alive");
+        let release_state = request.release_if_idle(query(Outcome::Drained));
+        assert!(release_state.is_some(), "nothing is alive");
         let spawner = thread::spawn({
             let request = request.clone();
             move || request.admit(named("late")).end_of_run(None)

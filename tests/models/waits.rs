@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use crate::process::waiters::Awaits;
 use crate::report::Outcome;
 use crate::request::Request;
-use crate::request::task::{Brief, Kind};
+use crate::request::task::{Kind, TaskSpec};
 use crate::request::waiting::Waiting;
-use crate::world::{World, account, ask, check, look, named};
+use crate::world::{World, account, check, look, named, query};
 
 /// Ready when no task is alive.
 fn poll_drained(request: &Arc<Request>, cx: &mut Context<'_>) -> Poll<()> {
@@ -47,8 +47,8 @@ fn the_last_of_several_ends_wakes_the_wait_and_is_named() {
             .into();
         block_on(poll_fn(|cx| poll_drained(&request, cx)));
         assert_eq!(worked.load(Relaxed), 2, "what they did is seen");
-        let standings = request.release_if_idle(ask(Outcome::Drained));
-        let account = account(standings.expect("nothing is alive"));
+        let release_state = request.release_if_idle(query(Outcome::Drained));
+        let account = account(release_state.expect("nothing is alive"));
         assert_eq!(account.tally.spawned, 2);
         assert!(account.last.is_some(), "one of them was the last");
         for task in tasks {
@@ -92,8 +92,8 @@ fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
         });
         block_on(poll_fn(|cx| poll_drained(&request, cx)));
         assert_eq!(worked.load(Relaxed), 1);
-        let standings = request.release_if_idle(ask(Outcome::Drained));
-        let last = account(standings.expect("nothing is alive")).last;
+        let release_state = request.release_if_idle(query(Outcome::Drained));
+        let last = account(release_state.expect("nothing is alive")).last;
         assert_eq!(last.and_then(|last| last.info().name), Some("child"));
         task.join().expect("no panic");
     });
@@ -105,7 +105,7 @@ fn the_last_required_end_wakes_a_wait_for_those_alone() {
         let world = World::new();
         let request = world.request();
         let mut ordinary = request.admit(named("ordinary"));
-        let required = request.admit(Brief {
+        let required = request.admit(TaskSpec {
             kind: Kind::Required,
             ..named("required")
         });
@@ -134,8 +134,8 @@ fn wait_idle_returns_when_the_last_request_concludes() {
         let world = World::new();
         let request = world.request();
         request.admit(named("task")).end_of_run(None);
-        let standings = request.release_if_idle(ask(Outcome::Drained));
-        assert!(standings.is_some(), "nothing is alive");
+        let release_state = request.release_if_idle(query(Outcome::Drained));
+        assert!(release_state.is_some(), "nothing is alive");
         let concluded = Arc::new(AtomicUsize::new(0));
         let owner = thread::spawn({
             let concluded = concluded.clone();
@@ -157,7 +157,7 @@ fn wait_idle_returns_after_the_callbacks_of_the_last_late_end() {
         let world = World::observed();
         let request = world.request();
         let mut task = request.admit(named("straggler"));
-        let (_, _) = request.release(ask(Outcome::DeadlineExceeded), false);
+        let (_, _) = request.release(query(Outcome::DeadlineExceeded), false);
         request.conclude();
         let ends = thread::spawn(move || task.end_of_run(None));
         let waiting = Waiting::new(&world.process, Awaits::Idleness);
@@ -193,7 +193,7 @@ fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
         let (own, other) = (world.request(), world.request());
         let mut waits = own.admit(named("waits"));
         let mut task = other.admit(named("task"));
-        let (_, _) = other.release(ask(Outcome::DeadlineExceeded), false);
+        let (_, _) = other.release(query(Outcome::DeadlineExceeded), false);
         other.conclude();
         drop(other);
         let ends = thread::spawn(move || task.end_of_run(None));

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::process::Process;
 use crate::report::{DrainObserver, Outcome, TaskInfo};
-use crate::request::account::{Account, Ask, Look, Standings};
-use crate::request::task::Brief;
+use crate::request::account::{Account, Look, ReleaseState, ReportQuery};
+use crate::request::task::TaskSpec;
 use crate::request::{Request, Shared, pool};
 use crate::settings::{DrainSettings, Settings};
 
@@ -109,10 +109,10 @@ impl DrainObserver for Observer {
 }
 
 #[track_caller]
-pub(crate) fn named(name: &'static str) -> Brief {
-    Brief {
+pub(crate) fn named(name: &'static str) -> TaskSpec {
+    TaskSpec {
         name: Some(name),
-        ..Brief::here()
+        ..TaskSpec::here()
     }
 }
 
@@ -121,14 +121,14 @@ pub(crate) fn look(request: &Arc<Request>, cx: &mut Context<'_>) -> Look {
     request.look_again(cx).0
 }
 
-pub(crate) fn ask(outcome: Outcome) -> Ask {
+pub(crate) fn query(outcome: Outcome) -> ReportQuery {
     let now = Instant::now();
-    Ask {
+    ReportQuery {
         outcome,
         at: Some(now),
     }
 }
 
-pub(crate) fn account(standings: Standings) -> Account {
-    standings.account.expect("it was asked for")
+pub(crate) fn account(release_state: ReleaseState) -> Account {
+    release_state.account.expect("it was asked for")
 }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::report::{Outcome, TaskInfo, TaskState};
 use crate::request::account::Readers;
 use crate::request::state::{Phase, Spawns};
-use crate::request::task::{Brief, Kind, Parent};
+use crate::request::task::{Kind, Parent, TaskSpec};
 
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -31,7 +31,7 @@ pub(crate) struct Model {
 
 #[derive(Debug)]
 pub(crate) struct Task {
-    pub(crate) brief: Brief,
+    pub(crate) spec: TaskSpec,
     pub(crate) slot: u32,
     pub(crate) started: Option<Instant>,
     pub(crate) handle: Handle,
@@ -48,7 +48,7 @@ pub(crate) struct Task {
 pub(crate) enum Handle {
     ToCome,
     /// To be aborted as soon as it comes.
-    Doomed,
+    AbortPending,
     Attached,
     None,
 }
@@ -70,7 +70,7 @@ impl Task {
     }
 
     pub(crate) fn is_waited_for(&self) -> bool {
-        !self.has_ended && matches!(self.brief.kind, Kind::Ordinary | Kind::Required)
+        !self.has_ended && matches!(self.spec.kind, Kind::Ordinary | Kind::Required)
     }
 
     pub(crate) fn is_unfinished(&self) -> bool {
@@ -78,7 +78,7 @@ impl Task {
     }
 
     pub(crate) fn info(&self, now: Instant) -> TaskInfo {
-        self.brief
+        self.spec
             .info(TaskState::Running, None, self.started, Some(now))
     }
 }
@@ -112,18 +112,18 @@ impl Model {
     pub(crate) fn required(&self) -> usize {
         self.count(|task| {
             task.is_waited_for()
-                && task.brief.kind == Kind::Required
+                && task.spec.kind == Kind::Required
                 && task.report != Report::Nothing
         })
     }
 
     pub(crate) fn detached(&self) -> usize {
-        self.count(|task| !task.has_ended && task.brief.kind == Kind::Detached)
+        self.count(|task| !task.has_ended && task.spec.kind == Kind::Detached)
     }
 
     /// The wait for the tokio-util tracker.
     pub(crate) fn watch(&self) -> Option<usize> {
-        let is_watch = |task: &Task| !task.has_ended && task.brief.kind == Kind::Tracker;
+        let is_watch = |task: &Task| !task.has_ended && task.spec.kind == Kind::Tracker;
         self.tasks.iter().position(is_watch)
     }
 
@@ -179,9 +179,9 @@ impl Model {
                 continue;
             }
             match task.handle {
-                Handle::ToCome => task.handle = Handle::Doomed,
+                Handle::ToCome => task.handle = Handle::AbortPending,
                 Handle::Attached => handles.push(id),
-                Handle::Doomed | Handle::None => {}
+                Handle::AbortPending | Handle::None => {}
             }
         }
         handles
@@ -189,12 +189,12 @@ impl Model {
 
     pub(crate) fn abort_unfinished(&mut self) -> Vec<u32> {
         let is_left = self.phase == Phase::Leaving;
-        self.abort(|_, task| task.is_unfinished() && !(is_left && task.brief.is_handler))
+        self.abort(|_, task| task.is_unfinished() && !(is_left && task.spec.is_handler))
     }
 
     pub(crate) fn release(&mut self, outcome: Outcome) {
         let required_failed = self.fails(outcome);
-        let has_handler = self.count(|task| task.is_alive() && task.brief.is_handler) > 0;
+        let has_handler = self.count(|task| task.is_alive() && task.spec.is_handler) > 0;
         self.phase = Phase::Released(match outcome {
             Outcome::Upgraded => Spawns::Upgraded,
             Outcome::Drained => Spawns::Late,
@@ -231,7 +231,7 @@ impl Model {
         self.count(|task| {
             task.failed.is_some()
                 && task.report == Report::Counts
-                && task.brief.kind == Kind::Required
+                && task.spec.kind == Kind::Required
         }) > 0
     }
 

@@ -9,12 +9,12 @@ use proptest::test_runner::TestCaseError;
 use tokio::time::Instant;
 
 use crate::model::{Handle, Model, Report, Task};
-use crate::process::registry::{Registry, Seat};
+use crate::process::registry::{Registration, Registry};
 use crate::report::{Outcome, TaskInfo, TaskState};
-use crate::request::account::{Account, Ask, Drained, Finish, Look, Readers, Standings};
+use crate::request::account::{Account, Drained, Finish, Look, Readers, ReleaseState, ReportQuery};
 use crate::request::effects::{Attached, Completed, Effects};
 use crate::request::state::{Phase, Spawns, State};
-use crate::request::task::{Admitted, Brief, Kind, Parent, Pulse, Refused};
+use crate::request::task::{Admitted, Kind, Parent, Refused, SlotState, TaskSpec};
 use crate::steps::{Life, Plan, Step};
 use crate::trace::Span;
 
@@ -123,7 +123,10 @@ impl Run {
         }
         self.step(&Step::LeaveIfOver { in_tracker: false })?;
         self.compare()?;
-        prop_assert!(self.state.seat().is_none(), "it is over, and listed");
+        prop_assert!(
+            self.state.registration().is_none(),
+            "it is over, and listed"
+        );
         Ok(())
     }
 
@@ -134,7 +137,7 @@ impl Run {
         };
         let mut counted = 0;
         for (id, task) in self.model.tasks.iter().enumerate() {
-            if task.brief.kind == Kind::Tracker {
+            if task.spec.kind == Kind::Tracker {
                 continue;
             }
             let is_straggler = report.stragglers.contains(&id);
@@ -159,14 +162,14 @@ impl Run {
                 is_elsewhere,
                 parent,
             } => {
-                let mut brief = brief(*kind);
-                brief.is_handler = *is_handler;
-                let pulse = if *is_elsewhere {
-                    Pulse::Elsewhere
+                let mut spec = spec(*kind);
+                spec.is_handler = *is_handler;
+                let slot_state = if *is_elsewhere {
+                    SlotState::Elsewhere
                 } else {
-                    Pulse::Spawning
+                    SlotState::Spawning
                 };
-                self.admit(brief, *parent, pulse)?;
+                self.admit(spec, *parent, slot_state)?;
             }
             Step::TryAdmit {
                 kind,
@@ -175,7 +178,7 @@ impl Run {
             } => self.try_admit(*kind, *parent, *is_closing)?,
             Step::Attach(pick) => {
                 if let Some(id) = self.pick(pick, |task| {
-                    matches!(task.handle, Handle::ToCome | Handle::Doomed)
+                    matches!(task.handle, Handle::ToCome | Handle::AbortPending)
                 }) {
                     self.attach(id)?;
                 }
@@ -183,13 +186,13 @@ impl Run {
             Step::Fail(pick, state) => {
                 // Also of a task that has ended, whose slot may be another one's.
                 let may_fail =
-                    |task: &Task| task.failed.is_none() && task.brief.kind != Kind::Tracker;
+                    |task: &Task| task.failed.is_none() && task.spec.kind != Kind::Tracker;
                 if let Some(id) = self.pick(pick, may_fail) {
                     self.fail(id, *state)?;
                 }
             }
             Step::End { task, in_tracker } => {
-                let is_here = |task: &Task| !task.has_ended && task.brief.kind != Kind::Tracker;
+                let is_here = |task: &Task| !task.has_ended && task.spec.kind != Kind::Tracker;
                 if let Some(id) = self.pick(task, is_here) {
                     self.end(id, *in_tracker)?;
                 }
@@ -210,7 +213,7 @@ impl Run {
             }
             Step::Watch => {
                 if self.model.watch().is_none() {
-                    self.admit(brief(Kind::Tracker), Parent::None, Pulse::Elsewhere)?;
+                    self.admit(spec(Kind::Tracker), Parent::None, SlotState::Elsewhere)?;
                 }
             }
             Step::EndWatch { in_tracker } => {
@@ -251,8 +254,8 @@ impl Run {
             }
             Step::OpenWindow => {
                 if is_open {
-                    let seat = self.seat();
-                    let has_joined = self.state.open_window(self.now, || seat);
+                    let registration = self.registration();
+                    let has_joined = self.state.open_window(self.now, || registration);
                     if self.model.phase == Phase::Running {
                         self.model.phase = Phase::Window {
                             opened: self.now,
@@ -286,26 +289,26 @@ impl Run {
             }
             Step::ReleaseIfIdle { in_tracker } => {
                 if is_open {
-                    let ask = self.ask(Outcome::Drained);
-                    let standings = self.state.release_if_idle(ask, *in_tracker);
+                    let query = self.query(Outcome::Drained);
+                    let release_state = self.state.release_if_idle(query, *in_tracker);
                     let is_idle = self.model.waited_for() == 0 && !in_tracker;
-                    prop_assert_eq!(standings.is_some(), is_idle);
-                    if let Some(standings) = standings {
-                        self.released(standings, Outcome::Drained)?;
+                    prop_assert_eq!(release_state.is_some(), is_idle);
+                    if let Some(release_state) = release_state {
+                        self.released(release_state, Outcome::Drained)?;
                     }
                 }
             }
             Step::Release { outcome, aborts } => {
                 if is_open {
-                    let ask = self.ask(*outcome);
-                    let (standings, abort) = self.state.release_and_abort(ask, *aborts);
+                    let query = self.query(*outcome);
+                    let (release_state, abort) = self.state.release_and_abort(query, *aborts);
                     let expected = if *aborts {
                         self.model.abort_unfinished()
                     } else {
                         Vec::new()
                     };
                     prop_assert_eq!(abort, expected);
-                    self.released(standings, *outcome)?;
+                    self.released(release_state, *outcome)?;
                 }
             }
             Step::Conclude { in_tracker } => {
@@ -319,8 +322,8 @@ impl Run {
                 self.left(effects, false, *in_tracker)?;
             }
             Step::ListTracker => {
-                let seat = self.seat();
-                let has_joined = self.state.list_tracker(|| seat);
+                let registration = self.registration();
+                let has_joined = self.state.list_tracker(|| registration);
                 if is_open {
                     self.joined(has_joined)?;
                 } else {
@@ -380,25 +383,25 @@ impl Run {
 
     // The life of a task.
 
-    fn admit(&mut self, brief: Brief, parent: Parent, pulse: Pulse<u32>) -> Checked {
-        let handle = match pulse {
-            Pulse::Spawning => Handle::ToCome,
+    fn admit(&mut self, spec: TaskSpec, parent: Parent, slot_state: SlotState<u32>) -> Checked {
+        let handle = match slot_state {
+            SlotState::Spawning => Handle::ToCome,
             _ => Handle::None,
         };
-        let seat = self.seat();
-        let admitted = self.state.admit(&brief, parent, pulse, || seat);
-        self.admitted(&admitted, brief, parent, handle)
+        let registration = self.registration();
+        let admitted = self.state.admit(&spec, parent, slot_state, || registration);
+        self.admitted(&admitted, spec, parent, handle)
     }
 
     fn admitted(
         &mut self,
         admitted: &Admitted,
-        mut brief: Brief,
+        mut spec: TaskSpec,
         parent: Parent,
         handle: Handle,
     ) -> Checked {
-        let (kind, report, is_late) = self.model.admission(brief.kind, parent);
-        brief.kind = kind;
+        let (kind, report, is_late) = self.model.admission(spec.kind, parent);
+        spec.kind = kind;
         self.joined(admitted.has_joined)?;
         prop_assert_eq!(admitted.id as usize, self.model.tasks.len());
         prop_assert_eq!(admitted.kind, kind);
@@ -414,7 +417,7 @@ impl Run {
         prop_assert!(self.model.tasks.iter().all(is_free), "the slot was taken");
         self.model.notices += usize::from(is_late);
         self.model.tasks.push(Task {
-            brief,
+            spec,
             slot: admitted.slot,
             started: None,
             handle,
@@ -427,18 +430,18 @@ impl Run {
     }
 
     fn try_admit(&mut self, kind: Kind, parent: Parent, is_closing: bool) -> Checked {
-        let brief = brief(kind);
-        let seat = self.seat();
+        let spec = spec(kind);
+        let registration = self.registration();
         let was_listed = self.model.is_listed;
         let joined = std::cell::Cell::new(was_listed);
         let asked_late = std::cell::Cell::new(false);
         let admitted = self.state.try_admit(
-            &brief,
+            &spec,
             parent,
-            Pulse::Spawning,
+            SlotState::Spawning,
             || {
                 joined.set(true);
-                seat
+                registration
             },
             || {
                 asked_late.set(joined.get());
@@ -465,7 +468,7 @@ impl Run {
                     Parent::Task => Parent::None,
                     parent => parent,
                 };
-                self.admitted(&admitted, brief, parent, Handle::ToCome)
+                self.admitted(&admitted, spec, parent, Handle::ToCome)
             }
             Err((why, effects)) => {
                 prop_assert_eq!(refused, Some(why));
@@ -485,7 +488,7 @@ impl Run {
         let handle = std::mem::replace(&mut task.handle, Handle::None);
         if !task.is_alive() {
             prop_assert!(matches!(attached, Attached::Ended(given) if given == number));
-        } else if handle == Handle::Doomed {
+        } else if handle == Handle::AbortPending {
             prop_assert!(matches!(attached, Attached::ToAbort(given) if given == number));
         } else {
             prop_assert!(matches!(attached, Attached::Kept));
@@ -554,15 +557,15 @@ impl Run {
             expected.handle = Some(id as u32);
         }
         task.has_ended = true;
-        let kind = task.brief.kind;
+        let kind = task.spec.kind;
         let is_late = task.report != Report::Counts && kind != Kind::Tracker;
         task.late_end = is_late;
         match late {
             Some(late) => {
                 prop_assert!(is_late, "the report counts it");
                 prop_assert_eq!(late.started, task.started);
-                prop_assert_eq!(late.brief.kind, kind);
-                prop_assert_eq!(late.brief.is_handler, task.brief.is_handler);
+                prop_assert_eq!(late.spec.kind, kind);
+                prop_assert_eq!(late.spec.is_handler, task.spec.is_handler);
             }
             None => prop_assert!(!is_late, "nothing reports it"),
         }
@@ -668,35 +671,38 @@ impl Run {
         self.left(effects, span, in_tracker)
     }
 
-    fn released(&mut self, mut standings: Standings, outcome: Outcome) -> Checked {
-        let waker = standings.waker.take();
+    fn released(&mut self, mut release_state: ReleaseState, outcome: Outcome) -> Checked {
+        let waker = release_state.waker.take();
         prop_assert_eq!(self.number(waker.as_ref()), self.model.waker.take());
         let is_alive = |(_, task): &(usize, &Task)| task.is_unfinished();
         let stragglers = self.model.tasks.iter().enumerate().filter(is_alive);
         self.report = Some(Reported {
             stragglers: stragglers.map(|(id, _)| id).collect(),
-            spawned: standings.account.as_ref().map_or(0, |a| a.tally.spawned),
+            spawned: release_state
+                .account
+                .as_ref()
+                .map_or(0, |a| a.tally.spawned),
         });
-        self.standings(&standings, outcome)?;
+        self.release_state(&release_state, outcome)?;
         self.model.release(outcome);
         Ok(())
     }
 
-    fn ask(&self, outcome: Outcome) -> Ask {
-        Ask {
+    fn query(&self, outcome: Outcome) -> ReportQuery {
+        ReportQuery {
             outcome,
             at: Some(self.now),
         }
     }
 
     /// What a report would have that is made now.
-    fn standings(&self, standings: &Standings, outcome: Outcome) -> Checked {
-        prop_assert_eq!(standings.required_failed, self.model.fails(outcome));
-        prop_assert!(standings.waker.is_none(), "it may still be woken");
+    fn release_state(&self, release_state: &ReleaseState, outcome: Outcome) -> Checked {
+        prop_assert_eq!(release_state.required_failed, self.model.fails(outcome));
+        prop_assert!(release_state.waker.is_none(), "it may still be woken");
         let unfinished = self.model.tasks.iter().filter(|t| t.is_unfinished());
         let unfinished: Vec<TaskInfo> = unfinished.map(|task| task.info(self.now)).collect();
-        prop_assert_eq!(&standings.stragglers, &unfinished);
-        match &standings.account {
+        prop_assert_eq!(&release_state.stragglers, &unfinished);
+        match &release_state.account {
             Some(account) => self.account(account),
             None => Err(TestCaseError::fail("it was asked for")),
         }
@@ -719,7 +725,7 @@ impl Run {
                 Some(info) => (info.clone(), None),
                 None => {
                     let state = failed.map_or(TaskState::Completed, |info| info.state);
-                    (task.brief.info(state, None, None, None), task.started)
+                    (task.spec.info(state, None, None, None), task.started)
                 }
             }
         });
@@ -733,14 +739,14 @@ impl Run {
             incomplete.is_some_and(|t| t.cancelled),
             self.model.cancelled
         );
-        let has_detached = self.model.count(|task| task.brief.kind == Kind::Detached) > 0;
+        let has_detached = self.model.count(|task| task.spec.kind == Kind::Detached) > 0;
         prop_assert_eq!(account.has_detached, has_detached);
         Ok(())
     }
 
     // Parts of several transitions.
 
-    fn seat(&self) -> Seat {
+    fn registration(&self) -> Registration {
         self.registry.join(Weak::new())
     }
 
@@ -815,14 +821,14 @@ impl Run {
         prop_assert_eq!(state.alive(), alive);
         prop_assert_eq!(state.required() as usize, model.required());
         prop_assert_eq!(state.has_watch(), model.watch().is_some());
-        prop_assert_eq!(state.seat().is_some(), model.is_listed);
+        prop_assert_eq!(state.registration().is_some(), model.is_listed);
         prop_assert_eq!(state.is_released(), model.spawns().is_some());
         prop_assert_eq!(state.required_failed(), model.required_failed());
         prop_assert_eq!(state.stopped(), model.stopped());
         prop_assert_eq!(state.has_spawned(), !model.tasks.is_empty());
         let has_no_start = |task: &Task| !task.has_ended && task.started.is_none();
         prop_assert_eq!(state.wants_stamp(), model.count(has_no_start) > 0);
-        let is_handler = |task: &Task| task.brief.is_handler;
+        let is_handler = |task: &Task| task.spec.is_handler;
         prop_assert_eq!(state.had_handler(), model.count(is_handler) > 0);
         for tasks in 0..4 {
             let is_enough = alive <= tasks && model.notices == 0;
@@ -840,28 +846,28 @@ impl Run {
             && !model.has_span
             && !model.is_attended;
         prop_assert_eq!(state.is_pristine(), is_pristine);
-        let is_shown = |t: &&Task| t.is_alive() && t.brief.kind != Kind::Tracker;
+        let is_shown = |t: &&Task| t.is_alive() && t.spec.kind != Kind::Tracker;
         let shown = model.tasks.iter().filter(is_shown);
         let shown: Vec<TaskInfo> = shown.map(|task| task.info(self.now)).collect();
         prop_assert_eq!(state.snapshot(self.now, &[]), shown);
         for (id, task) in (0..).zip(&model.tasks) {
-            prop_assert_eq!(state.brief(task.slot, id).is_some(), !task.has_ended);
+            prop_assert_eq!(state.spec(task.slot, id).is_some(), !task.has_ended);
         }
         for outcome in [
             Outcome::Drained,
             Outcome::DeadlineExceeded,
             Outcome::Dropped,
         ] {
-            self.standings(&self.state.account(self.ask(outcome)), outcome)?;
+            self.release_state(&self.state.account(self.query(outcome)), outcome)?;
         }
         Ok(())
     }
 }
 
-fn brief(kind: Kind) -> Brief {
-    Brief {
+fn spec(kind: Kind) -> TaskSpec {
+    TaskSpec {
         kind,
-        ..Brief::here()
+        ..TaskSpec::here()
     }
 }
 

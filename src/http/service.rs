@@ -15,8 +15,8 @@ use super::future::ResponseFuture;
 use super::hold::Exchange;
 use crate::deadline::Sources;
 use crate::request::Shared;
-use crate::request::here::Context;
-use crate::scope::role::{Role, has_limits, is_held, tell_limits};
+use crate::request::context::Context;
+use crate::scope::role::{Role, add_limits, has_limits, is_held};
 use crate::tasks::Tasks;
 use crate::{metrics, trace};
 
@@ -93,7 +93,7 @@ where
         let (mut role, tracked) = Role::new(outer, &self.shared, id);
         if has_limits(&self.shared.settings, &self.sources) {
             let (parts, body) = request.into_parts();
-            tell_limits(&tracked, &self.shared.settings, &self.sources, &parts);
+            add_limits(&tracked, &self.shared.settings, &self.sources, &parts);
             request = Request::from_parts(parts, body);
         }
         request.extensions_mut().insert(Tasks { request: tracked });

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::shutdown::shut_down;
 use crate::deadline::schedule::AGES;
-use crate::drain::shutdown::shut_down;
 use crate::process::waiters::Awaits;
 use crate::report::{LiveTask, ShutdownReport, TaskState};
 use crate::request::waiting::Waiting;

@@ -5,7 +5,7 @@ use http_body::Frame;
 
 use super::error::{BodyError, REQUIRED_FAILED};
 use super::part::{Part, Polled};
-use crate::middleware::grpc;
+use crate::http::grpc;
 
 /// What is passed on in place of the last item, and whether that tells of the failure.
 pub(super) fn in_place_of<D, E>(

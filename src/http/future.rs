@@ -15,7 +15,7 @@ use super::body::{Looked, ResponseBody};
 use super::hold::{Exchange, Facts};
 use super::passing::{passed, watched};
 use super::whole::{Whole, held_length};
-use crate::request::here::Context;
+use crate::request::context::Context;
 use crate::scope::role::{Progress, Role};
 use crate::tasks::handler::ran_on;
 
