@@ -13,7 +13,7 @@ use super::{Drain, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::report::Outcome;
 use crate::request::stopping::abort as stop;
-use crate::tasks::handler::can_run_on;
+use crate::tasks::abandoned::can_run_on;
 use crate::trace;
 
 /// What is done about the tasks of a client that has gone.

@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::panics;
-use crate::tasks::handler::{can_run_on, run_on};
+use crate::tasks::abandoned::can_run_on;
+use crate::tasks::handler::run_on;
 use crate::trace::Span;
 
 /// The future of [`RunToCompletionService`](crate::RunToCompletionService): the inner future in a box.

@@ -4,8 +4,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
 
-use tokio::runtime::Handle;
-
 use super::kind::Plain;
 use super::spawning::spawn_in;
 use crate::request::context::Context;
@@ -13,34 +11,8 @@ use crate::request::task::TaskSpec;
 use crate::trace;
 
 thread_local! {
-    /// A task is being dropped before its end.
-    static ABANDONED: Cell<bool> = const { Cell::new(false) };
     /// How many handlers have become tasks here.
     static RAN_ON: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Drops a task before its end: by an abort, or with its runtime. Handlers in it end with it.
-pub(super) fn abandon(task: impl FnOnce()) {
-    // On a thread that is being torn down nobody would run them on.
-    let outer = ABANDONED.try_with(|abandoned| abandoned.replace(true));
-    // Also when the destructor panics.
-    let _reset = outer.map(Reset);
-    task();
-}
-
-struct Reset(bool);
-
-impl Drop for Reset {
-    fn drop(&mut self) {
-        let _ = ABANDONED.try_with(|abandoned| abandoned.set(self.0));
-    }
-}
-
-/// Whether a handler that is dropped now can run on: there is a runtime, and it is not dropped with the
-/// task that it is a part of.
-pub(crate) fn can_run_on() -> bool {
-    let abandoned = ABANDONED.try_with(Cell::get).unwrap_or(true);
-    !abandoned && Handle::try_current().is_ok()
 }
 
 /// How many handlers have become tasks on this thread: more than before a future was dropped, if one in it runs on,

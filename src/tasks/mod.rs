@@ -1,5 +1,6 @@
 //! The handle of a request's tasks.
 
+pub(crate) mod abandoned;
 mod blocking;
 mod builder;
 pub(crate) mod handler;

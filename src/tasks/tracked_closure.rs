@@ -1,6 +1,6 @@
 //! A blocking closure that counts as a task.
 
-use super::handler::abandon;
+use super::abandoned::abandon;
 use super::kind::TaskKind;
 use crate::request::guard::TaskGuard;
 

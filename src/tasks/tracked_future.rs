@@ -10,7 +10,7 @@ use std::thread;
 
 use pin_project_lite::pin_project;
 
-use super::handler::abandon;
+use super::abandoned::abandon;
 use super::kind::{Plain, TaskKind};
 use crate::panics;
 use crate::request::guard::TaskGuard;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{LiveTask, TaskInfo, list};
+use super::list::list;
+use super::{LiveTask, TaskInfo};
 
 /// What became of the tasks of a process that shut down, from
 /// [`TrackerHandle::shutdown`](crate::TrackerHandle::shutdown).
