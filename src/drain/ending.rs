@@ -33,23 +33,21 @@ impl Drain {
         self.finish()
     }
 
-    /// Gives the request back if nothing was done with it, and empties the place of its owner. Returns whether it did.
+    /// Ends the request if nothing was done with it, and returns whether it did.
     #[cfg(feature = "http")]
     #[inline]
-    pub(crate) fn give_back_unused(place: &mut Option<Self>) -> bool {
-        let Some(drain) = place else {
-            return false;
-        };
-        if drain.wait.is_some() || !drain.finish_unused() {
-            return false;
-        }
-        if drain.context.is_outside() {
+    pub(crate) fn end_unused(&mut self) -> bool {
+        self.wait.is_none() && self.finish_unused()
+    }
+
+    /// Drops an owner whose request is over.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn discard(self) {
+        if self.context.is_outside() {
             // Nothing is left in it, and a destructor would look for that.
-            std::mem::forget(place.take());
-        } else {
-            *place = None;
+            std::mem::forget(self);
         }
-        true
     }
 
     /// Ends a request in which nothing was spawned, and to which its owner has the only reference, and returns whether

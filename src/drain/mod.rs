@@ -42,6 +42,7 @@
 mod ending;
 mod hooks;
 mod leaving;
+pub(crate) mod release;
 mod report;
 #[cfg(feature = "http")]
 mod response;

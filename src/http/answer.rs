@@ -91,6 +91,11 @@ impl Plan {
         plan
     }
 
+    /// Whether the response carries its report.
+    pub(super) fn has_report(&self) -> bool {
+        self.settings.report_extension == Some(true)
+    }
+
     /// For a head that no body comes after.
     fn for_head(settings: AnswerSettings, exchange: Exchange) -> Self {
         Self {

@@ -1,6 +1,8 @@
 //! When the head of an answer is let go, and whether it is still the handler's.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 use http_body::Body;
@@ -10,55 +12,26 @@ use super::body::ResponseBody;
 use super::head::{Failure, write_server_timing};
 use super::hold::Held;
 use crate::drain::Drain;
+use crate::drain::release::{AfterWait, Releasable};
+use crate::report::DrainReport;
 
 impl<B: Body, E> Answer<B, E> {
     /// Ready when the head may go.
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        let with_report = self.plan.settings.report_extension == Some(true);
-        let so_far = |drain: &Drain| drain.report_so_far(with_report);
-        // Once the rest is waited for in the background, the drain does not have it any more.
-        let mut before_finish = None;
-        let mut waited;
-        let mut held_for;
-        let report = loop {
-            self.look(drain, cx);
-            match self.plan.held {
-                Held::Upgraded => drain.upgrade(),
-                Held::Nothing => drain.let_go(),
-                Held::Head | Held::WhileRequired => ready!(self.poll_drained(drain, cx)),
-                // The rest is the body's.
-                Held::HeadIfThere(_) | Held::End => {}
-            }
-            if self.fail(drain) {
-                continue;
-            }
-            waited = drain.has_waited();
-            let has_timing = waited && self.plan.settings.server_timing == Some(true);
-            held_for = has_timing.then(|| drain.waited_for());
-            match self.plan.held {
-                Held::HeadIfThere(_) => break so_far(drain),
-                Held::End if waited => break so_far(drain),
-                Held::End => break None,
-                Held::WhileRequired if waited => before_finish = so_far(drain),
-                Held::WhileRequired | Held::Upgraded | Held::Nothing | Held::Head => {}
-            }
-            if !self.ends_with_head() {
-                if self.plan.no_body {
-                    if drain.must_wait() {
-                        // Asking the body may have spawned, and the response ends with its head.
-                        continue;
-                    }
-                    drain.complete();
-                }
-                break so_far(drain);
-            }
-            // Only what came up at the last moment is in the way: it has to be waited for.
-            if let Ok(report) = drain.try_finish() {
-                // A task may have failed since the look above. No more can.
-                self.fail(drain);
-                break report.or(before_finish);
-            }
+        let mut head = HeldHead {
+            answer: self,
+            waited: false,
+            held_for: None,
+            before_finish: None,
         };
+        let report = ready!(drain.poll_released(&mut head, cx));
+        let HeldHead {
+            waited,
+            held_for,
+            before_finish,
+            ..
+        } = head;
+        let report = report.or(before_finish);
         // Of a response that goes on.
         drain.close_drained();
         let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfThere(_));
@@ -66,7 +39,7 @@ impl<B: Body, E> Answer<B, E> {
             if let Some(held_for) = held_for {
                 write_server_timing(response.headers_mut(), held_for);
             }
-            if let Some(report) = report.filter(|_| with_report) {
+            if let Some(report) = report.filter(|_| self.plan.has_report()) {
                 response.extensions_mut().insert(report);
             }
         }
@@ -172,5 +145,60 @@ impl<B: Body, E> Answer<B, E> {
             Ok(response) => response.body().inner_has_ended(),
             Err(_) => true,
         }
+    }
+}
+
+/// An answer whose head is held.
+struct HeldHead<'a, B: Body, E> {
+    answer: &'a mut Answer<B, E>,
+    /// The head had to wait.
+    waited: bool,
+    /// For how long, if the head is to show that.
+    held_for: Option<Duration>,
+    /// The report before the request ends: after that, what is left is waited for in the background.
+    before_finish: Option<Arc<DrainReport>>,
+}
+
+impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
+    fn poll_wait(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
+        self.answer.look(drain, cx);
+        match self.answer.plan.held {
+            Held::Upgraded => drain.upgrade(),
+            Held::Nothing => drain.let_go(),
+            Held::Head | Held::WhileRequired => return self.answer.poll_drained(drain, cx),
+            // The rest is the body's.
+            Held::HeadIfThere(_) | Held::End => {}
+        }
+        Poll::Ready(())
+    }
+
+    fn fail(&mut self, drain: &mut Drain) -> bool {
+        self.answer.fail(drain)
+    }
+
+    fn after_wait(&mut self, drain: &mut Drain) -> AfterWait {
+        let plan = &self.answer.plan;
+        let so_far = |drain: &Drain| drain.report_so_far(plan.has_report());
+        self.waited = drain.has_waited();
+        let has_timing = self.waited && plan.settings.server_timing == Some(true);
+        self.held_for = has_timing.then(|| drain.waited_for());
+        match plan.held {
+            Held::HeadIfThere(_) => return AfterWait::GoesOn(so_far(drain)),
+            Held::End if self.waited => return AfterWait::GoesOn(so_far(drain)),
+            Held::End => return AfterWait::GoesOn(None),
+            Held::WhileRequired if self.waited => self.before_finish = so_far(drain),
+            Held::WhileRequired | Held::Upgraded | Held::Nothing | Held::Head => {}
+        }
+        if self.answer.ends_with_head() {
+            return AfterWait::Ends;
+        }
+        if plan.no_body {
+            if drain.must_wait() {
+                // The look at the body may have spawned, and the response ends with its head.
+                return AfterWait::WaitsAgain;
+            }
+            drain.complete();
+        }
+        AfterWait::GoesOn(so_far(drain))
     }
 }

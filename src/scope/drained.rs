@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::failure_policy::FailurePolicy;
 use super::role::{Progress, Role};
 use crate::drain::Drain;
+use crate::drain::release::Releasable;
 use crate::report::DrainReport;
 use crate::request::context::Context;
 use crate::tasks::handler::ran_on;
@@ -98,21 +99,11 @@ impl<F: Future, Failure: FailurePolicy<F::Output>> Future for Drained<F, Failure
         else {
             panic!("a scope was polled after it had ended");
         };
-        let report = loop {
-            ready!(drain.poll_drained(cx));
-            if drain.required_failed() && discard(answer, this.failure, drain) {
-                // Its destructor may have spawned.
-                continue;
-            }
-            // What came up at the last moment is waited for too.
-            if let Ok(report) = drain.try_finish() {
-                break report;
-            }
+        let mut held = HeldAnswer {
+            answer,
+            failure: &*this.failure,
         };
-        if drain.required_failed() {
-            // A task has failed since the look above.
-            discard(answer, this.failure, drain);
-        }
+        let report = ready!(drain.poll_released(&mut held, cx));
         let StateOwn::Draining { answer } = this.state.project_replace(State::Done) else {
             unreachable!("it was in this state above");
         };
@@ -138,20 +129,26 @@ impl<F: Future, Failure: FailurePolicy<F::Output>> fmt::Debug for Drained<F, Fai
     }
 }
 
-/// Drops the answer, if there is one that claims a success, and says whether there was.
-fn discard<O, Failure: FailurePolicy<O>>(
-    slot: &mut Option<Answer<O, Failure>>,
-    failure: &Failure,
-    drain: &mut Drain,
-) -> bool {
-    let Some(Ok(answer)) = slot.take_if(|answer| answer.is_ok()) else {
-        return false;
-    };
-    // Its destructor may ask for the deadline.
-    drain.close_drained();
-    let _entered = drain.enter();
-    let answer = failure.discard(answer);
-    let was_dropped = answer.is_err();
-    *slot = Some(answer);
-    was_dropped
+/// An answer that is held.
+struct HeldAnswer<'a, O, Failure: FailurePolicy<O>> {
+    answer: &'a mut Option<Answer<O, Failure>>,
+    failure: &'a Failure,
+}
+
+impl<O, Failure: FailurePolicy<O>> Releasable for HeldAnswer<'_, O, Failure> {
+    fn fail(&mut self, drain: &mut Drain) -> bool {
+        if !drain.required_failed() {
+            return false;
+        }
+        let Some(Ok(answer)) = self.answer.take_if(|answer| answer.is_ok()) else {
+            return false;
+        };
+        // Its destructor may ask for the deadline.
+        drain.close_drained();
+        let _entered = drain.enter();
+        let answer = self.failure.discard(answer);
+        let was_dropped = answer.is_err();
+        *self.answer = Some(answer);
+        was_dropped
+    }
 }

@@ -19,7 +19,6 @@ pub(super) struct Ahead<D, E> {
     first: Option<Polled<D, E>>,
     /// Rarely `Some`.
     more: Option<Box<More<D, E>>>,
-    phase: Phase,
     past: Past,
 }
 
@@ -28,19 +27,6 @@ struct More<D, E> {
     /// The hint from before the first item was taken, until that is passed on: what was taken must not make a length
     /// exact that was not. `None` if the length was exact, and the items are the body's last.
     before: Option<SizeHint>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The items may be passed on: they were taken before they were asked for.
-    Ahead,
-    /// The same, and the server has had a turn before the error that comes next.
-    Error,
-    /// The first item ends the response, and tasks are alive.
-    Withheld(Part),
-    /// A required task has failed, which the next item has to report. `waited`: the server had a turn to send
-    /// what it has.
-    Failure { waited: bool },
 }
 
 /// How far the body is beyond its length.
@@ -67,35 +53,21 @@ pub(crate) enum Looked {
 
 impl<D: Buf, E> Ahead<D, E> {
     #[inline(always)]
-    pub(super) fn new(phase: Phase) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             first: None,
             more: None,
-            phase,
             past: Past::Below,
         }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    pub(super) fn set_phase(&mut self, phase: Phase) {
-        self.phase = phase;
     }
 
     pub(super) fn has_items(&self) -> bool {
         self.first.is_some()
     }
 
-    /// Whether something is to be passed on before the body is asked again.
-    pub(super) fn is_pending(&self) -> bool {
-        self.has_items() || matches!(self.phase, Phase::Failure { .. })
-    }
-
     /// Whether an error comes next that was taken ahead of its time.
     pub(super) fn is_error_next(&self) -> bool {
-        self.phase == Phase::Ahead && matches!(self.first, Some(Some(Err(_))))
+        matches!(self.first, Some(Some(Err(_))))
     }
 
     /// Whether an end is among the items.
@@ -109,7 +81,6 @@ impl<D: Buf, E> Ahead<D, E> {
 
     /// Takes the first item, to be passed on or withheld.
     pub(super) fn pop(&mut self) -> Option<Polled<D, E>> {
-        self.phase = Phase::Ahead;
         let mut next = None;
         if let Some(more) = &mut self.more {
             more.before = None;
@@ -123,10 +94,10 @@ impl<D: Buf, E> Ahead<D, E> {
         self.more.is_none() && matches!(self.first, Some(Some(Ok(_))))
     }
 
-    /// Takes the first item, if it is a frame, may be passed on, and is the only one.
+    /// Takes the first item, if it is a frame and the only one.
     #[inline]
     pub(super) fn take_only_frame(&mut self) -> Option<Frame<D>> {
-        if self.phase != Phase::Ahead || self.more.is_some() {
+        if self.more.is_some() {
             return None;
         }
         match self.first.take() {
@@ -143,17 +114,9 @@ impl<D: Buf, E> Ahead<D, E> {
         if let Some(next) = self.first.replace(item) {
             self.more().rest.insert(0, next);
         }
-        self.phase = Phase::Withheld(part);
         if part == Part::Last && self.past == Past::Below {
             self.past = Past::Reached;
         }
-    }
-
-    /// Nothing is passed on any more, except trailers.
-    pub(super) fn fail(&mut self) {
-        let trailers = self.take_trailers();
-        self.first = trailers.map(|trailers| Some(Ok(http_body::Frame::trailers(trailers))));
-        self.phase = Phase::Failure { waited: false };
     }
 
     /// The trailers among the items, whose others are dropped.

@@ -1,4 +1,6 @@
-//! How a body that has begun says that a required task has failed.
+//! How a body that has begun reports that a required task has failed.
+
+use std::task::{Context, Poll};
 
 use http::HeaderMap;
 use http_body::Frame;
@@ -7,7 +9,7 @@ use super::error::{BodyError, REQUIRED_FAILED};
 use super::part::{Part, Polled};
 use crate::http::grpc;
 
-/// What is passed on in place of the last item, and whether that tells of the failure.
+/// Returns what is passed on in place of the last item, and whether that reports the failure.
 pub(super) fn in_place_of<D, E>(
     item: Polled<D, E>,
     part: Part,
@@ -28,12 +30,40 @@ pub(super) fn in_place_of<D, E>(
     }
 }
 
-/// What reports the failure by itself. `trailers`: those of the inner body, if it has given some.
-pub(super) fn end<D>(is_grpc: bool, trailers: Option<HeaderMap>) -> Result<Frame<D>, BodyError> {
-    if is_grpc {
-        Ok(failed_trailers(trailers.unwrap_or_default()))
-    } else {
-        Err(BodyError::RequiredFailed)
+/// A failure that the next item reports.
+pub(super) struct Failing {
+    grpc: bool,
+    /// Those of the inner body, if it has given some. In a box, because they are large and rare.
+    trailers: Option<Box<HeaderMap>>,
+    /// The server has had a turn to send what it has.
+    has_had_turn: bool,
+}
+
+impl Failing {
+    pub(super) fn new(grpc: bool, trailers: Option<HeaderMap>) -> Self {
+        Self {
+            grpc,
+            trailers: trailers.map(Box::new),
+            has_had_turn: false,
+        }
+    }
+
+    /// Ready with the item that reports the failure.
+    pub(super) fn poll<D>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<D>, BodyError>>> {
+        if self.grpc {
+            let trailers = self.trailers.take();
+            let trailers = trailers.map_or_else(HeaderMap::new, |trailers| *trailers);
+            return Poll::Ready(Some(Ok(failed_trailers(trailers))));
+        }
+        if !std::mem::replace(&mut self.has_had_turn, true) {
+            // hyper discards what it has buffered if the error comes in the same poll.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(BodyError::RequiredFailed)))
     }
 }
 

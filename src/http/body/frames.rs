@@ -6,13 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 
-use super::ahead::Phase;
 use super::error::BodyError;
 use super::failure;
 use super::kept::Kept;
 use super::part::{Part, Polled};
-use super::{ResponseBody, drop_inner, has_ended};
-use crate::drain::Drain;
+use super::{Next, ResponseBody, State, Watch, has_ended};
 
 impl<B> Body for ResponseBody<B>
 where
@@ -28,20 +26,33 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.as_mut().project();
-        if *this.done {
-            return Poll::Ready(None);
-        }
-        if let Some(kept) = this.kept {
-            if this.drain.is_none() {
+        let watch = match this.state {
+            State::Streaming(watch) => watch,
+            State::Kept {
+                kept,
+                next: Next::Passes,
+                watch: None,
+            } => {
                 if let Some(frame) = kept.as_mut().take_only_frame() {
-                    *this.kept = None;
+                    *this.state = State::Done;
                     return Poll::Ready(Some(Ok(frame)));
                 }
+                return self.poll_kept(None, cx);
             }
-            return self.poll_kept(None, cx);
-        }
-        let entered = this.drain.as_mut().map(Drain::enter);
-        let is_watched = entered.is_some();
+            State::Passing => {
+                let polled = match this.inner.as_mut().as_pin_mut() {
+                    Some(inner) => inner.poll_frame(cx),
+                    None => Poll::Ready(None),
+                };
+                if let Poll::Ready(None) = &polled {
+                    *this.state = State::Done;
+                }
+                return polled.map_err(BodyError::inner);
+            }
+            State::Done => return Poll::Ready(None),
+            State::Kept { .. } | State::Failing(_) => return self.poll_kept(None, cx),
+        };
+        let entered = watch.drain.enter();
         let polled = match this.inner.as_mut().as_pin_mut() {
             Some(inner) => inner.poll_frame(cx),
             None => Poll::Ready(None),
@@ -50,19 +61,17 @@ where
         let Poll::Ready(item) = &polled else {
             return Poll::Pending;
         };
-        let part = Part::of(item, this.length);
+        let part = Part::of(item, &mut watch.rest.length);
         let ended = part == Part::End || has_ended(this.inner.as_ref().as_pin_ref().as_deref());
-        if ended && is_watched {
+        if ended {
             // What its destructor spawns is waited for.
             this.inner.set(None);
         }
         drop(entered);
-        if !is_watched {
-            *this.done = item.is_none();
-            return polled.map_err(BodyError::inner);
-        }
-        if ended && Drain::give_back_unused(this.drain) {
-            *this.done = true;
+        if ended && watch.drain.end_unused() {
+            if let State::Streaming(watch) = std::mem::replace(this.state, State::Done) {
+                watch.drain.discard();
+            }
         } else if ended || part == Part::Last {
             return match polled {
                 Poll::Ready(item) => self.poll_kept(Some((item, part)), cx),
@@ -73,13 +82,15 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        // While the end is watched, or something is kept, it has not come.
-        self.drain.is_none()
-            && !self
-                .kept
-                .as_ref()
-                .is_some_and(|kept| kept.ahead().is_pending())
-            && (self.done || has_ended(self.get_ref()))
+        match &self.state {
+            State::Done => true,
+            State::Passing => has_ended(self.get_ref()),
+            State::Kept {
+                kept, watch: None, ..
+            } => !kept.ahead().has_items() && has_ended(self.get_ref()),
+            // While the end is watched, it has not come.
+            State::Streaming(_) | State::Kept { .. } | State::Failing(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -87,7 +98,7 @@ where
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(0),
         };
-        match &self.kept {
+        match self.state.kept() {
             Some(kept) => kept.ahead().size_hint(&rest),
             None => rest,
         }
@@ -108,113 +119,63 @@ where
     ) -> Poll<Passed<B>> {
         let mut this = self.project();
         loop {
+            if let State::Failing(failing) = this.state {
+                let item = ready!(failing.poll(cx));
+                *this.state = State::Done;
+                return Poll::Ready(item);
+            }
             let (item, part) = match taken.take() {
                 Some(taken) => taken,
-                None => {
-                    let phase = this.kept.as_ref().map(|kept| kept.ahead().phase());
-                    match phase.unwrap_or(Phase::Ahead) {
-                        Phase::Ahead if is_error_next(this.kept) => {
-                            // hyper discards what it has buffered if the error comes in the same poll.
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Phase::Ahead | Phase::Error => {
-                            let item = match pop(this.kept) {
-                                Some(item) => item,
-                                None => ready!(poll_inner(
-                                    this.inner.as_mut(),
-                                    this.kept,
-                                    this.drain,
-                                    cx
-                                )),
-                            };
-                            let part = Part::of(&item, this.length);
-                            (item, part)
-                        }
-                        Phase::Withheld(part) => {
-                            if let Some(drain) = &mut *this.drain {
-                                // Before the look at the tasks: what is dropped may end one, or spawn one.
-                                look_past(
-                                    this.inner.as_mut(),
-                                    this.kept,
-                                    *this.is_http1,
-                                    drain,
-                                    cx,
-                                );
-                                ready!(drain.poll_free(cx));
-                            }
-                            match pop(this.kept) {
-                                Some(item) => (item, part),
-                                None => unreachable!("an item is withheld"),
-                            }
-                        }
-                        Phase::Failure { waited } => {
-                            let mut ahead =
-                                this.kept.as_mut().map(|kept| kept.as_mut().ahead_mut());
-                            let trailers = ahead.as_mut().and_then(|ahead| ahead.take_trailers());
-                            let end = failure::end(*this.grpc, trailers);
-                            if let (true, false, Some(ahead)) = (end.is_err(), waited, ahead) {
-                                // hyper discards what it has buffered if the error comes in the same poll.
-                                ahead.set_phase(Phase::Failure { waited: true });
-                                cx.waker().wake_by_ref();
-                                return Poll::Pending;
-                            }
-                            *this.kept = None;
-                            *this.done = true;
-                            return Poll::Ready(Some(end));
-                        }
-                    }
-                }
+                None => ready!(poll_next(this.inner.as_mut(), this.state, cx)),
             };
-            let Some(drain) = this.drain else {
-                *this.done = item.is_none();
+            let has_more = this
+                .state
+                .kept()
+                .is_some_and(|kept| kept.ahead().has_items());
+            let body = this.inner.as_ref().get_ref().as_ref();
+            let body = body.or_else(|| this.state.kept().and_then(Kept::body));
+            let ended = part == Part::End || (!has_more && has_ended(body));
+            let Some(Watch { drain, rest }) = this.state.watch_mut() else {
+                if item.is_none() {
+                    *this.state = State::Done;
+                }
                 return Poll::Ready(item.map(inner_error));
             };
-            let is_alone = !this
-                .kept
-                .as_ref()
-                .is_some_and(|kept| kept.ahead().has_items());
-            let body = body_of(this.inner.as_ref(), this.kept.as_ref());
-            let ended = part == Part::End || (is_alone && has_ended(body));
+            let grpc = rest.grpc;
             if !ended && part == Part::Last && drain.must_wait() {
-                withhold(this.kept, item, part);
+                this.state.withhold(item, part);
                 continue;
             }
             // A response that has failed must not reach its length. A gRPC call over HTTP/2 reports that in its
             // trailers, whose own status must not be lost.
-            let reports_later = *this.grpc && !*this.is_http1;
+            let reports_later = grpc && !rest.is_http1;
             if ended || (part == Part::Last && !reports_later && drain.required_failed()) {
-                drop_inner(this.inner.as_mut(), this.kept, drain);
+                drop_inner(this.inner.as_mut(), this.state);
                 // A server that sees an end after a frame drops the body there: only here can its
                 // drop be told from an end.
-                if drain.try_finish().is_ok() {
-                    let failed = drain.required_failed();
-                    *this.drain = None;
-                    if failed {
-                        let (item, told) = failure::in_place_of(item, part, *this.grpc);
-                        *this.done = told;
-                        if told {
-                            *this.kept = None;
-                        } else {
-                            let new = || Kept::apart(Phase::Ahead);
-                            this.kept
-                                .get_or_insert_with(new)
-                                .as_mut()
-                                .ahead_mut()
-                                .fail();
-                        }
-                        if item.is_none() {
-                            continue;
-                        }
-                        return Poll::Ready(item.map(inner_error));
+                let watch = this.state.watch_mut();
+                if watch.is_some_and(|watch| watch.drain.try_finish().is_err()) {
+                    // Something was spawned since. A frame of which more follows need not wait for that.
+                    if part != Part::Middle {
+                        this.state.withhold(item, part);
+                        continue;
                     }
-                    *this.done = true;
-                } else if part != Part::Middle {
-                    withhold(this.kept, item, part);
-                    continue;
+                } else if this.state.required_failed() {
+                    let (item, reports) = failure::in_place_of(item, part, grpc);
+                    if reports {
+                        *this.state = State::Done;
+                    } else {
+                        this.state.fail(grpc);
+                    }
+                    if item.is_none() {
+                        continue;
+                    }
+                    return Poll::Ready(item.map(inner_error));
+                } else {
+                    *this.state = State::Done;
                 }
             } else if part == Part::Last {
-                // The server has all it needs. It may drop the body, or ask on for trailers.
+                // The server has all it needs. It may drop the body, or poll on for trailers.
                 drain.complete();
             }
             return Poll::Ready(item.map(inner_error));
@@ -231,8 +192,6 @@ type Given<B> = Polled<<B as Body>::Data, <B as Body>::Error>;
 /// What came from the inner body, and what part of the response it is.
 type Taken<B> = (Given<B>, Part);
 
-type KeptBox<B> = Option<Pin<Box<Kept<B>>>>;
-
 fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError>
 where
     E: Into<Box<dyn Error + Send + Sync>>,
@@ -240,65 +199,97 @@ where
     item.map_err(BodyError::inner)
 }
 
-/// Whether an error comes next, before which the server has to have a turn; from now on it has.
-fn is_error_next<B: Body>(kept: &mut KeptBox<B>) -> bool {
-    let ahead = kept.as_mut().map(|kept| kept.as_mut().ahead_mut());
-    let Some(ahead) = ahead.filter(|ahead| ahead.is_error_next()) else {
-        return false;
-    };
-    ahead.set_phase(Phase::Error);
-    true
-}
-
-/// Takes the first item that is kept, if there is one.
-fn pop<B: Body>(kept: &mut KeptBox<B>) -> Option<Given<B>> {
-    let item = kept.as_mut()?.as_mut().ahead_mut().pop();
-    if kept.as_ref().is_some_and(|kept| kept.is_spent()) {
-        *kept = None;
+/// Returns the next item: a kept one if it may pass, and otherwise one of the inner body.
+fn poll_next<B: Body>(
+    mut inner: Pin<&mut Option<B>>,
+    state: &mut State<B>,
+    cx: &mut Context<'_>,
+) -> Poll<Taken<B>> {
+    if let State::Kept { kept, next, watch } = state {
+        match *next {
+            Next::Passes if kept.ahead().is_error_next() => {
+                // hyper discards what it has buffered if the error comes in the same poll.
+                *next = Next::FailsNow;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Next::Passes | Next::FailsNow => {}
+            Next::Waits(part) => {
+                if let Some(watch) = watch {
+                    // Before the look at the tasks: what is dropped may end one, or spawn one.
+                    look_past(inner, kept.as_mut(), watch, cx);
+                    ready!(watch.drain.poll_free(cx));
+                }
+                let Some(item) = state.pop() else {
+                    unreachable!("an item is withheld")
+                };
+                return Poll::Ready((item, part));
+            }
+        }
     }
-    item
-}
-
-fn withhold<B: Body>(kept: &mut KeptBox<B>, item: Given<B>, part: Part) {
-    let kept = kept.get_or_insert_with(|| Kept::apart(Phase::Ahead));
-    kept.as_mut().ahead_mut().withhold(item, part);
+    let item = match state.pop() {
+        Some(item) => item,
+        None => ready!(poll_inner(inner.as_mut(), state, cx)),
+    };
+    let length = match state.watch_mut() {
+        Some(watch) => &mut watch.rest.length,
+        None => &mut None,
+    };
+    let part = Part::of(&item, length);
+    Poll::Ready((item, part))
 }
 
 /// Polls the inner body, wherever it lies, in the request's context.
 fn poll_inner<B: Body>(
     inner: Pin<&mut Option<B>>,
-    kept: &mut KeptBox<B>,
-    drain: &mut Option<Drain>,
+    state: &mut State<B>,
     cx: &mut Context<'_>,
 ) -> Poll<Given<B>> {
-    let _entered = drain.as_mut().map(Drain::enter);
-    let kept = kept.as_mut().map(|kept| kept.as_mut().body_mut());
-    let kept = kept.and_then(Option::as_pin_mut);
+    let (kept, watch) = match state {
+        State::Kept { kept, watch, .. } => (kept.as_mut().body_mut().as_pin_mut(), watch.as_mut()),
+        State::Streaming(watch) => (None, Some(watch)),
+        State::Passing | State::Failing(_) | State::Done => (None, None),
+    };
+    let _entered = watch.map(|watch| watch.drain.enter());
     match inner.as_pin_mut().or(kept) {
         Some(body) => body.poll_frame(cx),
         None => Poll::Ready(None),
     }
 }
 
+/// Polls a body that has reached its length, wherever it lies.
 fn look_past<B: Body>(
     inner: Pin<&mut Option<B>>,
-    kept: &mut KeptBox<B>,
-    is_http1: bool,
-    drain: &mut Drain,
+    kept: Pin<&mut Kept<B>>,
+    watch: &mut Watch,
     cx: &mut Context<'_>,
 ) {
-    if let Some(kept) = kept {
-        let (body, ahead) = kept.as_mut().parts();
-        // It lies in one of the two.
-        let body = if inner.is_some() { inner } else { body };
-        ahead.look_past(body, is_http1, drain, cx);
-    }
+    let (body, ahead) = kept.parts();
+    let body = if inner.is_some() { inner } else { body };
+    ahead.look_past(body, watch.rest.is_http1, &mut watch.drain, cx);
 }
 
-fn body_of<'a, B: Body>(
-    inner: Pin<&'a Option<B>>,
-    kept: Option<&'a Pin<Box<Kept<B>>>>,
-) -> Option<&'a B> {
-    let kept = || kept.and_then(|kept| kept.body());
-    inner.get_ref().as_ref().or_else(kept)
+/// Drops the inner body in the request's context: what its destructor spawns is counted.
+fn drop_inner<B: Body>(mut inner: Pin<&mut Option<B>>, state: &mut State<B>) {
+    let (kept, watch) = match state {
+        State::Kept {
+            kept,
+            watch: Some(watch),
+            ..
+        } => (kept.body().is_some().then(|| kept.as_mut()), watch),
+        State::Streaming(watch) => (None, watch),
+        _ => return,
+    };
+    if kept.is_none() && inner.is_none() {
+        return;
+    }
+    // The destructor may ask for the deadline.
+    watch.drain.close_drained();
+    let entered = watch.drain.enter();
+    if let Some(kept) = kept {
+        kept.body_mut().set(None);
+    }
+    inner.set(None);
+    drop(entered);
+    state.drop_spent();
 }

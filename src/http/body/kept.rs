@@ -7,7 +7,7 @@ use http::response::Parts;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::ahead::{Ahead, Looked, Phase};
+use super::ahead::{Ahead, Looked};
 use crate::drain::Drain;
 use crate::settings::AnswerSettings;
 
@@ -44,7 +44,7 @@ impl<B: Body> Kept<B> {
     pub(super) fn around(body: B) -> Pin<Box<Self>> {
         Box::pin(Self {
             body: Some(body),
-            ahead: Ahead::new(Phase::Ahead),
+            ahead: Ahead::new(),
             head: None,
         })
     }
@@ -58,7 +58,7 @@ impl<B: Body> Kept<B> {
         length: u64,
     ) -> Pin<Box<Self>> {
         // Filled in its place: the parts are large, and were copied twice.
-        let mut kept = Self::apart(Phase::Ahead);
+        let mut kept = Self::apart();
         let mut this = kept.as_mut().project();
         this.body.set(Some(body));
         *this.head = Some(Head {
@@ -89,10 +89,10 @@ impl<B: Body> Kept<B> {
 
     /// The items of a body that lies elsewhere.
     #[inline(always)]
-    pub(super) fn apart(phase: Phase) -> Pin<Box<Self>> {
+    pub(super) fn apart() -> Pin<Box<Self>> {
         Box::pin(Self {
             body: None,
-            ahead: Ahead::new(phase),
+            ahead: Ahead::new(),
             head: None,
         })
     }
@@ -137,6 +137,6 @@ impl<B: Body> Kept<B> {
 
     /// Whether nothing is left in it.
     pub(super) fn is_spent(&self) -> bool {
-        self.body.is_none() && !self.ahead.is_pending()
+        self.body.is_none() && !self.ahead.has_items()
     }
 }

@@ -19,7 +19,9 @@ use crate::drain::Drain;
 pub(crate) use self::ahead::Looked;
 pub use self::error::BodyError;
 pub(crate) use self::error::REQUIRED_FAILED;
+use self::failure::Failing;
 pub(crate) use self::kept::{Head, Kept};
+use self::part::{Part, Polled};
 
 pin_project! {
     /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
@@ -66,22 +68,11 @@ pin_project! {
     where
         B: Body,
     {
-        // `None` where there never was one, once it has ended, and where it lies in `kept`. It is dropped at its
-        // end, so that what its destructor spawns is waited for.
+        // The inner body, unless it lies in the box of `State::Kept`: a body that was polled must not move. `None` once
+        // it has ended: it is dropped at its end, so that what its destructor spawns is waited for.
         #[pin]
         inner: Option<B>,
-        // In a box: what is passed on at once should not pay for it.
-        kept: Option<Pin<Box<Kept<B>>>>,
-        // What is still to come of a length that the server knows; `None` once that is reached.
-        length: Option<u64>,
-        // Dropping it before the end means that the client is gone. `None` where nothing is
-        // watched: under an outer layer, and after the end.
-        drain: Option<Drain>,
-        // A failed task is told of in trailers.
-        grpc: bool,
-        // The server drops a body that has reached its length.
-        is_http1: bool,
-        done: bool,
+        state: State<B>,
     }
 
     impl<B> PinnedDrop for ResponseBody<B>
@@ -90,21 +81,76 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(drain) = this.drain {
-                let _entered = drain.enter();
-                *this.kept = None;
-                this.inner.set(None);
+            match std::mem::replace(this.state, State::Done) {
+                State::Streaming(mut watch) => {
+                    let _entered = watch.drain.enter();
+                    this.inner.set(None);
+                }
+                State::Kept { kept, watch: Some(mut watch), .. } => {
+                    let _entered = watch.drain.enter();
+                    drop(kept);
+                    this.inner.set(None);
+                }
+                State::Kept { watch: None, .. } | State::Passing | State::Failing(_) | State::Done => {}
             }
         }
     }
 }
 
+/// How far a response body is.
+///
+/// ```text
+///   Passing ──▶ Done                    nothing is watched
+///
+///   Streaming ─▶ Kept ─▶ Streaming      an item may end the response: it is kept until the tasks are done
+///       │          │
+///       ├──────────┴───▶ Failing ─▶ Done   a required task has failed
+///       └──────────────▶ Done              the end was passed on, and the request has ended
+/// ```
+enum State<B: Body> {
+    /// The inner body is passed on, and its end is not watched: under an outer layer, or once everything was reported.
+    Passing,
+    /// The inner body is passed on until an item may end the response.
+    Streaming(Watch),
+    /// Items were taken from the inner body, or the body was polled, before the server asked for them.
+    Kept {
+        // In a box: a body that is passed on at once does not pay for it.
+        kept: Pin<Box<Kept<B>>>,
+        next: Next,
+        /// `None` if the end is not watched, or not yet.
+        watch: Option<Watch>,
+    },
+    /// A required task has failed, and the next item reports it.
+    Failing(Failing),
+    /// The body has ended.
+    Done,
+}
+
+/// The end of a response that is watched. Dropping it before the end means that the client has left.
+struct Watch {
+    drain: Drain,
+    rest: Rest,
+}
+
+/// What happens to the first of the kept items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It may be passed on.
+    Passes,
+    /// The same, and the server has had a turn before this item, which is an error.
+    FailsNow,
+    /// It ends the response, and waits for the tasks.
+    Waits(Part),
+}
+
 /// What is known of the rest of a response that is let go.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rest {
-    /// The length after which a server ends the response, if it is known.
+    /// What is still to come of a length that the server knows; `None` if it knows none, or once that is reached.
     pub(crate) length: Option<u64>,
+    /// A failed task is reported in trailers.
     pub(crate) grpc: bool,
+    /// The server drops a body that has reached its length.
     pub(crate) is_http1: bool,
 }
 
@@ -113,12 +159,7 @@ impl<B: Body> ResponseBody<B> {
     pub(crate) fn new(body: B) -> Self {
         Self {
             inner: Some(body),
-            kept: None,
-            length: None,
-            drain: None,
-            grpc: false,
-            is_http1: false,
-            done: false,
+            state: State::Passing,
         }
     }
 
@@ -127,36 +168,21 @@ impl<B: Body> ResponseBody<B> {
     pub(crate) fn of_kept(kept: Pin<Box<Kept<B>>>) -> Self {
         Self {
             inner: None,
-            kept: (!kept.is_spent()).then_some(kept),
-            length: None,
-            drain: None,
-            grpc: false,
-            is_http1: false,
-            done: false,
+            state: State::of_kept(kept, Next::Passes, None),
         }
     }
 
     /// A body whose end is watched, unless everything was reported already.
     #[inline]
     pub(crate) fn watched(body: B, drain: Option<Drain>, rest: Rest) -> Self {
-        let Rest {
-            length,
-            grpc,
-            is_http1,
-        } = rest;
         Self {
             inner: Some(body),
-            kept: None,
-            length,
-            drain,
-            grpc,
-            is_http1,
-            done: false,
+            state: State::of_stream(drain.map(|drain| Watch { drain, rest })),
         }
     }
 
-    /// Asks a body of this length for its first frame, before its head is let go. With a length of zero, which
-    /// is reached already, it is asked for what comes after.
+    /// Polls a body of this length for its first frame, before its head is let go. With a length of zero, which is
+    /// reached already, it is polled for what comes after.
     pub(crate) fn look(
         &mut self,
         length: u64,
@@ -164,58 +190,49 @@ impl<B: Body> ResponseBody<B> {
         drain: &mut Drain,
         cx: &mut Context<'_>,
     ) -> Looked {
-        // It was not polled yet, so that it may still move.
+        // It was not polled yet, so it may still move.
         if let Some(body) = self.inner.take() {
-            self.kept = Some(Kept::around(body));
+            self.state = State::of_kept(Kept::around(body), Next::Passes, None);
         }
-        let Some(kept) = &mut self.kept else {
+        let State::Kept { kept, .. } = &mut self.state else {
             return Looked::Whole;
         };
         let looked = kept.as_mut().look(length, is_http1, drain, cx);
-        if kept.is_spent() {
-            self.kept = None;
-        }
+        self.state.drop_spent();
         looked
     }
 
     /// Drops the inner body, and whatever was taken from it.
     pub(crate) fn drop_all(&mut self, drain: &mut Drain) {
         let _entered = drain.enter();
-        self.kept = None;
+        self.state = State::Passing;
         self.inner = None;
     }
 
     /// Whether the inner body has nothing more to give, and no end of it is to be passed on.
     pub(crate) fn inner_has_ended(&self) -> bool {
-        let has_end = self
-            .kept
-            .as_ref()
-            .is_some_and(|kept| kept.ahead().has_end());
+        let has_end = self.state.kept().is_some_and(|kept| kept.ahead().has_end());
         !has_end && self.get_ref().is_none_or(Body::is_end_stream)
     }
 
     /// Whether the inner body is there, and may have data to give.
     pub(crate) fn is_streaming(&self) -> bool {
-        let kept = self.kept.as_ref();
+        let kept = self.state.kept();
         self.get_ref().is_some() && kept.is_none_or(|kept| !kept.ahead().has_reached_length())
     }
 
     /// From now on the end is watched.
     pub(crate) fn watch(&mut self, drain: Drain, rest: Rest) {
-        let Rest {
-            length,
-            grpc,
-            is_http1,
-        } = rest;
-        self.drain = Some(drain);
-        self.length = length;
-        self.grpc = grpc;
-        self.is_http1 = is_http1;
+        let new = Watch { drain, rest };
+        match &mut self.state {
+            State::Kept { watch, .. } => *watch = Some(new),
+            state => *state = State::Streaming(new),
+        }
     }
 
     /// The inner body; `None` if there is none, or none any more.
     pub fn get_ref(&self) -> Option<&B> {
-        let kept = || self.kept.as_ref().and_then(|kept| kept.body());
+        let kept = || self.state.kept().and_then(|kept| kept.body());
         self.inner.as_ref().or_else(kept)
     }
 
@@ -232,9 +249,94 @@ impl<B: Body> ResponseBody<B> {
     /// directly is not held for.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut B>> {
         let this = self.project();
-        let kept = this.kept.as_mut();
-        let kept = || kept.and_then(|kept| kept.as_mut().body_mut().as_pin_mut());
-        this.inner.as_pin_mut().or_else(kept)
+        this.inner.as_pin_mut().or_else(|| this.state.body_mut())
+    }
+}
+
+impl<B: Body> State<B> {
+    fn of_stream(watch: Option<Watch>) -> Self {
+        match watch {
+            Some(watch) => State::Streaming(watch),
+            None => State::Passing,
+        }
+    }
+
+    #[inline]
+    fn of_kept(kept: Pin<Box<Kept<B>>>, next: Next, watch: Option<Watch>) -> Self {
+        if kept.is_spent() {
+            return Self::of_stream(watch);
+        }
+        State::Kept { kept, next, watch }
+    }
+
+    fn kept(&self) -> Option<&Kept<B>> {
+        match self {
+            State::Kept { kept, .. } => Some(kept),
+            _ => None,
+        }
+    }
+
+    /// The inner body, if it lies in the box.
+    fn body_mut(&mut self) -> Option<Pin<&mut B>> {
+        match self {
+            State::Kept { kept, .. } => kept.as_mut().body_mut().as_pin_mut(),
+            _ => None,
+        }
+    }
+
+    fn watch_mut(&mut self) -> Option<&mut Watch> {
+        match self {
+            State::Streaming(watch) => Some(watch),
+            State::Kept { watch, .. } => watch.as_mut(),
+            State::Passing | State::Failing(_) | State::Done => None,
+        }
+    }
+
+    /// Whether a required task of the watched request has failed.
+    fn required_failed(&mut self) -> bool {
+        self.watch_mut()
+            .is_some_and(|watch| watch.drain.required_failed())
+    }
+
+    /// Drops the box once nothing is left in it.
+    fn drop_spent(&mut self) {
+        if self.kept().is_some_and(Kept::is_spent) {
+            if let State::Kept { watch, .. } = std::mem::replace(self, State::Done) {
+                *self = Self::of_stream(watch);
+            }
+        }
+    }
+
+    /// Takes the first of the kept items, if there is one.
+    fn pop(&mut self) -> Option<Polled<B::Data, B::Error>> {
+        let State::Kept { kept, next, .. } = self else {
+            return None;
+        };
+        *next = Next::Passes;
+        let item = kept.as_mut().ahead_mut().pop();
+        self.drop_spent();
+        item
+    }
+
+    /// Keeps an item that ends the response, before the others.
+    fn withhold(&mut self, item: Polled<B::Data, B::Error>, part: Part) {
+        let (mut kept, watch) = match std::mem::replace(self, State::Done) {
+            State::Kept { kept, watch, .. } => (kept, watch),
+            State::Streaming(watch) => (Kept::apart(), Some(watch)),
+            State::Passing | State::Failing(_) | State::Done => (Kept::apart(), None),
+        };
+        kept.as_mut().ahead_mut().withhold(item, part);
+        *self = Self::of_kept(kept, Next::Waits(part), watch);
+    }
+
+    /// Drops the inner body, and what was taken from it, but for trailers: the next item reports that a required task has
+    /// failed.
+    fn fail(&mut self, grpc: bool) {
+        let trailers = match std::mem::replace(self, State::Done) {
+            State::Kept { mut kept, .. } => kept.as_mut().ahead_mut().take_trailers(),
+            _ => None,
+        };
+        *self = State::Failing(Failing::new(grpc, trailers));
     }
 }
 
@@ -242,12 +344,7 @@ impl<B: Body> Default for ResponseBody<B> {
     fn default() -> Self {
         Self {
             inner: None,
-            kept: None,
-            length: None,
-            drain: None,
-            grpc: false,
-            is_http1: false,
-            done: true,
+            state: State::Done,
         }
     }
 }
@@ -255,35 +352,28 @@ impl<B: Body> Default for ResponseBody<B> {
 impl<B: Body> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
-            .field("drain", &self.drain)
-            .field("done", &self.done)
+            .field("state", &self.state)
             .finish_non_exhaustive()
+    }
+}
+
+impl<B: Body> fmt::Debug for State<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Passing => f.write_str("Passing"),
+            State::Streaming(watch) => f.debug_tuple("Streaming").field(&watch.drain).finish(),
+            State::Kept { next, watch, .. } => f
+                .debug_struct("Kept")
+                .field("next", next)
+                .field("drain", &watch.as_ref().map(|watch| &watch.drain))
+                .finish_non_exhaustive(),
+            State::Failing(_) => f.write_str("Failing"),
+            State::Done => f.write_str("Done"),
+        }
     }
 }
 
 /// Whether the inner body has nothing more to give than what is kept of it.
 fn has_ended<B: Body>(inner: Option<&B>) -> bool {
     inner.is_none_or(Body::is_end_stream)
-}
-
-/// Drops the inner body in the request's context: what its destructor spawns is counted.
-fn drop_inner<B: Body>(
-    mut inner: Pin<&mut Option<B>>,
-    kept: &mut Option<Pin<Box<Kept<B>>>>,
-    drain: &mut Drain,
-) {
-    if let Some(held) = kept.as_mut().filter(|kept| kept.body().is_some()) {
-        // As below: its destructor may ask for the deadline.
-        drain.close_drained();
-        let _entered = drain.enter();
-        held.as_mut().body_mut().set(None);
-        if held.is_spent() {
-            *kept = None;
-        }
-    }
-    if inner.is_some() {
-        drain.close_drained();
-        let _entered = drain.enter();
-        inner.set(None);
-    }
 }
