@@ -65,3 +65,17 @@ fn what_the_readme_has_of_the_neighbours_is_as_the_guide_has_it() {
     let is_in_the_guide = |row: &str| guide.lines().any(|line| line == row);
     assert_eq!(rows.find(|row| !is_in_the_guide(row)), None);
 }
+
+#[test]
+fn the_guide_quotes_messages_that_are_logged() {
+    let guide = include_str!("../../src/docs/troubleshooting.md");
+    let log = include_str!("../../src/trace.rs");
+    for message in [
+        "the drain window closed before everything was done",
+        "spawned outside a request: the task runs, but nothing waits for it",
+        "a task was spawned after its request was released",
+    ] {
+        assert!(guide.contains(message), "quoted: {message}");
+        assert!(log.contains(message), "logged: {message}");
+    }
+}
