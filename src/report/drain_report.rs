@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::list::list;
 use super::{Limit, Outcome, TaskInfo};
 
-/// What happened to the tasks of one request: passed to [`DrainObserver::on_drain`], and found as
+/// What happened to the tasks of one request: passed to [`DrainObserver::on_drain`](crate::DrainObserver::on_drain), and found as
 /// `Arc<DrainReport>` in the extensions of a response whose head was held, after
 /// `TaskTrackerLayer::report_extension(true)`.
 ///
@@ -25,7 +25,7 @@ pub struct DrainReport {
     /// was ready, until the last one ended or the window closed.
     pub drain: Duration,
     /// The tasks that the request spawned before it was released. Detached ones are not among them: the end of each is
-    /// passed to [`DrainObserver::on_late_end`].
+    /// passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub spawned: usize,
     /// Those that ran to their end.
     pub completed: usize,
@@ -47,7 +47,7 @@ pub struct DrainReport {
     /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of them.
     pub failures: Vec<TaskInfo>,
     /// The tasks that were alive when the window closed, or when the response was dropped, in the order of their
-    /// spawns. How each of them ends is passed to [`DrainObserver::on_late_end`].
+    /// spawns. How each of them ends is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub stragglers: Vec<TaskInfo>,
 }
 
