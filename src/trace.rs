@@ -91,7 +91,7 @@ mod enabled {
     /// Under the span that is current; that one itself if the subscriber has disabled the span `task`.
     #[inline]
     pub(crate) fn task_span(
-        name: Option<&'static str>,
+        name: Option<&str>,
         location: &'static Location<'static>,
     ) -> Option<Span> {
         if !is_on(Level::INFO) {
@@ -103,7 +103,7 @@ mod enabled {
     /// A root span that follows from the one that is current: it does not keep that one open. That one itself
     /// if the subscriber has disabled it.
     pub(crate) fn linked_task_span(
-        name: Option<&'static str>,
+        name: Option<&str>,
         location: &'static Location<'static>,
         request_id: Option<&str>,
     ) -> Option<Span> {
@@ -320,15 +320,12 @@ mod disabled {
         }
     }
 
-    pub(crate) fn task_span(
-        _: Option<&'static str>,
-        _: &'static Location<'static>,
-    ) -> Option<Span> {
+    pub(crate) fn task_span(_: Option<&str>, _: &'static Location<'static>) -> Option<Span> {
         None
     }
 
     pub(crate) fn linked_task_span(
-        _: Option<&'static str>,
+        _: Option<&str>,
         _: &'static Location<'static>,
         _: Option<&str>,
     ) -> Option<Span> {

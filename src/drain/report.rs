@@ -158,8 +158,9 @@ impl Drain {
                 .map(|tracker| tracker.info(TaskState::Completed, ended_at)),
             (Some(Awaited::Tasks), Some(_)) if failed.is_some() => failed,
             (Some(Awaited::Tasks), Some(last)) => {
+                let started = last.started;
                 let mut info = last.info();
-                if let Some(started) = last.started {
+                if let Some(started) = started {
                     info.age = ended_at.saturating_duration_since(started);
                 }
                 Some(info)

@@ -1,5 +1,6 @@
 //! What a report, an observer or a snapshot has of one task.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl TaskState {
 #[non_exhaustive]
 pub struct TaskInfo {
     /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
-    pub name: Option<&'static str>,
+    pub name: Option<Cow<'static, str>>,
     /// Where it was spawned; of what runs in [`Tasks::tracker`](crate::Tasks::tracker), where that was
     /// asked for first.
     pub location: &'static Location<'static>,
@@ -57,7 +58,7 @@ pub struct TaskInfo {
 impl fmt::Display for TaskInfo {
     /// The name or else the location, the state, the age if it has one, then the message: on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
+        match &self.name {
             Some(name) => write!(f, "{name}")?,
             None => write!(f, "{}", self.location)?,
         }
@@ -77,7 +78,7 @@ impl fmt::Display for TaskInfo {
 #[non_exhaustive]
 pub struct LiveTask {
     /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
-    pub name: Option<&'static str>,
+    pub name: Option<Cow<'static, str>>,
     /// Where it was spawned.
     pub location: &'static Location<'static>,
     /// How long it has been running, as in [`TaskInfo::age`].
@@ -94,7 +95,7 @@ impl fmt::Display for LiveTask {
     /// The name or else the location, the request, the age if it has one, and whether it was released: on one
     /// line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
+        match &self.name {
             Some(name) => write!(f, "{name}")?,
             None => write!(f, "{}", self.location)?,
         }

@@ -39,7 +39,7 @@ pub(crate) struct Account {
 }
 
 /// The task that ended last.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Last {
     pub(super) id: u32,
     pub(super) spec: TaskSpec,

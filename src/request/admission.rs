@@ -92,7 +92,7 @@ impl Request {
         if admitted.is_late {
             return self.admitted_late(spec, admitted, is_load, extra);
         }
-        TaskGuard::new(self, admitted, is_load, spec.name, extra)
+        TaskGuard::new(self, admitted, is_load, spec.label(), extra)
     }
 
     #[cold]
@@ -103,7 +103,7 @@ impl Request {
         is_load: bool,
         extra: Option<Box<Extra>>,
     ) -> TaskGuard {
-        let guard = TaskGuard::new(self, admitted, is_load, spec.name, extra);
+        let guard = TaskGuard::new(self, admitted, is_load, spec.label(), extra);
         // With the guard made: if an observer panics through this, the guard ends the task.
         self.report_late_spawn(spec, admitted.kind, guard.span());
         guard
@@ -115,9 +115,9 @@ impl Request {
         match (kind, spans) {
             // Not under the request's span, which would stay open for it.
             (Kind::Detached, _) | (_, TaskSpans::Linked) => {
-                trace::linked_task_span(spec.name, spec.location, self.id.as_deref())
+                trace::linked_task_span(spec.name.as_deref(), spec.location, self.id.as_deref())
             }
-            (_, TaskSpans::Child) => trace::task_span(spec.name, spec.location),
+            (_, TaskSpans::Child) => trace::task_span(spec.name.as_deref(), spec.location),
             (_, TaskSpans::Inherit) => Span::current(),
         }
     }

@@ -67,7 +67,7 @@ pub(crate) struct Completed<H> {
 
 /// A task has ended that no report counts as ended: [`State::noticed`](super::state::State::noticed) has to follow once
 /// this was reported.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct LateEnd {
     pub(crate) spec: TaskSpec,
     pub(crate) started: Option<Instant>,

@@ -156,7 +156,10 @@ impl Request {
         kind: Kind,
         span: Option<&trace::Span>,
     ) {
-        let spec = TaskSpec { kind, ..*spec };
+        let spec = TaskSpec {
+            kind,
+            ..spec.clone()
+        };
         let info = spec.info(TaskState::Running, None, None, None);
         metrics::late_spawn();
         self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
@@ -164,7 +167,7 @@ impl Request {
         self.noticed();
     }
 
-    /// The brief of a task that is alive.
+    /// The spec of a task that is alive.
     pub(super) fn spec(&self, ticket: Ticket) -> Option<TaskSpec> {
         self.lock().spec(ticket.slot, ticket.id)
     }

@@ -696,7 +696,7 @@ impl<H> State<H> {
     fn account_now(&self) -> Account {
         Account {
             tally: self.tally,
-            last: self.last,
+            last: self.last.clone(),
             has_detached: self.has_detached,
             incomplete: self.rare.as_deref().map(|rare| self.incomplete(rare)),
         }
@@ -705,7 +705,7 @@ impl<H> State<H> {
     #[cold]
     fn incomplete(&self, rare: &Rare) -> Box<Incomplete> {
         let failures = rare.failures.iter();
-        let last = self.last.and_then(|last| {
+        let last = self.last.as_ref().and_then(|last| {
             let found = failures.clone().find(|(id, _)| *id == last.id);
             found.map(|(_, info)| info.clone())
         });

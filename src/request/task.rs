@@ -1,5 +1,6 @@
 //! What a request has of each of its tasks.
 
+use std::borrow::Cow;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use crate::report::{TaskInfo, TaskState};
 use crate::settings::TaskSpans;
 
 /// What describes a task, from before it is spawned.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct TaskSpec {
-    pub(crate) name: Option<&'static str>,
+    pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) kind: Kind,
     /// It is the handler itself, which runs on when the client has left.
@@ -95,8 +96,8 @@ pub(crate) enum SlotState<H> {
 #[derive(Debug)]
 pub(crate) struct Entry<H> {
     pub(crate) id: u32,
-    // The brief, in parts: an entry takes 64 bytes so.
-    name: Option<&'static str>,
+    // The spec, in parts: an entry takes 72 bytes so.
+    name: Option<Cow<'static, str>>,
     location: &'static Location<'static>,
     pub(crate) kind: Kind,
     pub(crate) is_handler: bool,
@@ -119,6 +120,14 @@ impl TaskSpec {
         }
     }
 
+    /// The name, as a label of metrics. A computed name is none, because it may be different for each request.
+    pub(crate) fn label(&self) -> Option<&'static str> {
+        match self.name {
+            Some(Cow::Borrowed(name)) => Some(name),
+            Some(Cow::Owned(_)) | None => None,
+        }
+    }
+
     /// `now`: `None` for a task without age.
     pub(crate) fn info(
         &self,
@@ -131,7 +140,7 @@ impl TaskSpec {
             now.saturating_duration_since(started)
         });
         TaskInfo {
-            name: self.name,
+            name: self.name.clone(),
             location: self.location,
             age,
             required: self.kind == Kind::Required,
@@ -180,7 +189,7 @@ impl<H> Entry<H> {
             unreachable!("a task has the slot")
         };
         self.id = id;
-        self.name = spec.name;
+        self.name = spec.name.clone();
         self.location = spec.location;
         self.kind = kind;
         self.is_handler = spec.is_handler;
@@ -192,7 +201,7 @@ impl<H> Entry<H> {
 
     pub(crate) fn spec(&self) -> TaskSpec {
         TaskSpec {
-            name: self.name,
+            name: self.name.clone(),
             location: self.location,
             kind: self.kind,
             is_handler: self.is_handler,

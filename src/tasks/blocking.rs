@@ -10,7 +10,7 @@ use super::tracked_closure::TrackedClosure;
 impl<OutputKind> TaskBuilder<OutputKind> {
     /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
     #[track_caller]
-    pub fn spawn_blocking<F, T>(self, f: F) -> JoinHandle<T>
+    pub fn spawn_blocking<F, T>(mut self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -24,7 +24,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
     #[track_caller]
-    pub fn spawn_blocking_on<F, T>(self, f: F, handle: &Handle) -> JoinHandle<T>
+    pub fn spawn_blocking_on<F, T>(mut self, f: F, handle: &Handle) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,

@@ -1,5 +1,6 @@
 //! A task on its way to be spawned.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -40,13 +41,13 @@ use crate::trace;
 #[must_use = "a task does nothing before it is spawned"]
 pub struct TaskBuilder<OutputKind = Plain> {
     context: Context,
-    name: Option<&'static str>,
+    name: Option<Cow<'static, str>>,
     kind: Kind,
     output: PhantomData<OutputKind>,
 }
 
 impl TaskBuilder {
-    pub(crate) fn new(context: Context, name: Option<&'static str>) -> Self {
+    pub(crate) fn new(context: Context, name: Option<Cow<'static, str>>) -> Self {
         Self {
             context,
             name,
@@ -175,7 +176,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::spawn`](crate::Tasks::spawn).
     #[track_caller]
-    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    pub fn spawn<F>(mut self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -192,7 +193,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     ///
     /// [`TrySpawnError::Released`] and [`TrySpawnError::ShuttingDown`], with the future.
     #[track_caller]
-    pub fn try_spawn<F>(self, future: F) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
+    pub fn try_spawn<F>(mut self, future: F) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -213,7 +214,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::spawn_on`](crate::Tasks::spawn_on).
     #[track_caller]
-    pub fn spawn_on<F>(self, future: F, handle: &Handle) -> JoinHandle<F::Output>
+    pub fn spawn_on<F>(mut self, future: F, handle: &Handle) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -226,7 +227,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::spawn_local`](crate::Tasks::spawn_local).
     #[track_caller]
-    pub fn spawn_local<F>(self, future: F) -> JoinHandle<F::Output>
+    pub fn spawn_local<F>(mut self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -239,7 +240,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::spawn_local_on`](crate::Tasks::spawn_local_on).
     #[track_caller]
-    pub fn spawn_local_on<F>(self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
+    pub fn spawn_local_on<F>(mut self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -252,7 +253,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::track_future`](crate::Tasks::track_future).
     #[track_caller]
-    pub fn track_future<F>(self, future: F) -> TrackedFuture<F, OutputKind>
+    pub fn track_future<F>(mut self, future: F) -> TrackedFuture<F, OutputKind>
     where
         F: Future,
         OutputKind: TaskKind<F::Output>,
@@ -262,18 +263,18 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// As [`Tasks::token`](crate::Tasks::token).
     #[track_caller]
-    pub fn token(self) -> TaskToken {
+    pub fn token(mut self) -> TaskToken {
         TaskToken::new(self.admit_elsewhere())
     }
 
     #[track_caller]
-    pub(super) fn admit(&self) -> (Spawning<'_>, TaskGuard) {
+    pub(super) fn admit(&mut self) -> (Spawning<'_>, TaskGuard) {
         let spec = self.spec();
         Spawning::admit(self.request(spec.location), spec)
     }
 
     #[track_caller]
-    fn admit_elsewhere(&self) -> TaskGuard {
+    fn admit_elsewhere(&mut self) -> TaskGuard {
         let spec = self.spec();
         match self.request(spec.location) {
             Some(request) => request.admit_elsewhere(spec),
@@ -282,9 +283,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     }
 
     #[track_caller]
-    fn spec(&self) -> TaskSpec {
+    fn spec(&mut self) -> TaskSpec {
         TaskSpec {
-            name: self.name,
+            name: self.name.take(),
             kind: self.kind,
             ..TaskSpec::here()
         }

@@ -1,5 +1,6 @@
 //! A handler whose client has left, as a task.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
@@ -37,7 +38,7 @@ where
         trace::outside_a_request(location);
     }
     let spec = TaskSpec {
-        name: Some("run_to_completion"),
+        name: Some(Cow::Borrowed("run_to_completion")),
         location,
         is_handler: true,
         ..TaskSpec::here()

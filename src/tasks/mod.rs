@@ -12,6 +12,7 @@ mod tracked_closure;
 mod tracked_future;
 mod try_spawn_error;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -195,8 +196,8 @@ impl Tasks {
 
     /// Names a task before it is spawned: the name stands in reports and logs, where the source
     /// location would stand otherwise.
-    pub fn named(&self, name: &'static str) -> TaskBuilder {
-        TaskBuilder::new(Context::within(self.request.clone()), Some(name))
+    pub fn named(&self, name: impl Into<Cow<'static, str>>) -> TaskBuilder {
+        TaskBuilder::new(Context::within(self.request.clone()), Some(name.into()))
     }
 
     /// A task without a name, to be spawned.

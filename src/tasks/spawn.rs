@@ -1,5 +1,6 @@
 //! The tracker of the running request, without having it at hand.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use tokio::task::JoinHandle;
@@ -41,8 +42,8 @@ where
 
 /// Names a task of the current request: [`Tasks::named`](crate::Tasks::named) for code that is
 /// handed no `Tasks`. Outside of a request it spawns as [`spawn`] does.
-pub fn named(name: &'static str) -> TaskBuilder {
-    TaskBuilder::new(Context::current(), Some(name))
+pub fn named(name: impl Into<Cow<'static, str>>) -> TaskBuilder {
+    TaskBuilder::new(Context::current(), Some(name.into()))
 }
 
 /// Runs a future outside of the current request, on purpose: what it spawns through this crate is

@@ -52,7 +52,7 @@ async fn failures_panics_and_stragglers_are_told_by_name() {
     let mut failures: Vec<_> = report
         .failures
         .iter()
-        .map(|task| (task.name, task.state))
+        .map(|task| (task.name.as_deref(), task.state))
         .collect();
     failures.sort_by_key(|(name, _)| *name);
     assert_eq!(
@@ -63,7 +63,7 @@ async fn failures_panics_and_stragglers_are_told_by_name() {
         ]
     );
     assert_eq!(report.stragglers.len(), 1, "{report}");
-    assert_eq!(report.stragglers[0].name, Some("late"));
+    assert_eq!(report.stragglers[0].name.as_deref(), Some("late"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,7 +42,11 @@ async fn the_report_of_a_head_counts_no_running_task_as_completed() {
     let so_far = so_far.expect("the head was held");
     crate::support::assert_adds_up(&so_far);
     assert_eq!((so_far.spawned, so_far.completed), (2, 1), "{so_far}");
-    let alive: Vec<_> = so_far.stragglers.iter().map(|task| task.name).collect();
+    let alive: Vec<_> = so_far
+        .stragglers
+        .iter()
+        .map(|task| task.name.as_deref())
+        .collect();
     assert_eq!(alive, [Some("slow")]);
     assert!(!so_far.is_clean(), "{so_far}");
     drop(response.into_body().collect().await);
@@ -123,7 +127,11 @@ async fn what_a_withheld_frame_spawns_when_the_client_leaves_is_counted() {
     assert!(withheld.is_err(), "the last frame waits for the task");
     drop(body);
     let report = log.report();
-    let names: Vec<_> = report.stragglers.iter().map(|task| task.name).collect();
+    let names: Vec<_> = report
+        .stragglers
+        .iter()
+        .map(|task| task.name.as_deref())
+        .collect();
     assert_eq!(names, [Some("slow"), Some("heir")], "{report}");
 }
 
@@ -193,7 +201,7 @@ async fn a_closure_that_is_spawned_while_the_response_waits_has_an_age() {
     .await;
     let report = log.report();
     let straggler = report.stragglers.first().expect("it does not end");
-    assert_eq!(straggler.name, Some("late closure"), "{report}");
+    assert_eq!(straggler.name.as_deref(), Some("late closure"), "{report}");
     assert!(straggler.age >= ms(100), "{report}");
     drop(end);
     layer.handle().wait_idle().await;

@@ -57,7 +57,7 @@ async fn it_runs_when_the_tasks_are_done_and_before_the_head() {
     assert_eq!(log.report().held, ms(50));
     assert_eq!(
         log.report().last.and_then(|task| task.name),
-        Some("audit"),
+        Some("audit".into()),
         "no task came after it"
     );
 }

@@ -1,5 +1,6 @@
 //! What detached tasks and stragglers spawn is detached itself.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +21,9 @@ use crate::support::{
 };
 
 /// The names of the tasks whose ends were told alone, sorted.
-fn ends(log: &Log) -> Vec<&'static str> {
-    let ends = log.late_ends();
-    let mut names: Vec<_> = ends.iter().map(|task| task.name.unwrap_or("?")).collect();
+fn ends(log: &Log) -> Vec<Cow<'static, str>> {
+    let ends = log.late_ends().into_iter();
+    let mut names: Vec<_> = ends.map(|task| task.name.unwrap_or("?".into())).collect();
     names.sort_unstable();
     names
 }
@@ -219,7 +220,9 @@ async fn a_required_child_of_a_detached_task_is_just_fallible() {
     assert!(!log.report().required_failed);
     layer.handle().wait_idle().await;
     let ends = log.late_ends();
-    let child = ends.iter().find(|task| task.name == Some("child"));
+    let child = ends
+        .iter()
+        .find(|task| task.name.as_deref() == Some("child"));
     assert_eq!(child.map(|task| task.state), Some(TaskState::Failed));
 
     // That of a straggler likewise.
@@ -387,7 +390,7 @@ async fn a_callback_that_is_called_inside_of_a_straggler_is_no_task() {
     layer.handle().wait_idle().await;
     let late = log.late_spawns();
     assert_eq!(late.len(), 1, "{late:?}");
-    assert_eq!(late[0].name, Some("callback's"));
+    assert_eq!(late[0].name.as_deref(), Some("callback's"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -405,7 +408,11 @@ async fn what_a_body_spawns_after_its_window_has_closed_is_late_as_ever() {
     layer.handle().wait_idle().await;
     let late = log.late_spawns();
     assert_eq!(late.len(), 1, "{late:?}");
-    assert_eq!(late[0].name, Some("last will"), "the body is no task");
+    assert_eq!(
+        late[0].name.as_deref(),
+        Some("last will"),
+        "the body is no task"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,10 @@ async fn what_the_rest_of_a_handler_spawns_after_a_deadline_is_not_late() {
     layer.handle().wait_idle().await;
     assert_eq!(log.late_spawns().len(), 0);
     let ends = log.late_ends();
-    let mut names: Vec<_> = ends.iter().filter_map(|task| task.name).collect();
+    let mut names: Vec<_> = ends
+        .iter()
+        .filter_map(|task| task.name.as_deref())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["child", "run_to_completion"], "it ran on: {ends:?}");
 }

@@ -25,7 +25,10 @@ async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
     layer.handle().wait_idle().await;
     assert_eq!(arrived.elapsed(), ms(100));
     let ends = log.late_ends();
-    let names: Vec<_> = ends.iter().filter_map(|task| task.name).collect();
+    let names: Vec<_> = ends
+        .iter()
+        .filter_map(|task| task.name.as_deref())
+        .collect();
     assert_eq!(names, ["thread", "warm the cache"]);
     assert!(ends.iter().all(|task| task.state == TaskState::Completed));
     assert!(log.late_spawns().is_empty(), "it is late for nothing");

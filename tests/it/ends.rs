@@ -296,7 +296,7 @@ async fn the_task_that_lets_a_response_go_is_named_with_what_became_of_it() {
         });
         drop(service.oneshot(request()).await);
         let last = log.report().last.expect("it was waited for");
-        assert_eq!((last.name, last.state), (Some("last"), state));
+        assert_eq!((last.name.as_deref(), last.state), (Some("last"), state));
         assert_eq!(last.message.as_deref(), message);
         assert_eq!(last.age, ms(20));
     }

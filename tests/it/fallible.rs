@@ -42,7 +42,7 @@ async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_messa
     let mail = report
         .failures
         .iter()
-        .find(|task| task.name == Some("mail"));
+        .find(|task| task.name.as_deref() == Some("mail"));
     let mail = mail.expect("it is told of");
     assert_eq!(mail.state, TaskState::Failed);
     assert_eq!(mail.message.as_deref(), Some("no server"));

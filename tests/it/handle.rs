@@ -37,10 +37,16 @@ async fn a_snapshot_names_every_live_task_and_its_request() {
     after(50).await;
 
     let mut tasks = handle.snapshot();
-    tasks.sort_by_key(|task| (task.name, task.request_id.clone(), task.age));
+    tasks.sort_by_key(|task| (task.name.clone(), task.request_id.clone(), task.age));
     let seen: Vec<_> = tasks
         .iter()
-        .map(|task| (task.name, task.request_id.as_deref(), task.released))
+        .map(|task| {
+            (
+                task.name.as_deref(),
+                task.request_id.as_deref(),
+                task.released,
+            )
+        })
         .collect();
     assert_eq!(
         seen,

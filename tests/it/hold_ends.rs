@@ -56,7 +56,7 @@ async fn an_aborted_task_is_counted_as_aborted() {
     let report = log.report();
     assert_eq!((report.completed, report.aborted), (1, 1));
     assert_eq!(report.failures[0].state, TaskState::Aborted);
-    assert_eq!(report.failures[0].name, Some("doomed"));
+    assert_eq!(report.failures[0].name.as_deref(), Some("doomed"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +89,7 @@ async fn at_the_deadline_the_response_goes_and_stragglers_run_on() {
     assert_eq!(report.closed_by, Some(Limit::DrainTimeout));
     assert_eq!((report.spawned, report.completed), (2, 1));
     assert_eq!(report.stragglers.len(), 1);
-    assert_eq!(report.stragglers[0].name, Some("slow"));
+    assert_eq!(report.stragglers[0].name.as_deref(), Some("slow"));
     assert_eq!(report.stragglers[0].state, TaskState::Running);
     assert_eq!(report.stragglers[0].age, ms(100));
 
@@ -99,7 +99,7 @@ async fn at_the_deadline_the_response_goes_and_stragglers_run_on() {
     assert!(finished.load(Ordering::SeqCst));
     let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
-    assert_eq!(ends[0].name, Some("slow"));
+    assert_eq!(ends[0].name.as_deref(), Some("slow"));
     assert_eq!(ends[0].age, ms(250));
 }
 

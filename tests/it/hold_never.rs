@@ -50,7 +50,7 @@ async fn with_hold_never_a_shutdown_waits_for_what_the_responses_left_behind() {
     assert_eq!(start.elapsed(), ms(0), "nothing is held");
     after(1).await;
     let alive = layer.handle().snapshot();
-    let names: Vec<_> = alive.iter().map(|task| task.name).collect();
+    let names: Vec<_> = alive.iter().map(|task| task.name.as_deref()).collect();
     assert_eq!(names, [Some("mail")], "it has its name: {alive:?}");
 
     let shutdown = layer.handle().shutdown(ms(1000)).await;

@@ -174,5 +174,5 @@ async fn a_task_that_ends_while_the_response_goes_on_is_not_the_one_that_let_its
     let report = log.report();
     assert_eq!(report.completed, 2);
     let last = report.last.expect("one task was waited for");
-    assert_eq!(last.name, Some("head"));
+    assert_eq!(last.name.as_deref(), Some("head"));
 }

@@ -46,7 +46,7 @@ async fn a_panicking_task_touches_neither_its_siblings_nor_the_response() {
     assert!(!report.is_clean());
     let failures = &report.failures[0];
     assert_eq!(failures.state, TaskState::Panicked);
-    assert_eq!(failures.name, Some("sibling"));
+    assert_eq!(failures.name.as_deref(), Some("sibling"));
     assert_eq!(failures.age, ms(10));
     let message = failures.message.as_deref().unwrap_or_default();
     assert!(message.contains("task 1 fails"), "{message}");
@@ -69,7 +69,7 @@ async fn a_handler_that_panics_in_call_is_reported_as_dropped() {
     assert!(Tasks::current().is_none(), "the context was left");
     let report = log.report();
     assert_eq!(report.outcome, Outcome::Dropped);
-    assert_eq!(report.stragglers[0].name, Some("orphan"));
+    assert_eq!(report.stragglers[0].name.as_deref(), Some("orphan"));
 
     layer.handle().wait_idle().await;
     assert_eq!(log.late_ends().len(), 1, "the orphan ran to its end");

@@ -31,7 +31,7 @@ async fn the_report_of_a_held_head_rides_in_the_extensions() {
     assert_eq!(report.held, ms(40));
     assert_eq!(report.drain, ms(40));
     assert_eq!(
-        report.last.as_ref().and_then(|task| task.name),
+        report.last.as_ref().and_then(|task| task.name.as_deref()),
         Some("audit")
     );
 }
@@ -112,7 +112,7 @@ async fn a_long_list_of_tasks_is_compacted_without_losing_anybody() {
         report
             .stragglers
             .iter()
-            .all(|task| task.name == Some("waiting"))
+            .all(|task| task.name.as_deref() == Some("waiting"))
     );
     assert!(report.stragglers.iter().all(|task| task.age == ms(100)));
 }

@@ -76,7 +76,7 @@ async fn a_handler_runs_on_as_a_task_of_its_request() {
     let report = log.report();
     assert_eq!((report.outcome, report.spawned), (Outcome::Dropped, 1));
     let straggler = &report.stragglers[0];
-    assert_eq!(straggler.name, Some(HANDLER));
+    assert_eq!(straggler.name.as_deref(), Some(HANDLER));
     assert!(straggler.location.file().ends_with("run_to_completion.rs"));
     assert_eq!(layer.handle().live_tasks(), 1);
 
@@ -85,7 +85,7 @@ async fn a_handler_runs_on_as_a_task_of_its_request() {
     let ends = log.late_ends();
     assert_eq!(ends.len(), 1);
     assert_eq!(
-        (ends[0].name, ends[0].state),
+        (ends[0].name.as_deref(), ends[0].state),
         (Some(HANDLER), TaskState::Completed)
     );
 }
@@ -262,7 +262,9 @@ async fn its_answer_is_dropped_in_its_request() {
     scope.handle().wait_idle().await;
     let ends = log.late_ends();
     assert_eq!(
-        ends.iter().filter_map(|end| end.name).collect::<Vec<_>>(),
+        ends.iter()
+            .filter_map(|end| end.name.as_deref())
+            .collect::<Vec<_>>(),
         [HANDLER, "last will"]
     );
     assert_eq!(log.report().outcome, Outcome::Dropped);

@@ -47,7 +47,7 @@ async fn a_scope_ends_at_its_deadline_and_names_the_stragglers() {
     .await;
     assert_adds_up(&report);
     assert_eq!(report.outcome, Outcome::DeadlineExceeded);
-    assert_eq!(report.stragglers[0].name, Some("slow"));
+    assert_eq!(report.stragglers[0].name.as_deref(), Some("slow"));
     assert_eq!(tasks.len(), 1, "it runs on");
 }
 

@@ -259,7 +259,11 @@ async fn who_awaits_the_shutdown_is_not_aborted_at_its_end_and_is_not_named() {
         after(1).await;
         for name in ["outside", "stop"] {
             let report = got.report(name);
-            let left: Vec<_> = report.still_running.iter().map(|task| task.name).collect();
+            let left: Vec<_> = report
+                .still_running
+                .iter()
+                .map(|task| task.name.as_deref())
+                .collect();
             assert_eq!(left, [Some("stuck")], "{kind}, {name}: {report}");
             assert_eq!(report.aborted, 2, "{kind}, {name}: {report}");
         }

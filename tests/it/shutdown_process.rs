@@ -123,7 +123,7 @@ async fn what_cannot_be_stopped_is_named() {
     });
     assert!(report.waited >= ms(20), "{report}");
     assert_eq!(report.still_running.len(), 1);
-    assert_eq!(report.still_running[0].name, Some("stuck"));
+    assert_eq!(report.still_running[0].name.as_deref(), Some("stuck"));
     assert!(!report.is_clean());
     assert!(
         report.to_string().contains("; still running: stuck ("),

@@ -131,7 +131,7 @@ fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
     let told = log.late_ends();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(
-        (told[0].name, told[0].state),
+        (told[0].name.as_deref(), told[0].state),
         (Some("detached"), TaskState::Aborted)
     );
     assert_eq!(log.report().failures.len(), 1);
@@ -161,7 +161,7 @@ fn tasks_that_die_with_their_runtime_are_told_of() {
         1,
         "the end of the runtime was the end of the task"
     );
-    assert_eq!(ends[0].name, Some("cut off"));
+    assert_eq!(ends[0].name.as_deref(), Some("cut off"));
     assert_eq!(layer.handle().live_tasks(), 0);
 }
 

@@ -93,7 +93,10 @@ async fn tasks_of_tasks_hold_the_response() {
     drop(response);
     let report = log.report();
     assert_eq!(report.spawned, 3);
-    assert_eq!(report.last.and_then(|task| task.name), Some("innermost"));
+    assert_eq!(
+        report.last.and_then(|task| task.name),
+        Some("innermost".into())
+    );
 }
 
 #[tokio::test]
@@ -173,7 +176,7 @@ async fn a_library_function_that_is_handed_no_tasks_holds_the_response() {
     assert_eq!(start.elapsed(), ms(25));
     drop(response);
     let last = log.report().last.expect("one task was waited for");
-    assert_eq!(last.name, Some("deep inside"));
+    assert_eq!(last.name.as_deref(), Some("deep inside"));
 }
 
 #[tokio::test(start_paused = true)]

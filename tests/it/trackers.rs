@@ -43,7 +43,7 @@ async fn a_tokio_util_tracker_holds_the_response() {
     let report = log.report();
     assert_eq!((report.spawned, report.completed), (2, 2));
     let last = report.last.expect("the tracker's task was waited for");
-    assert_eq!(last.name, None);
+    assert_eq!(last.name.as_deref(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +179,7 @@ async fn a_task_that_ends_after_those_of_the_tracker_is_the_last() {
     });
     drop(service.oneshot(request()).await);
     let last = log.report().last.expect("tasks were waited for");
-    assert_eq!(last.name, Some("own"));
+    assert_eq!(last.name.as_deref(), Some("own"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +191,7 @@ async fn a_task_of_the_tracker_that_ends_after_the_others_is_the_last() {
     });
     drop(service.oneshot(request()).await);
     let last = log.report().last.expect("tasks were waited for");
-    assert_eq!((last.name, last.age), (None, ms(60)));
+    assert_eq!((last.name.as_deref(), last.age), (None, ms(60)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,7 +94,7 @@ fn a_task_spawned_by_the_last_task_keeps_the_wait_waiting() {
         assert_eq!(worked.load(Relaxed), 1);
         let release_state = request.release_if_idle(query(Outcome::Drained));
         let last = account(release_state.expect("nothing is alive")).last;
-        assert_eq!(last.and_then(|last| last.info().name), Some("child"));
+        assert_eq!(last.and_then(|last| last.info().name), Some("child".into()));
         task.join().expect("no panic");
     });
 }

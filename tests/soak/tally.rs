@@ -1,5 +1,6 @@
 //! What was started, as the test counts it itself, and what was told of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,7 +28,7 @@ pub(crate) struct Told {
     /// Tasks that a policy has aborted in time.
     pub(crate) cut_short: usize,
     /// By the names of the tasks.
-    pub(crate) alone: BTreeMap<&'static str, Alone>,
+    pub(crate) alone: BTreeMap<Cow<'static, str>, Alone>,
     /// The first report that is not what has to come.
     pub(crate) wrong: Option<String>,
 }
@@ -59,7 +60,7 @@ impl Tally {
     }
 
     pub(crate) fn start_detached(self: &Arc<Self>, name: &'static str) -> Work {
-        self.told().alone.entry(name).or_default().detached += 1;
+        self.told().alone.entry(name.into()).or_default().detached += 1;
         self.start()
     }
 
@@ -138,7 +139,9 @@ impl DrainObserver for Observer {
 
 impl Told {
     fn of(&mut self, task: &TaskInfo) -> &mut Alone {
-        self.alone.entry(task.name.unwrap_or("?")).or_default()
+        self.alone
+            .entry(task.name.clone().unwrap_or("?".into()))
+            .or_default()
     }
 
     pub(crate) fn late(&self) -> usize {

@@ -55,7 +55,7 @@ async fn a_panic_caught_outside_is_answered_at_once_and_its_tasks_run_on() {
     assert_eq!((answer.status(), took), (PANICKED, LIMIT));
     let report = log.report();
     assert_eq!(report.outcome, Outcome::Dropped);
-    assert_eq!(report.stragglers[0].name, Some("work"));
+    assert_eq!(report.stragglers[0].name.as_deref(), Some("work"));
     assert_eq!(report.held, Duration::ZERO, "nothing was waited for");
 
     handle.wait_idle().await;

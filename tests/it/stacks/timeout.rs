@@ -29,7 +29,7 @@ async fn a_timeout_outside_cuts_the_hold_short_and_the_tasks_run_on() {
     let report = log.report();
     assert_eq!(report.outcome, Outcome::Dropped);
     assert_eq!(report.held, LIMIT - ms(10), "held until it was cut");
-    assert_eq!(report.stragglers[0].name, Some("work"));
+    assert_eq!(report.stragglers[0].name.as_deref(), Some("work"));
 
     assert_eq!(handle.live_tasks(), 1, "it runs on");
     let start = tokio::time::Instant::now();

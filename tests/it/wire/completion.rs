@@ -95,7 +95,8 @@ impl Writer {
         let report = self.log.report();
         assert_eq!(report.outcome, Outcome::Dropped, "{report}");
         assert_eq!(self.log.late_spawns().len(), 0, "nothing of it is late");
-        let mut ends = names(&self.log.late_ends());
+        let ends = self.log.late_ends();
+        let mut ends = names(&ends);
         ends.sort_unstable();
         if moment == Moment::BeforeItsTask {
             assert!(self.task.was_passed(), "what it spawned later has too");
@@ -135,7 +136,10 @@ impl Writer {
     async fn dropped(&self) {
         loop {
             let tasks = self.layer.handle().snapshot();
-            if tasks.iter().any(|task| task.name == Some(HANDLER)) {
+            if tasks
+                .iter()
+                .any(|task| task.name.as_deref() == Some(HANDLER))
+            {
                 return;
             }
             tokio::task::yield_now().await;
@@ -143,8 +147,11 @@ impl Writer {
     }
 }
 
-fn names(tasks: &[TaskInfo]) -> Vec<&'static str> {
-    tasks.iter().filter_map(|task| task.name).collect()
+fn names(tasks: &[TaskInfo]) -> Vec<&str> {
+    tasks
+        .iter()
+        .filter_map(|task| task.name.as_deref())
+        .collect()
 }
 
 async fn leave_http1(writer: &Writer, moment: Moment, way: Way) -> impl Sized + use<> {

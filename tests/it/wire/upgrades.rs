@@ -68,7 +68,10 @@ async fn assert_upgraded(layer: &TaskTrackerLayer, log: &Log, gate: &Gate) {
     gate.open();
     soon(layer.handle().wait_idle()).await;
     let ends = log.late_ends();
-    let ends: Vec<_> = ends.iter().map(|task| (task.name, task.state)).collect();
+    let ends: Vec<_> = ends
+        .iter()
+        .map(|task| (task.name.as_deref(), task.state))
+        .collect();
     let completed = |name| (Some(name), TaskState::Completed);
     assert!(ends.contains(&completed("before")), "{ends:?}");
     assert_eq!(log.report().outcome, Outcome::Upgraded, "one report");

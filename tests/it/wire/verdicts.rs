@@ -121,6 +121,9 @@ impl Scene {
     }
 }
 
-fn states(tasks: &[TaskInfo]) -> Vec<(Option<&'static str>, TaskState)> {
-    tasks.iter().map(|task| (task.name, task.state)).collect()
+fn states(tasks: &[TaskInfo]) -> Vec<(Option<&str>, TaskState)> {
+    tasks
+        .iter()
+        .map(|task| (task.name.as_deref(), task.state))
+        .collect()
 }

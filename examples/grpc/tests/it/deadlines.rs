@@ -94,6 +94,10 @@ fn assert_closed_by_client(report: &DrainReport) {
     assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
     assert_eq!(report.closed_by, Some(Limit::Source("grpc-timeout")));
     assert!(report.held > Duration::ZERO, "{report}");
-    let names: Vec<_> = report.stragglers.iter().map(|task| task.name).collect();
+    let names: Vec<_> = report
+        .stragglers
+        .iter()
+        .map(|task| task.name.as_deref())
+        .collect();
     assert_eq!(names, [Some("audit")], "{report}");
 }

@@ -89,7 +89,11 @@ fn when_a_client_leaves_the_tasks_are_aborted_where_the_layer_says_so() {
 async fn goes_on(mut server: TestServer, work: &Work) {
     let report: DrainReport = server.report().await;
     assert_eq!(report.outcome, Outcome::Dropped, "{report}");
-    let names: Vec<_> = report.stragglers.iter().map(|task| task.name).collect();
+    let names: Vec<_> = report
+        .stragglers
+        .iter()
+        .map(|task| task.name.as_deref())
+        .collect();
     assert_eq!(names, [Some("audit")], "{report}");
 
     work.events().add("report");

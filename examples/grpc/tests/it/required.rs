@@ -139,6 +139,6 @@ fn shop(kind: Kind, spawn: Spawn) -> Shop {
 fn assert_failed(report: &DrainReport) {
     assert!(report.required_failed, "{report}");
     let named = report.failures.iter().chain(&report.stragglers);
-    let names: Vec<_> = named.map(|task| task.name).collect();
+    let names: Vec<_> = named.map(|task| task.name.as_deref()).collect();
     assert_eq!(names, [Some("audit")], "{report}");
 }
