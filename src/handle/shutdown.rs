@@ -14,7 +14,7 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
     let process = waiting.process();
     let waiters = process.waiters();
     loop {
-            // Enabled before the registry is read, so that no change in between is missed.
+        // Enabled before the registry is read, so that no change in between is missed.
         let mut changed = pin!(process.registry().changed());
         changed.as_mut().enable();
         let now = Instant::now();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 
 use super::service::TaskTrackerService;
-use crate::deadline::{DeadlineSource, ReadBy, Sources};
+use crate::deadline::{ClosureSource, DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::request::Shared;
 use crate::request::notices::Notices;
@@ -82,7 +82,7 @@ impl TaskTrackerLayer {
         mut self,
         read: impl Fn(&Parts) -> Option<Instant> + Send + Sync + 'static,
     ) -> Self {
-        self.sources.push(Arc::new(ReadBy(read)));
+        self.sources.push(Arc::new(ClosureSource(read)));
         self
     }
 

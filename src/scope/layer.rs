@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use super::failure_policy::FailWith;
 use super::scope_deadlines::ScopeDeadlines;
 use super::service::TaskScopeService;
-use crate::deadline::{DeadlineSource, ReadBy, Sources};
+use crate::deadline::{ClosureSource, DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::report::DrainReport;
 use crate::request::Shared;
@@ -117,7 +117,7 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     where
         Deadlines: ScopeDeadlines<Request>,
     {
-        self.deadline_source(ReadBy(read))
+        self.deadline_source(ClosureSource(read))
     }
 
     /// Adds a deadline source: one from [`deadline`](crate::deadline) that reads a `Request`, or your own. It is called
