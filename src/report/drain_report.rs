@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::list::list;
 use super::{Limit, Outcome, TaskInfo};
 
-/// What happened to the tasks of one request. It is passed to [`DrainObserver::on_drain`]. After
-/// `TaskTrackerLayer::report_extension(true)`, a response whose head was held has it in its extensions too, as an
-/// `Arc<DrainReport>`.
+/// What happened to the tasks of one request. It is passed to
+/// [`DrainObserver::on_drain`](crate::DrainObserver::on_drain). After `TaskTrackerLayer::report_extension(true)`, a
+/// response whose head was held has it in its extensions too, as an `Arc<DrainReport>`.
 ///
 /// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of `stragglers` add up to
 /// `spawned`.
@@ -25,7 +25,7 @@ pub struct DrainReport {
     /// window closed.
     pub drain: Duration,
     /// How many tasks the request spawned before it was released, without detached tasks. The end of each detached task
-    /// is passed to [`DrainObserver::on_late_end`].
+    /// is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub spawned: usize,
     /// How many tasks ran to their end.
     pub completed: usize,
@@ -47,7 +47,7 @@ pub struct DrainReport {
     /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them.
     pub failures: Vec<TaskInfo>,
     /// The tasks that were alive when the window closed, or when the response was dropped, in the order in which they
-    /// were spawned. The end of each is passed to [`DrainObserver::on_late_end`].
+    /// were spawned. The end of each is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub stragglers: Vec<TaskInfo>,
 }
 
