@@ -135,8 +135,8 @@ impl TaskTrackerLayer {
 
     /// Sets the status of a response whose head was held and that fails because of a
     /// [`required`](crate::TaskBuilder::required) task. The default is 500. The body is empty. The head keeps the
-    /// fields that [`deadline_status`](Self::deadline_status) keeps. An `application/grpc` response gets `grpc-status:
-    /// 13` (`INTERNAL`) instead.
+    /// fields that [`deadline_status`](Self::deadline_status) keeps. An `application/grpc` response gets
+    /// `grpc-status: 13` (`INTERNAL`) instead.
     pub fn failure_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.failure_status = Some(status);
         self

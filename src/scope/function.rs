@@ -58,7 +58,7 @@ where
     Scope::new().run(f).await
 }
 
-/// A [`scope`](fn@scope) with settings. Its uses are a loop that takes work from a queue, and tests.
+/// A [`scope`](fn@scope) with settings. It is for loops that take work from a queue, and for tests.
 ///
 /// Clones are cheap. A scope can be run many times, also concurrently. Each run has its own tasks.
 ///

@@ -56,7 +56,8 @@ use crate::settings::{DrainSettings, short_hands};
 ///
 /// # Over HTTP
 ///
-/// An axum `Router` needs a [`TaskTrackerLayer`](crate::TaskTrackerLayer) instead. This layer does not know HTTP:
+/// An axum `Router` needs a [`TaskTrackerLayer`](crate::TaskTrackerLayer) instead. This layer treats a response as any
+/// other value:
 ///
 /// * The answer stays a 200 if a [`required`](crate::TaskBuilder::required) task has failed.
 ///   [`fail_with`](Self::fail_with) makes an error of the service, and the error type of a router is `Infallible`.
@@ -161,9 +162,10 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     ///     .fail_with(|report| std::io::Error::other(report.to_string()));
     /// # let _ = layer;
     /// ```
-    /// rustc may report that `FailurePolicy` is "not general enough" if the error type contains a lifetime, as `Box<dyn
-    /// Error + Send + Sync>` does, and `oneshot` is called in a spawned `async` block. To avoid that, put tower's
-    /// `boxed_clone` around the service, or call `ready` and `call`.
+    ///
+    /// rustc may report that `FailurePolicy` is "not general enough" if the error type contains a lifetime, as
+    /// `Box<dyn Error + Send + Sync>` does, and `oneshot` is called in a spawned `async` block. To avoid that, put
+    /// tower's `boxed_clone` around the service, or call `ready` and `call`.
     ///
     /// # Panics
     ///

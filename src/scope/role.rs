@@ -22,8 +22,8 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// Makes a request and owns it. If there is an enclosing one (`outer`), adds the settings to that instead. `id`
-    /// returns the `x-request-id`.
+    /// Makes a request, and owns it. If an enclosing layer has made one (`outer`), adds the settings to that request
+    /// instead. `id` returns the `x-request-id`.
     #[inline]
     pub(crate) fn new(
         outer: Option<Tasks>,

@@ -72,7 +72,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     /// }
     /// ```
     ///
-    /// Turn it into an error that does, or into a text:
+    /// Convert the error into one that implements `Display`, or into a text:
     ///
     /// ```
     /// # use tower_task_tracker::Tasks;
@@ -95,8 +95,8 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     }
 
     /// Makes the response depend on the task: if the task does not complete, the response fails. The task is
-    /// [`fallible`](Self::fallible) too. It has not completed if it returned an `Err`, panicked, was aborted, or is
-    /// still alive at the deadline.
+    /// [`fallible`](Self::fallible) too. It does not complete if it returns an `Err`, panics, is aborted, or is still
+    /// alive at the deadline.
     ///
     /// | response | how it fails |
     /// |---|---|
@@ -106,9 +106,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     /// | an answer of a `TaskScopeLayer` | It becomes the error of [`fail_with`](crate::TaskScopeLayer::fail_with), or stays if that is not set. |
     /// | an `Err` of the service | It stays. |
     ///
-    /// In any case the report has [`DrainReport::required_failed`](crate::DrainReport::required_failed). Under
-    /// `Hold::Never` the response does not wait. It then fails only for a task that has already failed, panicked or
-    /// been aborted when its head, or its end, goes out.
+    /// In every case [`DrainReport::required_failed`](crate::DrainReport::required_failed) is true. Under `Hold::Never`
+    /// the response does not wait. It then fails only for a task that has already failed, panicked or been aborted when
+    /// its head, or its end, goes out.
     ///
     /// `required` is the opposite of [`detached`](Self::detached), and the last call wins: `.detached().required()` is
     /// a required task.

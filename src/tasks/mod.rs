@@ -41,8 +41,8 @@ pub use self::try_spawn_error::TrySpawnError;
 
 /// The task tracker of one request. The response waits for the tasks that are spawned through it.
 ///
-/// A handler takes it from the request's extensions, or as an axum extractor (feature `axum`). Code below the handler
-/// calls [`Tasks::current`].
+/// A handler takes it from the request's extensions, or as an axum extractor (feature `axum`). Code that the handler
+/// calls, however deep, gets it from [`Tasks::current`].
 ///
 /// Clones belong to the same request, and may be kept. A task that is spawned after the release of the request still
 /// runs, but is reported as late. If a task of the request spawns it, it is [detached](TaskBuilder::detached) instead,
@@ -112,7 +112,7 @@ impl Tasks {
     ///
     /// Both errors contain the future:
     ///
-    /// * [`TrySpawnError::Released`] if the request was released, as an upgraded one always is;
+    /// * [`TrySpawnError::Released`] if the request was released. An upgraded request counts as released.
     /// * [`TrySpawnError::ShuttingDown`] if the process is shutting down.
     ///
     /// # Panics
@@ -196,8 +196,8 @@ impl Tasks {
         self.task().track_future(future)
     }
 
-    /// Tracks work that is not a future of this program, such as a message to an actor, or a thread. The work counts as
-    /// a task until the token is dropped.
+    /// Tracks work that is not a future, such as a message to an actor, or a thread. The work counts as a task until
+    /// the token is dropped.
     #[track_caller]
     pub fn token(&self) -> TaskToken {
         self.task().token()
@@ -273,7 +273,9 @@ impl Tasks {
     /// |---|---|
     /// | [`Unfinished::Cancel`] | its grace before the deadline; with `at_disconnect`, when the client has left |
     /// | [`Unfinished::Abort`] | just before the deadline; with `at_disconnect`, when the client has left |
-    /// | [`Unfinished::Continue`] | only at the end of a [`shutdown`](crate::TrackerHandle::shutdown) that is awaited |
+    /// | [`Unfinished::Continue`] | neither at the deadline nor at a disconnect |
+    ///
+    /// Under every policy it is cancelled at the end of a [`shutdown`](crate::TrackerHandle::shutdown) that is awaited.
     ///
     /// Each call returns a child token. Cancelling it does not affect other tasks. If the tasks had to stop before this
     /// call, the token is already cancelled.

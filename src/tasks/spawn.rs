@@ -10,8 +10,7 @@ use crate::request::context::{Context, InContext};
 /// Spawns a task of the current request. The response waits for it.
 ///
 /// This is [`Tasks::spawn`](crate::Tasks::spawn) through [`Tasks::current`](crate::Tasks::current), for code that has
-/// no `Tasks`. Outside of a request the task runs too, but untracked. A warning about that is logged once for each
-/// place in the source.
+/// no `Tasks`. Outside of a request the task runs untracked, and a warning is logged once for each place in the source.
 ///
 /// # Panics
 ///
@@ -26,7 +25,7 @@ where
 }
 
 /// Runs a blocking closure as a task of the current request. The response waits for it. Outside of a request it runs
-/// too, as a task of [`spawn`] does.
+/// untracked, as with [`spawn`].
 ///
 /// # Panics
 ///
@@ -41,7 +40,7 @@ where
 }
 
 /// Returns a builder for a task of the current request with this name, as [`Tasks::named`](crate::Tasks::named) does.
-/// Outside of a request the task runs too, as a task of [`spawn`] does.
+/// Outside of a request the task runs untracked, as with [`spawn`].
 pub fn named(name: &'static str) -> TaskBuilder {
     TaskBuilder::new(Context::current(), Some(name))
 }
