@@ -34,10 +34,11 @@ impl Throttle {
     }
 
     /// Returns `Some` if an event at this moment passes, with the number of events that were suppressed since the last
-    /// one. `may` is called only if the period is over. If it returns false, the event counts neither as passed nor as
-    /// suppressed. The caller writes the event afterwards, so neither `may` nor a subscriber runs under the lock.
-    pub(crate) fn pass(&self, now: Instant, may: impl FnOnce() -> bool) -> Option<usize> {
-        if self.lock().is_early(now, self.period) || !may() {
+    /// one. `is_enabled` is called only if the period is over. If it returns false, the event counts neither as passed
+    /// nor as suppressed. The caller writes the event afterwards, so neither `is_enabled` nor a subscriber runs under
+    /// the lock.
+    pub(crate) fn pass(&self, now: Instant, is_enabled: impl FnOnce() -> bool) -> Option<usize> {
+        if self.lock().is_early(now, self.period) || !is_enabled() {
             return None;
         }
         // Checked again, because an event of another thread may have passed meanwhile.

@@ -10,8 +10,8 @@ use crate::trace;
 
 const HEADER: &str = "grpc-timeout";
 
-/// Returns a source for the `grpc-timeout` header: how long the client of a gRPC method waits. The time is tokio's, and
-/// starts at the arrival of the request. Of several headers the first counts.
+/// Returns a source for the `grpc-timeout` header: how long the client of a gRPC method waits. The time is measured on
+/// tokio's clock, and starts at the arrival of the request. Of several headers the first counts.
 ///
 /// The value is a number of one to eight digits and a unit: `H`, `M`, `S`, `m`, `u` or `n`, from hours to nanoseconds
 /// ([gRPC over HTTP/2, Requests][spec]). Any other value is ignored, and so is zero. The client chooses this deadline,

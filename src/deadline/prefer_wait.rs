@@ -11,8 +11,8 @@ use crate::trace;
 
 const HEADER: &str = "prefer";
 
-/// Returns a source for `Prefer: wait=N`: how many seconds the client wants to wait ([RFC 7240, section 4.3][wait]).
-/// The time is tokio's, and starts at the arrival of the request.
+/// Returns a source for `Prefer: wait=N`: how many seconds the client prefers to wait ([RFC 7240, section 4.3][wait]).
+/// The time is measured on tokio's clock, and starts at the arrival of the request.
 ///
 /// At this deadline the client gets the status that [`deadline_status`](crate::TaskTrackerLayer::deadline_status) sets,
 /// or by default the handler's response.

@@ -19,8 +19,8 @@ type DefaultRequest = std::convert::Infallible;
 /// The layer calls it when the request arrives. An instant that has passed by then is ignored, because local emulators
 /// of platforms send such values. If a source panics, the request has no deadline from it, and the panic is logged.
 ///
-/// No closure implements this trait. `deadline_from` of the layers takes a closure as it is. [`Source::new`] makes a
-/// source from a closure, with a name, a margin and more.
+/// Closures do not implement this trait. `deadline_from` of the layers takes a closure as it is. [`Source::new`] makes
+/// a source from a closure, with a name, a margin and more.
 pub trait DeadlineSource<Request = DefaultRequest>: Send + Sync + 'static {
     /// Returns the deadline of this request, on tokio's clock, or `None` if it has none. The instant of the arrival
     /// itself has not passed. Each layer that the request passes calls its own sources.

@@ -37,10 +37,10 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
         let _ = timeout_at(next, changed).await;
     }
     // Twice, because the destructors of the aborted tasks may spawn. Each time the destructors get some time.
-    for patience in [DESTRUCTORS, DESTRUCTORS / 10] {
+    for time in [DESTRUCTORS, DESTRUCTORS / 10] {
         for request in process.registry().members() {
             request.stop_all_but(&waiters.spared(&request));
         }
-        let _ = timeout_at(Instant::now() + patience, waiting.idle()).await;
+        let _ = timeout_at(Instant::now() + time, waiting.idle()).await;
     }
 }

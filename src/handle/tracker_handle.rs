@@ -71,7 +71,7 @@ impl TrackerHandle {
         requests.iter().map(|request| request.alive()).sum()
     }
 
-    /// Returns every task that is alive, with its request. Its uses are a status page, and a log before the process
+    /// Returns every task that is alive, with its request. It is for a status page, or for a log before the process
     /// gives up. Each call reads all listed requests.
     #[must_use]
     pub fn snapshot(&self) -> Vec<LiveTask> {
@@ -82,7 +82,7 @@ impl TrackerHandle {
     /// Waits until no request is listed here. Then [`live_requests`](Self::live_requests) and
     /// [`live_tasks`](Self::live_tasks) return zero.
     ///
-    /// Code of a listed request may wait too, such as a tracked task. It does not wait for itself, nor for other code
+    /// Code of a listed request may wait too, such as a tracked task. It waits neither for itself nor for other code
     /// that waits for this handle: see [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
@@ -97,9 +97,9 @@ impl TrackerHandle {
         waiting.during(waiting.idle()).await;
     }
 
-    /// Returns the tasks of the process itself, which belong to no request. Their uses are to warm a cache and to empty
-    /// a queue. No response waits for them, and [`shutdown`](Self::shutdown) does. If one of them calls a service with
-    /// a layer of this crate, that layer is the outermost.
+    /// Returns the tasks of the process itself, which belong to no request: they warm a cache, or empty a queue. No
+    /// response waits for them. [`shutdown`](Self::shutdown) does. If one of them calls a service with a layer of this
+    /// crate, that layer is the outermost.
     ///
     /// * Settings of a response have no effect on them.
     /// * Their [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins. Requests may
@@ -143,8 +143,8 @@ impl TrackerHandle {
     ///   the task is waited for.
     /// * The token of the [tasks of the process](Self::process_tasks) is cancelled. This method stops nothing else.
     ///
-    /// Zero closes every window at once. Of several calls the earliest end counts. It needs a current runtime only if
-    /// the clock is paused.
+    /// Zero closes every window at once. Of several calls the earliest end counts. A current runtime is needed only if
+    /// tokio's clock is paused.
     pub fn begin_shutdown(&self, within: Duration) {
         let now = Instant::now();
         let at = now + within.min(AGES);
@@ -258,8 +258,8 @@ impl TrackerHandle {
     fn still_running(&self) -> Vec<LiveTask> {
         let requests = self.process.registry().members();
         let waiters = self.process.waiters();
-        let left = |r: &Arc<Request>| r.snapshot(&waiters.of(r));
-        requests.iter().flat_map(left).collect()
+        let alive = |r: &Arc<Request>| r.snapshot(&waiters.of(r));
+        requests.iter().flat_map(alive).collect()
     }
 }
 

@@ -35,8 +35,8 @@ fn find(parts: &Parts) -> Option<Tasks> {
     parts.extensions.get().cloned().or_else(Tasks::current)
 }
 
-/// The rejection of [`Tasks`] for a request that has not reached a `TaskTrackerLayer`. Either there is no layer, or it
-/// is further inside than the code that takes `Tasks`, such as a `from_fn` middleware.
+/// The rejection of the extractor [`Tasks`]: the request has not reached a `TaskTrackerLayer`. Either there is no
+/// layer, or it is further inside than the code that takes `Tasks`, such as a `from_fn` middleware.
 ///
 /// As a response it is a 500 with a text that explains how to add the layer. It is also logged as an error.
 #[derive(Debug, Clone)]

@@ -107,8 +107,8 @@ impl TaskTrackerLayer {
     ///
     /// # What the head keeps
     ///
-    /// The head of the handler's response is emptied, and `cache-control: no-store` is set. Only these fields stay,
-    /// because they are true of any answer to the request:
+    /// The new head has `cache-control: no-store`. It keeps only these fields of the handler's head, because they are
+    /// true of any answer to the request:
     ///
     /// | of | fields | why |
     /// |---|---|---|
@@ -142,9 +142,9 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Sets whether a held head reports how long it was held, in milliseconds: `server-timing: drain;dur=12.3` ([Server
-    /// Timing][spec]). If the handler has set that field, the value is appended to it. The default is false. Browsers
-    /// show the field to anyone who may read the response.
+    /// Sets whether a held head reports how long it was held, in milliseconds: `server-timing: drain;dur=12.3`
+    /// ([Server Timing][spec]). If the handler has set that field, the value is appended to it. The default is false.
+    /// Browsers show the field to anyone who may read the response.
     ///
     /// [spec]: https://www.w3.org/TR/server-timing/
     pub fn server_timing(mut self, enabled: bool) -> Self {
@@ -168,7 +168,7 @@ impl TaskTrackerLayer {
     ///
     /// * Detached and late tasks count too. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) do not count.
     /// * The tasks of the whole handle count, from when a layer with such a limit first wraps a service. Inside of a
-    ///   layer with another handle, its tasks count from the first request that passes.
+    ///   layer with another handle, the tasks of that handle count, from the first request that passes.
     /// * Any request that passes the layer may be refused. Put health checks and metrics outside of it.
     ///
     /// # Compared with tower's `ConcurrencyLimit`

@@ -52,10 +52,10 @@ use super::service::RunToCompletionService;
 /// # When not to use it
 ///
 /// * If the answer is all that a handler makes, as for a query or a page. Without a client that work is wasted, and
-///   clients that give up and try again pile it up. Put the layer on the routes that write.
+///   clients that give up and try again multiply it. Put the layer on the routes that write.
 /// * If only one part of a handler must not be interrupted. [`spawn`](fn@crate::spawn) that part, and await its
-///   `JoinHandle`. (A policy that aborts tasks aborts that part, and it also aborts tasks that a handler awaits that
-///   runs on.)
+///   `JoinHandle`. (A policy that aborts tasks aborts that part. In the same way it aborts tasks that are awaited by a
+///   handler that runs on.)
 /// * In place of a durable queue. The handler outlives the client, but not the process.
 /// * On a platform that freezes an instance between requests, if no other request is running. A client that has left
 ///   does not keep the CPU.

@@ -59,9 +59,9 @@ impl DrainSettings {
     /// Sets how long a response waits for its tasks. The default is 25 s, which is below the shortest common limit of a
     /// front end (29 s).
     ///
-    /// The time is tokio's. It starts when the drain window opens:
+    /// The time is measured on tokio's clock. It starts when the drain window opens:
     ///
-    /// | of | the window opens when |
+    /// | what waits | the window opens when |
     /// |---|---|
     /// | `TaskTrackerLayer`, a held head | the handler has answered |
     /// | `TaskTrackerLayer`, a held end | the body has come to its end |
@@ -89,8 +89,8 @@ impl DrainSettings {
     /// Sets the total timeout: how long after the arrival of its request a response may still wait for its tasks. The
     /// default is `None`: no limit.
     ///
-    /// The time is tokio's. It starts when the request reaches the first layer that sets a total timeout, or when the
-    /// future of a [`Scope`](crate::Scope) is first polled.
+    /// The time is measured on tokio's clock. It starts when the request reaches the first layer that sets a total
+    /// timeout, or when the future of a [`Scope`](crate::Scope) is first polled.
     ///
     /// It bounds only the wait, and does not interrupt the handler. If the handler takes longer, or the timeout is
     /// zero, the window closes as soon as it opens, and running tasks get one turn of the scheduler.
@@ -123,8 +123,8 @@ impl DrainSettings {
     ///
     /// An HTTP server detects that a client has left when it reads from the connection. For hyper:
     ///
-    /// * Over HTTP/1, hyper does not read while a pipelined request, or a rest of the request's body, is unread, or
-    ///   with `half_close(true)`. It then detects nothing until a write fails, and the response counts as drained.
+    /// * Over HTTP/1, hyper does not read while a pipelined request or a part of the request's body is unread, nor with
+    ///   `half_close(true)`. It then detects nothing until a write fails, and the response counts as drained.
     /// * If a client leaves in the middle of an upload, only the handler can detect it: its read of the body returns an
     ///   error.
     /// * A GOAWAY of an HTTP/2 client ends no stream.
@@ -137,10 +137,10 @@ impl DrainSettings {
     /// often answered by then. With the layer the response waits for its tasks, so such a client gets no answer, or an
     /// answer without its end.
     ///
-    /// With hyper's [`half_close(true)`][half-close] such clients get every answer (hyper-util's `auto::Builder` has it
-    /// as `.http1().half_close(true)`, `axum::serve` does not have it). In return, hyper does not detect that an HTTP/1
-    /// client has left before a write to it fails. Handlers run to their end, responses are held to the last task, and
-    /// this policy does not apply.
+    /// With hyper's [`half_close(true)`][half-close] such clients get every answer. (hyper-util's `auto::Builder` has
+    /// it as `.http1().half_close(true)`. `axum::serve` does not have it.) In return, hyper detects that an HTTP/1
+    /// client has left only when a write to it fails. Until then handlers run to their end, responses are held to the
+    /// last task, and this policy does not apply.
     ///
     /// Without `half_close`, set `Hold::Never` on the routes of such clients. A quick handler then answers as quickly
     /// as without the layer.

@@ -9,8 +9,7 @@ use std::time::Duration;
 /// [`Tasks::tracker`](crate::Tasks::tracker). They run on, are reported as stragglers, and the handle still tracks
 /// them. They can stop by themselves, if they watch [`Tasks::cancellation_token`](crate::Tasks::cancellation_token).
 ///
-/// A deadline that the client chose ends no work. Every task runs on at it, also past the deadline that it would have
-/// had otherwise.
+/// If the client chose the deadline, every task runs on, also past the deadline that would have applied otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Unfinished {

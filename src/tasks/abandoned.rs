@@ -9,14 +9,14 @@ thread_local! {
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `task`, which drops a task before its end: because it was aborted, or because its runtime shuts down. A handler
-/// that is a part of the task must not run on, so [`can_run_on`] returns false meanwhile.
-pub(super) fn abandon(task: impl FnOnce()) {
+/// Runs `drop_task`, which drops a task before its end: because it was aborted, or because its runtime shuts down. A
+/// handler that is a part of the task must not run on, so [`can_run_on`] returns false meanwhile.
+pub(super) fn abandon(drop_task: impl FnOnce()) {
     // Fails only on a thread that is being torn down. No handler can run on there.
     let outer = ABANDONED.try_with(|abandoned| abandoned.replace(true));
     // A guard, so that a destructor that panics resets it too.
     let _reset = outer.map(Reset);
-    task();
+    drop_task();
 }
 
 struct Reset(bool);

@@ -299,8 +299,8 @@ impl Tasks {
 
     /// Sets the drain timeout of this request. It wins over the settings of the layers.
     ///
-    /// The time is tokio's, and starts when the window opens. Zero gives running tasks one turn of the scheduler.
-    /// `None` waits without limit.
+    /// The time is measured on tokio's clock, and starts when the window opens. Zero gives running tasks one turn of
+    /// the scheduler. `None` waits without limit.
     ///
     /// If the response waits already, the wait becomes longer or shorter at once. A wait that has ended at its deadline
     /// does not begin again.
