@@ -1,4 +1,4 @@
-//! The metrics: every one that this crate has. Without the feature `metrics` all of it is empty.
+//! All metrics of this crate. Without the feature `metrics` these functions do nothing.
 
 #[cfg(feature = "metrics")]
 pub use enabled::describe_metrics;
@@ -24,8 +24,8 @@ mod enabled {
     #[cfg(feature = "http")]
     const SHED: &str = "tower_task_tracker_shed_requests_total";
 
-    /// Tells the recorder that is installed what the metrics mean, for exporters that show it. Call it
-    /// once, after the recorder is installed.
+    /// Describes the metrics to the installed recorder, for exporters that show descriptions. Call it once, after the
+    /// recorder is installed.
     ///
     /// | metric | kind | unit | labels |
     /// |---|---|---|---|
@@ -37,14 +37,15 @@ mod enabled {
     /// | `tower_task_tracker_late_spawns_total` | counter | tasks | |
     /// | `tower_task_tracker_shed_requests_total` | counter | requests | |
     ///
-    /// The histogram has one value for each request that spawned something: for how long its tasks, and
-    /// what was to be awaited before the release, ran on after the response was ready. Tasks are counted when they end, whenever that is;
-    /// stragglers are counted with the report of their request, and once more as tasks when they end. Those of
-    /// clients that left (`client_gone`) and of exchanges that go on as an upgraded stream (`upgraded`) are no
-    /// fault of the server: build alerts on the other reasons. What
-    /// runs in [`Tasks::tracker`](crate::Tasks::tracker) is counted as a straggler only. A
-    /// [`scope`](crate::scope) that waits counts as a response that is held. A counter is there from its
-    /// first event on, so that a fresh page may lack some.
+    /// * The histogram has one value for each request that spawned a task: how long its tasks, and its `before_release`
+    ///   hooks, ran on after the response was ready.
+    /// * `tasks_total` counts a task when it ends, also a straggler.
+    /// * `stragglers_total` counts stragglers with the report of their request. Stragglers with the reason
+    ///   `client_gone` (the client has left) or `upgraded` (the exchange goes on as an upgraded stream) are no fault of
+    ///   the server. Build alerts on the other reasons.
+    /// * Tasks in [`Tasks::tracker`](crate::Tasks::tracker) are counted only as stragglers.
+    /// * A [`scope`](crate::scope) that waits counts as a held response.
+    /// * A counter exists from its first event on, so a new page may lack some counters.
     pub fn describe_metrics() {
         metrics::describe_histogram!(
             DRAIN,
@@ -117,7 +118,7 @@ mod enabled {
         });
     }
 
-    /// A response is kept back (1), or is so no longer (-1).
+    /// Counts a response that is held from now on (1), or is held no longer (-1).
     pub(crate) fn held(change: f64) {
         record(|| gauge!(HELD).increment(change));
     }
@@ -131,7 +132,7 @@ mod enabled {
         record(|| counter!(SHED).increment(1));
     }
 
-    /// Runs a recorder, which may be in a destructor: one that panics must not take a task with it.
+    /// Runs code of the recorder. This may be in a destructor, so a panic is caught.
     fn record(f: impl FnOnce()) {
         let _ = panics::caught(f);
     }

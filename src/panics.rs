@@ -1,9 +1,9 @@
-//! Panics of code that is not ours.
+//! Catches panics of code that is not from this crate.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The message of a panic, where it was a string.
+/// Returns the message of a panic, if that was a string.
 pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<String> {
     payload
         .downcast_ref::<&'static str>()
@@ -11,20 +11,21 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<String> {
         .or_else(|| payload.downcast_ref::<String>().cloned())
 }
 
-/// Runs `f` and turns a panic into its message.
+/// Runs `f`. If it panics, returns the message of the panic.
 #[inline]
 pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Option<String>> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Ok(value),
-        Err(payload) => Err(disposed(payload)),
+        Err(payload) => Err(dispose(payload)),
     }
 }
 
-/// Drops what a panic carries, and returns its message.
+/// Drops the payload of a panic, and returns its message.
 #[cold]
-fn disposed(payload: Box<dyn Any + Send>) -> Option<String> {
+fn dispose(payload: Box<dyn Any + Send>) -> Option<String> {
     let message = message(&*payload);
-    // A payload's own destructor may panic too. What that second panic carries is leaked: it could go on for ever.
+    // The destructor of a payload may panic too. The payload of that second panic is leaked, because its destructor may
+    // panic again.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -1,10 +1,10 @@
-//! What `request` and `process` share between threads is made of these. The models in `tests/models` have a module of
-//! their own in its place.
+//! The primitives for state that threads share, for `request` and `process`. The models in `tests/models` put their own
+//! module in its place.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread_local;
 
-// Without poison: no code of the user's runs under these locks.
+// These locks have no poison. They need none, because no user code runs under them.
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use tokio::task::AbortHandle;
 
@@ -17,7 +17,7 @@ pub(crate) fn upgrade<T>(reference: &Weak<T>) -> Option<Arc<T>> {
     reference.upgrade()
 }
 
-/// The number of this thread. Threads are numbered in the order in which they first call this.
+/// Returns the number of this thread. Threads are numbered in the order of their first call.
 #[inline]
 pub(crate) fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -26,11 +26,11 @@ pub(crate) fn thread_number() -> usize {
     }
     let number = NUMBER.try_with(|number| {
         if number.get() == usize::MAX {
-            // Relaxed: it orders nothing.
+            // Relaxed: the counter orders no other access.
             number.set(NEXT.fetch_add(1, Ordering::Relaxed));
         }
         number.get()
     });
-    // On a thread that is being torn down any number will do.
+    // Fails only on a thread that is being torn down. Any number is correct there.
     number.unwrap_or(0)
 }

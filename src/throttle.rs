@@ -1,11 +1,12 @@
-//! At most one event in a period.
+//! Limits how often an event is logged.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lets the first event of each period through: what a client can cause as often as it likes must not fill the log.
+/// Passes the first event of each period. A client can cause some events as often as it likes, and these must not fill
+/// the log.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     period: Duration,
@@ -14,9 +15,9 @@ pub(crate) struct Throttle {
 
 #[derive(Debug)]
 struct State {
-    /// When the last event was let through; `None` before the first one.
+    /// When the last event passed; `None` before the first one.
     last: Option<Instant>,
-    /// How many were not, since then.
+    /// How many events were suppressed since then.
     suppressed: usize,
 }
 
@@ -32,14 +33,15 @@ impl Throttle {
         }
     }
 
-    /// Returns how many events were suppressed since the last one, if an event of this moment is let through. `may`
-    /// is called only where it is time for one, and an event that it refuses counts as none. The caller writes the
-    /// event afterwards: neither `may` nor a subscriber runs under the lock.
-    pub(crate) fn pass(&self, now: Instant, may: impl FnOnce() -> bool) -> Option<usize> {
-        if self.lock().is_early(now, self.period) || !may() {
+    /// Returns `Some` if an event at this moment passes, with the number of events that were suppressed since the last
+    /// one. `is_enabled` is called only if the period is over. If it returns false, the event counts neither as passed
+    /// nor as suppressed. The caller writes the event afterwards, so neither `is_enabled` nor a subscriber runs under
+    /// the lock.
+    pub(crate) fn pass(&self, now: Instant, is_enabled: impl FnOnce() -> bool) -> Option<usize> {
+        if self.lock().is_early(now, self.period) || !is_enabled() {
             return None;
         }
-        // Another thread may have been quicker.
+        // Checked again, because an event of another thread may have passed meanwhile.
         let mut state = self.lock();
         if state.is_early(now, self.period) {
             return None;
@@ -54,9 +56,9 @@ impl Throttle {
 }
 
 impl State {
-    /// Whether it is too early for another event, which then counts as suppressed.
+    /// Returns true if the period is not over. The event then counts as suppressed.
     fn is_early(&mut self, now: Instant, period: Duration) -> bool {
-        // Two threads may come with their moments in the other order: the earlier one is no time after the later.
+        // The moments of two threads may arrive in the opposite order. The difference is then zero.
         let is_early = self
             .last
             .is_some_and(|last| now.saturating_duration_since(last) < period);

@@ -1,4 +1,4 @@
-//! The log: every event this crate writes. Without the feature `tracing` all of it is empty.
+//! All events and spans of this crate. Without the feature `tracing` these functions do nothing.
 
 #[cfg(feature = "tracing")]
 pub(crate) use enabled::*;
@@ -25,15 +25,15 @@ mod enabled {
     #[cfg(feature = "axum")]
     use crate::throttle::Throttle;
 
-    /// What users filter by: the crate, not a path inside of it.
+    /// The target of all events and spans, for filters: the name of the crate, not the path of a module.
     const TARGET: &str = "tower_task_tracker";
 
-    /// A span, if there is one.
+    /// An enabled span.
     #[derive(Debug)]
     pub(crate) struct Span(tracing::Span);
 
     impl Span {
-        /// The span that is current; `None` if there is none.
+        /// Returns the current span; `None` if there is none.
         #[inline]
         pub(crate) fn current() -> Option<Self> {
             if is_off() || !has_current() {
@@ -46,7 +46,7 @@ mod enabled {
             self.0.is_disabled()
         }
 
-        /// Runs `f`. A subscriber that panics when the span is entered, or left, does not keep it from that.
+        /// Runs `f` in the span. `f` runs also if the subscriber panics when the span is entered or left.
         pub(crate) fn in_scope<T>(&self, f: impl FnOnce() -> T) -> T {
             if self.is_none() {
                 return f();
@@ -60,14 +60,14 @@ mod enabled {
         #[inline]
         fn drop(&mut self) {
             if !self.is_none() {
-                // The subscriber's code: where this is a part of a destructor it must not take that down.
+                // This runs code of the subscriber, perhaps in a destructor, so a panic is caught.
                 let span = std::mem::replace(&mut self.0, tracing::Span::none());
                 let _ = panics::caught(|| drop(span));
             }
         }
     }
 
-    /// Whether a span is current. That is less work than to ask for the span, and mostly there is none.
+    /// Returns true if there is a current span. This is cheaper than getting the span, and in most cases there is none.
     fn has_current() -> bool {
         let has_current = |dispatch: &Dispatch| dispatch.current_span().id().is_some();
         panics::caught(|| get_default(has_current)) == Ok(true)
@@ -88,7 +88,7 @@ mod enabled {
         }
     }
 
-    /// Under the span that is current; that one itself if the subscriber has disabled the span `task`.
+    /// Returns a span for a task, under the current span. If the subscriber has disabled it, returns the current span.
     #[inline]
     pub(crate) fn task_span(
         name: Option<&str>,
@@ -97,11 +97,11 @@ mod enabled {
         if !is_on(Level::INFO) {
             return Span::current();
         }
-        made(|| Span(tracing::info_span!(target: TARGET, "task", name, %location)))
+        make_span(|| Span(tracing::info_span!(target: TARGET, "task", name, %location)))
     }
 
-    /// A root span that follows from the one that is current: it does not keep that one open. That one itself
-    /// if the subscriber has disabled it.
+    /// Returns a root span for a task. It follows from the current span, and does not keep that open. If the subscriber
+    /// has disabled it, returns the current span.
     pub(crate) fn linked_task_span(
         name: Option<&str>,
         location: &'static Location<'static>,
@@ -110,7 +110,7 @@ mod enabled {
         if !is_on(Level::INFO) {
             return Span::current();
         }
-        made(|| {
+        make_span(|| {
             let span = Span(tracing::info_span!(
                 target: TARGET, parent: None, "task", name, %location, request_id
             ));
@@ -123,9 +123,9 @@ mod enabled {
         })
     }
 
-    /// It is made while the task is half counted in: a subscriber that panics must not leave it so.
+    /// Makes the span of a task. A panic of the subscriber is caught, because it would leave the task half counted in.
     #[cold]
-    fn made(make: impl FnOnce() -> Span) -> Option<Span> {
+    fn make_span(make: impl FnOnce() -> Span) -> Option<Span> {
         match panics::caught(make) {
             Ok(span) if span.is_none() => current(),
             Ok(span) => Some(span),
@@ -133,25 +133,26 @@ mod enabled {
         }
     }
 
-    /// Whether no subscriber is interested in anything: one load, where no span can be.
+    /// Returns true if no subscriber is interested in anything, so that there can be no span. It is one load.
     #[inline]
     pub(crate) fn is_off() -> bool {
         LevelFilter::current() == LevelFilter::OFF
     }
 
-    /// Whether any subscriber may be interested in this level: one load.
+    /// Returns true if a subscriber may be interested in this level. It is one load.
     #[inline]
     fn is_on(level: Level) -> bool {
         level <= LevelFilter::current()
     }
 
-    /// Whether the event of a request is written: of one that has `failed` in some way, or of any other.
+    /// Returns true if the event about the end of a request is written, for a request in which something has `failed`,
+    /// or for any other.
     #[inline]
     pub(crate) fn is_request_logged(failed: bool) -> bool {
         if is_off() {
             return false;
         }
-        // The subscriber's code: one that panics is asked once more when the event is written.
+        // If the subscriber panics, the event counts as enabled, and the subscriber is called again for the event.
         panics::caught(|| {
             if failed {
                 tracing::enabled!(target: TARGET, tracing::Level::ERROR)
@@ -162,13 +163,13 @@ mod enabled {
         .unwrap_or(true)
     }
 
-    /// Whether any subscriber may be interested in the event of this request: one load.
+    /// Returns true if a subscriber may be interested in the event about the end of this request. It is one load.
     #[inline]
     pub(crate) fn may_log_request(report: &DrainReport) -> bool {
         is_on(level_of(report))
     }
 
-    /// The level of the event of a request.
+    /// Returns the level of the event about the end of a request.
     #[inline]
     fn level_of(report: &DrainReport) -> Level {
         match report.outcome {
@@ -178,16 +179,16 @@ mod enabled {
         }
     }
 
-    /// Whether the failure of a required task is one of the server.
+    /// Returns true if a failed required task is a failure of the server.
     fn has_failed(report: &DrainReport) -> bool {
-        // What a client leaves behind, and its policy aborts, is no failure of the server.
+        // A task that was alive when its client left, or that was aborted for that, is no failure of the server.
         let is_failure = |task: &TaskInfo| {
             task.required && matches!(task.state, TaskState::Failed | TaskState::Panicked)
         };
         report.outcome != Outcome::Dropped || report.failures.iter().any(is_failure)
     }
 
-    /// `stream_was_held`: the window closed while the head of a stream was held.
+    /// Logs the end of a request. `stream_was_held`: the window closed while the head of a stream was held.
     pub(crate) fn request_ended(report: &DrainReport, stream_was_held: bool) {
         let hint = stream_was_held.then_some(
             "the head of a stream was held: a task that feeds or reads its body, or waits for its drop, cannot \
@@ -213,8 +214,8 @@ mod enabled {
         );
     }
 
-    /// A task ended that did not complete. `reported`: a report follows, which is the error where the task
-    /// is required.
+    /// Logs the end of a task that did not complete. `reported`: a report counts the task. If the task is required, the
+    /// event of that report is the error.
     pub(crate) fn task_ended(task: &TaskInfo, reported: bool, request_id: Option<&str>) {
         let (location, required) = (task.location, task.required);
         match task.state {
@@ -234,7 +235,12 @@ mod enabled {
                 tracing::error!(target: TARGET, %task, %location, request_id, "a tracked task panicked");
             }
             TaskState::Aborted => {
-                tracing::debug!(target: TARGET, %task, %location, request_id, "a tracked task was dropped before its end");
+                tracing::debug!(target: TARGET,
+                    %task,
+                    %location,
+                    request_id,
+                    "a tracked task was dropped before its end"
+                );
             }
             TaskState::Completed | TaskState::Running => {}
         }
@@ -246,7 +252,7 @@ mod enabled {
         if !warned.insert(location) {
             return;
         }
-        // A subscriber's own code runs in the next line.
+        // The event runs code of the subscriber, which must not run under the lock.
         drop(warned);
         tracing::warn!(target: TARGET,
             %location,
@@ -267,8 +273,8 @@ mod enabled {
     pub(crate) fn handle_sees_nothing(location: &'static Location<'static>) {
         tracing::warn!(target: TARGET,
             %location,
-            "a request is tracked by the handle of another layer or scope further out: that of this layer does not see it \
-             (logged once for each layer; `tracked_by` gives both the same)"
+            "a request is tracked by the handle of another layer or scope further out: \
+             that of this layer does not see it (logged once for each layer; `tracked_by` gives both the same)"
         );
     }
 

@@ -1,4 +1,4 @@
-//! A time limit that stands in the environment.
+//! A timeout from an environment variable.
 
 use std::env;
 use std::time::Duration;
@@ -8,12 +8,11 @@ use tokio::time::Instant;
 use super::source::Source;
 use crate::trace;
 
-/// A request timeout in whole seconds, counted from the arrival of the request, that stands in an
-/// environment variable: such as `CLOUD_RUN_TIMEOUT_SECONDS`, or one that your deployment sets from
-/// the platform's own setting.
+/// Returns a source for a request timeout in an environment variable, in whole seconds from the arrival of the request.
+/// The variable may be `CLOUD_RUN_TIMEOUT_SECONDS`, or one that your deployment sets from the platform's own setting.
 ///
-/// The variable is read once, here. If it is not set, or is no number above zero, the source knows of
-/// no deadline, and neither does it with one that is too far away for the clock.
+/// The variable is read once, in this call. If it is not set, is not a number above zero, or is too long for the clock,
+/// the source has no deadline.
 pub fn from_env<R: 'static>(variable: &'static str) -> Source<R> {
     let seconds = env::var(variable)
         .ok()

@@ -10,21 +10,22 @@ use crate::trace;
 
 const HEADER: &str = "grpc-timeout";
 
-/// The `grpc-timeout` header: how long the caller of a gRPC method waits, counted on tokio's clock from
-/// the arrival of the request. Of several the first counts.
+/// Returns a source for the `grpc-timeout` header: how long the client of a gRPC method waits. The time is measured on
+/// tokio's clock, and starts at the arrival of the request. Of several headers the first counts.
 ///
-/// It is a number of one to eight digits and a unit: `H`, `M`, `S`, `m`, `u` or `n`, from hours to
-/// nanoseconds ([gRPC over HTTP/2, Requests][spec]). Anything else, and zero, is ignored. It is the
-/// client's: tasks that are alive at it are detached.
+/// The value is a number of one to eight digits and a unit: `H`, `M`, `S`, `m`, `u` or `n`, from hours to nanoseconds
+/// ([gRPC over HTTP/2, Requests][spec]). Any other value is ignored, and so is zero. The client chooses this deadline,
+/// so tasks that are alive then run on.
 ///
-/// Give it a [`margin`](Source::margin): the client's clock started earlier, and answers of ours that
-/// come after its end are not read. tonic's server has a timer of its own for this header, which stands
-/// outside of every layer and runs until the head is sent: where it fires first, as it does without this
-/// source, or where [`at_least`](Source::at_least) goes beyond it, the call is cancelled, and that is a
-/// disconnect. It never ends a held end.
+/// Set a [`margin`](Source::margin). The client's clock started earlier, and the client does not read an answer that
+/// comes after its timeout.
 ///
-/// With a [`required`](crate::TaskBuilder::required) task that is late for it, the status is 13
-/// (`INTERNAL`), as for any other failure of such a task.
+/// tonic's server has its own timer for this header, outside of every layer. It runs until the head is sent, so it
+/// never ends a held end. If it fires first, the call is cancelled, which is a disconnect. It fires first without this
+/// source, and also if [`at_least`](Source::at_least) makes the window longer than the timeout.
+///
+/// If a [`required`](crate::TaskBuilder::required) task is alive at this deadline, the status is 13 (`INTERNAL`), as
+/// for any other failure of such a task.
 ///
 /// [spec]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
 pub fn grpc_timeout() -> Source {

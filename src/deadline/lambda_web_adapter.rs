@@ -1,4 +1,4 @@
-//! The deadline of a Lambda invocation, behind the AWS Lambda Web Adapter.
+//! The deadline of a Lambda invocation, from the AWS Lambda Web Adapter.
 
 use http::request::Parts;
 use serde_json::Value;
@@ -9,13 +9,14 @@ use crate::trace;
 
 const HEADER: &str = "x-amzn-lambda-context";
 
-/// The deadline of the invocation, as the [AWS Lambda Web Adapter][adapter] hands it to a web app: in
-/// the `x-amzn-lambda-context` header, a JSON object with `deadline` (or `deadline_ms`) in
-/// milliseconds of Unix time, turned into tokio's clock when the request arrives.
+/// Returns a source for the deadline of the invocation, which the [AWS Lambda Web Adapter][adapter] passes to a web app
+/// in the `x-amzn-lambda-context` header: a JSON object with `deadline` (or `deadline_ms`) in milliseconds of Unix
+/// time. It is converted to tokio's clock when the request arrives.
 ///
-/// What cannot be read is ignored, and so is a deadline in the past. Give it a
-/// [`margin`](Source::margin): at that moment Lambda stops the process. The adapter overwrites
-/// the header; an app that clients reach without it must not use this source.
+/// A header that cannot be read is ignored, and so is a deadline in the past. Set a [`margin`](Source::margin), because
+/// Lambda stops the process at the deadline.
+///
+/// The adapter overwrites the header. If clients reach an app without the adapter, the app must not use this source.
 ///
 /// [adapter]: https://github.com/awslabs/aws-lambda-web-adapter
 pub fn lambda_web_adapter() -> Source {

@@ -1,11 +1,12 @@
-//! Where deadlines come from: what
-//! [`TaskTrackerLayer::deadline_source`](crate::TaskTrackerLayer::deadline_source) takes.
+//! Deadline sources, for [`TaskTrackerLayer::deadline_source`](crate::TaskTrackerLayer::deadline_source).
 //!
-//! A source looks at a request when it arrives, and may know of an instant at which its response has
-//! to be on its way. The drain window closes at the earliest of all that are known, so a source can
-//! only shorten a wait. What one of these cannot read, and what is too far away for the clock, it ignores,
-//! with a debug log. Of two limits that fall on the same instant, the layer's own count before the
-//! platform's, and those before the client's.
+//! A source reads each request when it arrives. It may return an instant at which the response has to be on its way.
+//! The drain window closes at the earliest limit, so a source can only shorten a wait.
+//!
+//! * The sources below ignore a value that they cannot read, and an instant that is too far away for the clock. A debug
+//!   event is logged for it.
+//! * If two limits fall on the same instant, the layer's own limits come first, then those of the platform, then those
+//!   of the client. The first one is in the report.
 //!
 //! | source | what it reads | chosen by |
 //! |---|---|---|
@@ -13,10 +14,10 @@
 //! | [`prefer_wait`] | `Prefer: wait=N` | the client |
 //! | [`lambda_web_adapter`] | the `x-amzn-lambda-context` header | the platform |
 //! | [`from_env`] | seconds in an environment variable | the platform |
-//! | [`unix_millis`] | Unix milliseconds that a closure finds | the platform, unless it is said to be [`from_client`](Source::from_client) |
+//! | [`unix_millis`] | Unix milliseconds that a closure returns | the platform; the client, after [`from_client`](Source::from_client) |
 //!
-//! A client can end a hold, but not the work: when the window closes at an instant that the client
-//! chose, the tasks are detached, whatever [`at_deadline`](crate::TaskTrackerLayer::at_deadline) says.
+//! A client can end a hold, but not the work. If the window closes at an instant that the client chose, the tasks run
+//! on, whatever [`at_deadline`](crate::TaskTrackerLayer::at_deadline) is.
 //!
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
@@ -51,6 +52,6 @@ pub use self::prefer_wait::prefer_wait;
 pub use self::source::{DeadlineSource, Source};
 pub use self::unix_millis::unix_millis;
 
-pub(crate) use self::source::ReadBy;
+pub(crate) use self::source::ClosureSource;
 pub(crate) use self::sources::SourceLimit;
 pub use self::sources::Sources;

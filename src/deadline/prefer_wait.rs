@@ -1,4 +1,4 @@
-//! The wait that a client prefers.
+//! The deadline of a `Prefer: wait` header.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::trace;
 
 const HEADER: &str = "prefer";
 
-/// `Prefer: wait=N`: how many seconds the client wishes to wait, counted from the arrival of the
-/// request ([RFC 7240, section 4.3][wait]).
+/// Returns a source for `Prefer: wait=N`: how many seconds the client prefers to wait ([RFC 7240, section 4.3][wait]).
+/// The time is measured on tokio's clock, and starts at the arrival of the request.
 ///
-/// What the client gets then is what [`deadline_status`](crate::TaskTrackerLayer::deadline_status)
-/// says, and by default the handler's answer.
+/// At this deadline the client gets the status that [`deadline_status`](crate::TaskTrackerLayer::deadline_status) sets,
+/// or by default the handler's response.
 ///
-/// Only whole seconds are read, and of several the first. Zero, and what is no number, is ignored. It
-/// is the client's: tasks that are alive at it are detached.
+/// Only whole seconds are read. Of several values the first counts. Zero is ignored, and so is a value that is not a
+/// number. The client chooses this deadline, so tasks that are alive then run on.
 ///
 /// [wait]: https://www.rfc-editor.org/rfc/rfc7240#section-4.3
 pub fn prefer_wait() -> Source {
@@ -34,15 +34,15 @@ pub fn prefer_wait() -> Source {
     Source::new("prefer-wait", read).from_client()
 }
 
-/// The first `wait` of all fields, if there is one, and its seconds, if it says so.
+/// Returns the first `wait` of all header fields. The inner value is `None` if it is not a number of seconds.
 fn first_wait(headers: &HeaderMap) -> Option<Option<u64>> {
     headers
         .get_all(HEADER)
         .iter()
-        // Bytes: a quoted string may have some that are not ASCII.
+        // Bytes, because a quoted string may contain bytes that are not ASCII.
         .flat_map(|field| split_unquoted(field.as_bytes(), b','))
         .find_map(|preference| {
-            // What follows a semicolon is a parameter of the preference.
+            // Parameters of the preference follow after a semicolon.
             let preference = split_unquoted(preference, b';').next()?;
             let (name, value) = match preference.iter().position(|byte| *byte == b'=') {
                 Some(equals) => (&preference[..equals], &preference[equals + 1..]),
@@ -53,7 +53,7 @@ fn first_wait(headers: &HeaderMap) -> Option<Option<u64>> {
         })
 }
 
-/// The value may be quoted, like any other of a preference.
+/// Parses the value. As the value of any preference it may be quoted.
 fn seconds(value: &[u8]) -> Option<u64> {
     let value = std::str::from_utf8(value).ok()?;
     let unquoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
@@ -62,7 +62,7 @@ fn seconds(value: &[u8]) -> Option<u64> {
     is_number.then(|| digits.parse().ok()).flatten()
 }
 
-/// Splits at a separator, but not inside of a quoted string (RFC 9110, section 5.6.4).
+/// Splits at a separator outside of quoted strings (RFC 9110, section 5.6.4).
 fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |byte| {

@@ -1,4 +1,4 @@
-//! What is done about unfinished tasks, and when.
+//! When unfinished tasks are cancelled and aborted.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use tokio::time::Instant;
 
 use crate::settings::Unfinished;
 
-/// The most time that aborted tasks have for their destructors, which belong to the work.
+/// The longest time that aborted tasks get for their destructors, which are a part of the work.
 pub(crate) const DESTRUCTORS: Duration = Duration::from_millis(100);
 
-/// Longer than any process runs, and short enough for the clock.
+/// A time that is longer than any process runs, and short enough for the clock.
 pub(crate) const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The last steps of a wait.
+/// The last steps of a wait, in this order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
-    /// Tasks are asked to stop.
+    /// When the request's token is cancelled. `None` under [`Unfinished::Continue`].
     pub(crate) cancel: Option<Instant>,
-    /// Tasks are made to stop.
+    /// When the tasks are aborted. `None` under [`Unfinished::Continue`].
     pub(crate) abort: Option<Instant>,
     pub(crate) end: Instant,
 }
 
 impl Schedule {
-    /// For a window that closes at `end`.
+    /// Returns the schedule of a window that opened at `opened` and closes at `end`.
     pub(crate) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
         if unfinished == Unfinished::Continue {
             return Self {
@@ -35,7 +35,7 @@ impl Schedule {
         let window = end.saturating_duration_since(opened);
         let mut destructors = DESTRUCTORS.min(window / 10);
         if let Unfinished::Cancel { grace } = unfinished {
-            // Within the grace: a task that is asked to stop has time before it is aborted.
+            // At most half of the grace, so that a task has time to stop by itself before it is aborted.
             if !grace.is_zero() {
                 destructors = destructors.min(grace / 2);
             }
@@ -52,7 +52,7 @@ impl Schedule {
         }
     }
 
-    /// For a client that has left; `None` if nothing is done.
+    /// Returns the schedule for a client that has left; `None` if the tasks run on.
     pub(crate) fn at_disconnect(now: Instant, unfinished: Unfinished) -> Option<Self> {
         match unfinished {
             Unfinished::Continue => None,
@@ -68,7 +68,7 @@ impl Schedule {
         }
     }
 
-    /// The same schedule, with no step later than `end`.
+    /// Returns this schedule, with no step later than `end`.
     pub(crate) fn capped(self, end: Option<Instant>) -> Self {
         let Some(end) = end else {
             return self;
@@ -80,7 +80,7 @@ impl Schedule {
         }
     }
 
-    /// The next step that is not due yet.
+    /// Returns the time of the next step after `now`, or of the end if there is none.
     pub(crate) fn next(&self, now: Instant) -> Instant {
         let steps = [self.cancel, self.abort].into_iter().flatten();
         let later = steps.filter(|at| *at > now);

@@ -1,4 +1,4 @@
-//! What a deadline source is, and how it is read.
+//! The trait of deadline sources, and the source that wraps a closure.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,43 +7,42 @@ use tokio::time::Instant;
 
 use crate::trace;
 
-/// What a source reads if no other type is named.
+/// The type of request that a source reads by default.
 #[cfg(feature = "http")]
 type DefaultRequest = http::request::Parts;
-/// Without HTTP there is no default: the type has to be named.
+/// Without HTTP there is no default. The type has to be written.
 #[cfg(not(feature = "http"))]
 type DefaultRequest = std::convert::Infallible;
 
-/// Knows of an instant at which the response to a request has to be on its way.
+/// Finds the deadline of a request: an instant at which the response has to be on its way.
 ///
-/// It is asked when the request arrives at the layer. An instant that was past by then is
-/// ignored: local emulators of platforms send such values. A source that panics knows of none, and
-/// is logged.
+/// The layer calls it when the request arrives. An instant that has passed by then is ignored, because local emulators
+/// of platforms send such values. If a source panics, the request has no deadline from it, and the panic is logged.
 ///
-/// No closure is one: `deadline_from` of the layers takes a closure as it is, and [`Source::new`] makes a source
-/// of one, which can be tuned.
+/// Closures do not implement this trait. `deadline_from` of the layers takes a closure as it is. [`Source::new`] makes
+/// a source from a closure, with a name, a margin and more.
 pub trait DeadlineSource<Request = DefaultRequest>: Send + Sync + 'static {
-    /// The instant, on tokio's clock, if this request has one; the instant of the arrival itself is not
-    /// past. Each layer that the request passes asks the sources that it was given.
+    /// Returns the deadline of this request, on tokio's clock, or `None` if it has none. The instant of the arrival
+    /// itself has not passed. Each layer that the request passes calls its own sources.
     fn deadline(&self, request: &Request) -> Option<Instant>;
 
-    /// What [`Limit::Source`](crate::Limit::Source) says when the window closed there.
+    /// Returns the name that [`Limit::Source`](crate::Limit::Source) contains if the window closes at this deadline.
     fn name(&self) -> &'static str {
         "deadline source"
     }
 
-    /// The source makes no window shorter than this, counted from its opening.
+    /// Returns the shortest window that this source may cause, from the opening of the window.
     fn at_least(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Whether the client chooses the instant: then it ends no work.
+    /// Returns true if the client chooses the instant. It then ends the hold, but not the work.
     fn is_from_client(&self) -> bool {
         false
     }
 }
 
-/// A deadline source that can be tuned.
+/// A deadline source that wraps a closure, and has settings.
 pub struct Source<Request = DefaultRequest> {
     read: Box<Read<Request>>,
     name: &'static str,
@@ -53,7 +52,7 @@ pub struct Source<Request = DefaultRequest> {
 }
 
 impl<Request: 'static> Source<Request> {
-    /// A source that asks a closure. `name` is what reports call it.
+    /// Returns a source that calls a closure. `name` is its name in reports.
     pub fn new(
         name: &'static str,
         read: impl Fn(&Request) -> Option<Instant> + Send + Sync + 'static,
@@ -67,32 +66,31 @@ impl<Request: 'static> Source<Request> {
         }
     }
 
-    /// Takes so much off the instant, for the response to travel and for what else has to be done.
-    /// Zero by default. An instant that is past then counts as now: the window closes as soon as running
-    /// tasks had one turn of the scheduler.
+    /// Sets a time that is subtracted from the instant, so that the response can travel and other work can be done.
+    /// Zero by default. If the result has passed, it counts as now: the window closes as soon as running tasks had one
+    /// turn of the scheduler.
     #[must_use]
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;
         self
     }
 
-    /// The source makes no window shorter than this, counted from its opening on tokio's clock. Zero
-    /// by default. Other limits may make it shorter.
+    /// Sets the shortest window that this source may cause, from the opening of the window, on tokio's clock. Zero by
+    /// default. Other limits may still make the window shorter.
     #[must_use]
     pub fn at_least(mut self, at_least: Duration) -> Self {
         self.at_least = at_least;
         self
     }
 
-    /// What reports call it.
+    /// Sets the name of the source in reports.
     #[must_use]
     pub fn named(mut self, name: &'static str) -> Self {
         self.name = name;
         self
     }
 
-    /// The client chooses the instant. Then the tasks that are alive at it are detached, whatever is
-    /// said of them otherwise.
+    /// Marks the instant as chosen by the client. Tasks that are alive at it then run on, whatever `at_deadline` is.
     #[must_use]
     pub fn from_client(mut self) -> Self {
         self.from_client = true;
@@ -102,7 +100,7 @@ impl<Request: 'static> Source<Request> {
 
 impl<Request: 'static> DeadlineSource<Request> for Source<Request> {
     fn deadline(&self, request: &Request) -> Option<Instant> {
-        // Before it is read, which takes time: what is a moment away then is not past.
+        // The clock is read before the closure runs. Otherwise an instant that is near could pass while it runs.
         let now = Instant::now();
         let at = (self.read)(request)?;
         if at < now {
@@ -136,11 +134,11 @@ impl<Request> fmt::Debug for Source<Request> {
     }
 }
 
-/// Asks a closure, as a platform's source without a name of its own. Unlike in a [`Source`], the instant of the
-/// arrival is not past for it, whenever the closure is called.
-pub(crate) struct ReadBy<F>(pub(crate) F);
+/// A closure as a source of the platform, without a name of its own. In contrast to a [`Source`], an instant is
+/// compared with the arrival of the request, not with the moment of the call.
+pub(crate) struct ClosureSource<F>(pub(crate) F);
 
-impl<Request, F> DeadlineSource<Request> for ReadBy<F>
+impl<Request, F> DeadlineSource<Request> for ClosureSource<F>
 where
     F: Fn(&Request) -> Option<Instant> + Send + Sync + 'static,
 {

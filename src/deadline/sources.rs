@@ -1,4 +1,4 @@
-//! What the deadline sources said of a request.
+//! The deadline sources of a layer, and the limits that they find.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,34 +9,35 @@ use tokio::time::Instant;
 use super::source::DeadlineSource;
 use crate::{panics, trace};
 
-/// The deadline sources of one layer, that look at a request of this type: in the type of a
-/// [`TaskScopeLayer`](crate::TaskScopeLayer) whose `deadline_from` or `deadline_source` was called.
+/// The deadline sources of one layer, which read requests of this type. It is in the type of a
+/// [`TaskScopeLayer`](crate::TaskScopeLayer) after `deadline_from` or `deadline_source` was called.
 pub struct Sources<Request>(Arc<Vec<Arc<dyn DeadlineSource<Request>>>>);
 
-/// An instant that a deadline source knows of.
+/// The limit that a deadline source has found.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceLimit {
     at: Instant,
     arrived: Instant,
-    /// The window is not made shorter than this by it.
+    /// The shortest window that this limit may cause.
     at_least: Duration,
     pub(crate) name: &'static str,
     pub(crate) from_client: bool,
 }
 
 impl SourceLimit {
-    /// When a window closes by it that opened at this moment. Until it opens, the arrival counts: it
-    /// was not before that. `None` if that is further than the clock can tell.
+    /// Returns when a window that opened at `opened` closes by this limit. `None` if that is too far away for the
+    /// clock. Before the window opens, the arrival of the request stands in for the opening, because the window cannot
+    /// open earlier.
     pub(crate) fn at(&self, opened: Option<Instant>) -> Option<Instant> {
         if self.at_least.is_zero() {
-            // Also where it has passed before the opening: of those that have, the earliest counts.
+            // Not raised to the opening: of several instants that have passed by then, the earliest has to count.
             return Some(self.at);
         }
         let opened = opened.unwrap_or(self.arrived);
         Some(self.at.max(opened.checked_add(self.at_least)?))
     }
 
-    /// Makes one of both, if they are alike: the earlier one counts.
+    /// Merges a limit of the same kind into this one. The earlier instant counts. Returns false if the kinds differ.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let kind = |limit: &Self| (limit.name, limit.from_client, limit.at_least);
         let alike = kind(self) == kind(other);
@@ -58,7 +59,7 @@ impl<Request> Sources<Request> {
 }
 
 impl<Request: 'static> Sources<Request> {
-    /// Asks every source of a request that arrived just now.
+    /// Calls every source with a request that has just arrived.
     pub(crate) fn limits(&self, request: &Request, arrived: Instant) -> Vec<SourceLimit> {
         let sources = self.0.iter();
         sources

@@ -9,8 +9,9 @@ use crate::trace;
 
 const NAME: &str = "unix-millis";
 
-/// Milliseconds of Unix time that a closure finds in the request, as platforms tell them: turned into
-/// tokio's clock when the request arrives. What is past is ignored; `None` knows of no deadline.
+/// Returns a source for a deadline in milliseconds of Unix time, which a closure finds in the request. Platforms pass
+/// deadlines in this form. It is converted to tokio's clock when the request arrives. A deadline in the past is
+/// ignored. `None` is no deadline.
 pub fn unix_millis<R: 'static>(
     read: impl Fn(&R) -> Option<u64> + Send + Sync + 'static,
 ) -> Source<R> {
@@ -23,7 +24,7 @@ pub fn unix_millis<R: 'static>(
     })
 }
 
-/// `None` if it is past, or the clock cannot tell it.
+/// Returns `None` if the instant has passed, or is too far away for the clock.
 pub(super) fn from_unix_millis(millis: u64) -> Option<Instant> {
     let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))?;
     let left = at.duration_since(SystemTime::now()).ok()?;

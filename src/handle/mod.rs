@@ -1,4 +1,4 @@
-//! The view of the whole process, and its shutdown.
+//! The handle of a whole process, and the shutdown.
 
 mod shutdown;
 mod tracker_handle;

@@ -1,4 +1,4 @@
-//! The wait of a process for all of its requests.
+//! The wait of a shutdown.
 
 use std::pin::pin;
 
@@ -7,13 +7,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::deadline::schedule::DESTRUCTORS;
 use crate::request::waiting::Waiting;
 
-/// Waits until the process is idle, or the shutdown is to be over. Tasks that no response waits for are
-/// treated by `at_deadline`, and what is left at the end is aborted, except for tasks that await this themselves.
+/// Waits until the process is idle, or until the end of the shutdown. Meanwhile `at_deadline` is applied to tasks that
+/// no response waits for. At the end the remaining tasks are aborted, except for those that await a shutdown
+/// themselves.
 pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
     let process = waiting.process();
     let waiters = process.waiters();
     loop {
-        // Registered before the look, so that a change in between is not missed.
+        // Enabled before the registry is read, so that no change in between is missed.
         let mut changed = pin!(process.registry().changed());
         changed.as_mut().enable();
         let now = Instant::now();
@@ -23,23 +24,23 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
         let mut next = end;
         let requests = process.registry().members();
         for request in &requests {
-            // It may have ended where there was no runtime to wait for the rest of it.
+            // Its last task may have ended where no runtime could wait for its tokio-util tracker.
             request.leave_if_over();
             let spared = waiters.spared(request);
             next = next.min(request.step_of_shutdown(began, end, now, &spared));
         }
-        // These may be the last references: a request leaves the registry when it is dropped.
+        // These may be the last references, and a request leaves the registry when it is dropped.
         drop(requests);
         if waiting.is_idle() {
             return;
         }
         let _ = timeout_at(next, changed).await;
     }
-    // Twice: destructors may spawn, and have their time.
-    for patience in [DESTRUCTORS, DESTRUCTORS / 10] {
+    // Twice, because the destructors of the aborted tasks may spawn. Each time the destructors get some time.
+    for time in [DESTRUCTORS, DESTRUCTORS / 10] {
         for request in process.registry().members() {
             request.stop_all_but(&waiters.spared(&request));
         }
-        let _ = timeout_at(Instant::now() + patience, waiting.idle()).await;
+        let _ = timeout_at(Instant::now() + time, waiting.idle()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The process-wide view of tracked requests.
+//! The handle of all tracked requests.
 
 use std::fmt;
 use std::future::Future;
@@ -17,23 +17,29 @@ use crate::request::{Process, Request, Shared};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 
-/// Every task of every request that is tracked by it: shared between layers by
-/// [`TaskTrackerLayer::tracked_by`](crate::TaskTrackerLayer::tracked_by), and taken from one by
-/// [`TaskTrackerLayer::handle`](crate::TaskTrackerLayer::handle). Clones are the same handle.
+/// A view of every task of every request that it tracks.
 ///
-/// A request is listed here from its first spawn, or from the moment its response is held, until its response has ended,
-/// its observers were called, and none of its tasks is alive. A request that spawns nothing, and is not held, is not
-/// listed, and costs nothing here.
+/// Layers can share a handle: [`TaskTrackerLayer::tracked_by`](crate::TaskTrackerLayer::tracked_by) sets it, and
+/// [`TaskTrackerLayer::handle`](crate::TaskTrackerLayer::handle) returns it. Clones are the same handle.
+///
+/// A request is listed here from its first spawn, or from the moment its response is held. It stays listed until its
+/// response has ended, its observers were called, and none of its tasks is alive. A request that spawns nothing and is
+/// not held is never listed, and costs nothing here.
 ///
 /// # Shutdown
 ///
-/// A process that is asked to stop has little time: Cloud Run sends SIGTERM, and SIGKILL 10 s later
-/// ([container contract]). Call [`begin_shutdown`](Self::begin_shutdown) at the signal, so that no
-/// response is held past the time there is, let the server stop accepting, await its graceful end for
-/// no longer than there is time (a client may be slow, and a handler that has not spawned yet is not
-/// listed here), and wait with [`shutdown`](Self::shutdown) for the tasks that no response waits for. The
-/// example [`graceful_shutdown`](crate#examples) does so. A runtime that is dropped waits for blocking closures that
-/// are still running: `std::process::exit` does not.
+/// A process has little time to stop. Cloud Run sends SIGTERM, and SIGKILL 10 s later ([container contract]). After the
+/// signal:
+///
+/// 1. Call [`begin_shutdown`](Self::begin_shutdown) at once, so that no response is held for longer than the process
+///    lives.
+/// 2. Let the server stop accepting.
+/// 3. Await the graceful end of the server, but with a timeout: a client may be slow. This step waits for handlers that
+///    have not spawned yet, which are not listed here.
+/// 4. Call [`shutdown`](Self::shutdown), which waits for the tasks that no response waits for.
+///
+/// The example [`graceful_shutdown`](crate#examples) has these steps. A runtime that is dropped waits for blocking
+/// closures that are still running. `std::process::exit` does not.
 ///
 /// [container contract]: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 #[derive(Clone)]
@@ -42,7 +48,7 @@ pub struct TrackerHandle {
 }
 
 impl TrackerHandle {
-    /// A handle that tracks nothing yet.
+    /// Returns a handle that tracks nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -50,40 +56,40 @@ impl TrackerHandle {
         }
     }
 
-    /// The number of requests that are listed here: the response has not ended, or a task is alive. The
-    /// work of the process itself counts as one while there is some.
+    /// Returns the number of requests that are listed here. The tasks of the process count as one request while at
+    /// least one of them is alive.
     #[must_use]
     pub fn live_requests(&self) -> usize {
         self.process.registry().len()
     }
 
-    /// The number of tasks alive, of all requests, also of those that were released. It is summed
-    /// up when asked for.
+    /// Returns the number of tasks that are alive in all listed requests, including those that were released. Each call
+    /// counts them.
     #[must_use]
     pub fn live_tasks(&self) -> usize {
         let requests = self.process.registry().members();
         requests.iter().map(|request| request.alive()).sum()
     }
 
-    /// Every task that is alive, with its request: for a status page, or for a log before the process
-    /// gives up. It walks over all of them.
+    /// Returns every task that is alive, with its request. It is for a status page, or for a log before the process
+    /// gives up. Each call reads all listed requests.
     #[must_use]
     pub fn snapshot(&self) -> Vec<LiveTask> {
         let requests = self.process.registry().members();
         requests.iter().flat_map(|r| r.snapshot(&[])).collect()
     }
 
-    /// Waits until no request is listed here: [`live_requests`](Self::live_requests) is zero, and
-    /// with it [`live_tasks`](Self::live_tasks).
+    /// Waits until no request is listed here. Then [`live_requests`](Self::live_requests) and
+    /// [`live_tasks`](Self::live_tasks) return zero.
     ///
-    /// Code of a request that is listed here, such as a tracked task, waits for everything but itself, and but for other
-    /// code that waits so: see [`shutdown`](Self::shutdown).
+    /// Code of a listed request may wait too, such as a tracked task. It waits neither for itself nor for other code
+    /// that waits for this handle: see [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// This method is cancel safe.
     pub async fn wait_idle(&self) {
-        // Some requests may have ended where there was no runtime to wait for the rest of them.
+        // The last task of a request may have ended where no runtime could wait for its tokio-util tracker.
         for request in self.process.registry().members() {
             request.leave_if_over();
         }
@@ -91,15 +97,16 @@ impl TrackerHandle {
         waiting.during(waiting.idle()).await;
     }
 
-    /// The tasks of the process itself, of no request: caches to warm, queues to drain. No response
-    /// waits for them, [`shutdown`](Self::shutdown) does. A layer that is called by one of them is the
-    /// outermost.
+    /// Returns the tasks of the process itself, which belong to no request: they warm a cache, or empty a queue. No
+    /// response waits for them. [`shutdown`](Self::shutdown) does. If one of them calls a service with a layer of this
+    /// crate, that layer is the outermost.
     ///
-    /// Settings that are about a response do nothing here. The
-    /// [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins: requests may
-    /// go on after that. What runs in its [`tracker`](Tasks::tracker) is counted here if another task
-    /// of the process was alive beside it, and then until it ends. How one of these tasks ended is in the log and in
-    /// the [`ShutdownReport`] alone.
+    /// * Settings of a response have no effect on them.
+    /// * Their [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins. Requests may
+    ///   continue after that.
+    /// * How one of them ends is only in the log and in the [`ShutdownReport`].
+    /// * Tasks in their [`tracker`](Tasks::tracker) are counted here only if another task of the process was alive
+    ///   beside them. They then count until they end.
     #[must_use]
     pub fn process_tasks(&self) -> Tasks {
         let request = self.process.own(|stop| {
@@ -113,11 +120,11 @@ impl TrackerHandle {
         Tasks { request }
     }
 
-    /// Spawns work of the process itself: [`spawn`](Tasks::spawn) of [`process_tasks`](Self::process_tasks).
+    /// Spawns a task of the process itself. This is [`spawn`](Tasks::spawn) of [`process_tasks`](Self::process_tasks).
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -127,61 +134,73 @@ impl TrackerHandle {
         self.process_tasks().spawn(future)
     }
 
-    /// Begins a shutdown that is to be over after this time, on tokio's clock.
+    /// Begins a shutdown that ends after `within`, on tokio's clock. It does not wait for the end.
     ///
-    /// Every drain window closes then at the latest, those that are open now and those that will be:
-    /// held responses are released in time, with [`Outcome::Shutdown`](crate::Outcome::Shutdown), and
-    /// [`at_deadline`](crate::TaskTrackerLayer::at_deadline) is about this deadline as about any other.
-    /// From now on [`try_spawn`](Tasks::try_spawn) refuses; [`spawn`](Tasks::spawn) still runs and is
-    /// waited for. The work of the process itself is asked to stop, by its token; nothing else is stopped
-    /// by this. It does not wait, and needs no runtime but the one that is current (for the clock, where
-    /// that is paused).
+    /// * Every drain window, open now or later, closes at that end at the latest. A response that is released then has
+    ///   [`Outcome::Shutdown`](crate::Outcome::Shutdown). [`at_deadline`](crate::TaskTrackerLayer::at_deadline) applies
+    ///   as at any other deadline.
+    /// * From now on [`try_spawn`](Tasks::try_spawn) returns an error. [`spawn`](Tasks::spawn) still runs the task, and
+    ///   the task is waited for.
+    /// * The token of the [tasks of the process](Self::process_tasks) is cancelled. This method stops nothing else.
     ///
-    /// Zero closes every window at once. Called again, the earlier end counts.
+    /// Zero closes every window at once. Of several calls the earliest end counts. A current runtime is needed only if
+    /// tokio's clock is paused.
     pub fn begin_shutdown(&self, within: Duration) {
         let now = Instant::now();
         let at = now + within.min(AGES);
         self.process.close(now, at, Request::shutdown_begins);
     }
 
-    /// Begins a shutdown, and waits until no request is listed here any more, for this time at most, on
-    /// tokio's clock.
+    /// Begins a shutdown, and waits until no request is listed here, or until `within` has passed, on tokio's clock.
     ///
-    /// What no response waits for, which are stragglers, late and detached tasks and the work of the
-    /// process, is treated by [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of its layer,
-    /// with the end of the shutdown as the deadline. What is left when the time is up is aborted under any policy,
-    /// and has up to 110 ms for its destructors. All of this happens only while this method is awaited:
-    /// to have the grace of [`Unfinished::Cancel`](crate::Unfinished::Cancel) kept while the server ends,
-    /// await both at once. What cannot be aborted is
-    /// [`still_running`](ShutdownReport::still_running).
+    /// This method also stops the tasks that no response waits for: stragglers, late tasks, detached tasks, and the
+    /// tasks of the process.
     ///
-    /// There is one end for both: what [`begin_shutdown`](Self::begin_shutdown) releases at its end leaves no
-    /// time for stragglers here. To give them some, choose a drain timeout that is shorter than the shutdown.
-    /// It may be called several times, and concurrently: the earliest end counts for all, also that of
-    /// `begin_shutdown`. A request whose response is still being read counts as
-    /// not done.
+    /// 1. [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of their layer applies to them, with the end of the
+    ///    shutdown as the deadline.
+    /// 2. At the end the remaining tasks are aborted, whatever the policy is. They have up to 110 ms for their
+    ///    destructors.
+    /// 3. Tasks that cannot be aborted are in [`still_running`](ShutdownReport::still_running).
     ///
-    /// # Awaited inside of a request
+    /// This happens only while this method is awaited. So that the grace of
+    /// [`Unfinished::Cancel`](crate::Unfinished::Cancel) begins in time, await this method and the end of the server at
+    /// the same time.
     ///
-    /// It may be awaited by code of a request that is listed here, such as an admin route that stops the server. A wait
-    /// in a tracked task waits neither for that task, nor for its response, nor for other tasks that await a
-    /// shutdown or [`wait_idle`](Self::wait_idle) of this handle: all of them are over at once, when nothing
-    /// else is left. A wait in a handler, in a body or in a `before_release` waits for the tasks of its request,
-    /// and not for the end of its response. A task that awaits the shutdown is not aborted at its end and is not
-    /// [`still_running`](ShutdownReport::still_running); when it has the report, it has all the time it needs. A
-    /// wait outside of any request waits for these tasks and responses too, as long as there is time.
+    /// There is one end for `begin_shutdown` and `shutdown`. A response that is held until that end leaves no time for
+    /// its stragglers. To leave them some, choose a drain timeout that is shorter than the shutdown.
     ///
-    /// The limits of this:
+    /// This method may be called several times, also concurrently. The earliest end counts for all calls, including
+    /// those of `begin_shutdown`. A request whose response is still being read is not done, and is waited for.
     ///
-    /// * A task that awaits the *handle* of a task which awaits the shutdown is waited for, and aborted at the end.
-    /// * The drain window of a response closes with the shutdown at the latest: under
-    ///   [`Unfinished::Abort`](crate::Unfinished::Abort) and `Cancel` it aborts what its response waits for, such a
-    ///   task too. Spawn it [`detached`](crate::TaskBuilder::detached), or with [`spawn`](Self::spawn), where
-    ///   something may be left at the end.
-    /// * A task that has begun such a wait counts as waiting until it drops the wait, also if it works on beside it.
-    /// * A handler that becomes a task ([`RunToCompletionLayer`](crate::RunToCompletionLayer)) after its wait is over
-    ///   may be aborted by another shutdown.
-    /// * Two tasks, each waiting for the handle that tracks the other one, wait for each other for ever.
+    /// # Inside of a request
+    ///
+    /// Code of a listed request may await the shutdown, such as an admin route that stops the server:
+    ///
+    /// | awaited in | it waits for everything except |
+    /// |---|---|
+    /// | a tracked task | the task itself, its response, and other tasks that await a shutdown or [`wait_idle`](Self::wait_idle) of this handle |
+    /// | a handler, a body, a `before_release` | the end of its own response, and tasks that wait as in the row above. It does wait for the other tasks of its request |
+    /// | code outside of any request | nothing: it waits for these tasks and responses too, until the end of the shutdown |
+    ///
+    /// The waits inside of requests all end together, when nothing else is left. A task that awaits the shutdown is not
+    /// aborted at its end, and is not [`still_running`](ShutdownReport::still_running). It may run on for as long as it
+    /// needs after it has the report.
+    ///
+    /// There are limits:
+    ///
+    /// * If a task awaits the `JoinHandle` of a task that awaits the shutdown, the shutdown waits for it, and aborts it
+    ///   at the end.
+    /// * The drain window of a response closes with the shutdown at the latest. Under
+    ///   [`Unfinished::Abort`](crate::Unfinished::Abort) and `Cancel` that aborts the tasks that the response waits
+    ///   for, including one that awaits the shutdown. If tasks may be left at the end, spawn the task that awaits the
+    ///   shutdown as [`detached`](crate::TaskBuilder::detached), or with [`spawn`](Self::spawn).
+    /// * A task that has begun such a wait counts as waiting until it drops the wait, also if it does other work
+    ///   meanwhile.
+    /// * If a handler becomes a task ([`RunToCompletionLayer`](crate::RunToCompletionLayer)) after its wait is over,
+    ///   another shutdown may abort it.
+    /// * If two tasks each wait for the handle that tracks the other one, they wait for each other for ever.
+    ///
+    /// # Example
     ///
     #[cfg_attr(feature = "axum", doc = "```no_run")]
     #[cfg_attr(not(feature = "axum"), doc = "```ignore")]
@@ -199,9 +218,9 @@ impl TrackerHandle {
     ///     at_signal.begin_shutdown(budget);
     /// };
     /// let server = axum::serve(listener, app.layer(layer)).with_graceful_shutdown(signalled);
-    /// // The example `graceful_shutdown` bounds it too: a slow client must not use up the time.
+    /// // The example `graceful_shutdown` has a timeout here: a slow client must not use up the time.
     /// server.await?;
-    /// // Ends when the budget does, which began with the signal.
+    /// // The time of the budget began with the signal.
     /// let report = handle.shutdown(budget).await;
     /// println!("{report}");
     /// # Ok(())
@@ -210,12 +229,12 @@ impl TrackerHandle {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it waits no longer, and nothing is aborted. The shutdown goes on as after
+    /// If the future is dropped, it no longer waits, and aborts nothing. The shutdown continues as after
     /// [`begin_shutdown`](Self::begin_shutdown).
     ///
     /// # Panics
     ///
-    /// On a runtime without time.
+    /// Panics on a runtime whose time is not enabled.
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         self.begin_shutdown(within);
         let began = self.process.began_at().unwrap_or_else(Instant::now);
@@ -235,12 +254,12 @@ impl TrackerHandle {
         report
     }
 
-    /// Every task that is alive, but those that are waiting for the process themselves.
+    /// Returns every task that is alive, except for tasks that wait for this process themselves.
     fn still_running(&self) -> Vec<LiveTask> {
         let requests = self.process.registry().members();
         let waiters = self.process.waiters();
-        let left = |r: &Arc<Request>| r.snapshot(&waiters.of(r));
-        requests.iter().flat_map(left).collect()
+        let alive = |r: &Arc<Request>| r.snapshot(&waiters.of(r));
+        requests.iter().flat_map(alive).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! `Tasks` as an axum extractor.
+//! The axum extractor for `Tasks`.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -35,10 +35,10 @@ fn find(parts: &Parts) -> Option<Tasks> {
     parts.extensions.get().cloned().or_else(Tasks::current)
 }
 
-/// [`Tasks`] was extracted from a request that has not reached a `TaskTrackerLayer`: there is none, or it stands
-/// further in, as where a `from_fn` middleware outside of it takes `Tasks`.
+/// The rejection of the extractor [`Tasks`]: the request has not reached a `TaskTrackerLayer`. Either there is no
+/// layer, or it is further inside than the code that takes `Tasks`, such as a `from_fn` middleware.
 ///
-/// As a response it is a 500 whose text explains how to add the layer, and an error in the log.
+/// As a response it is a 500 with a text that explains how to add the layer. It is also logged as an error.
 #[derive(Debug, Clone)]
 pub struct MissingTaskTracker {
     method: Method,
@@ -60,7 +60,7 @@ impl Error for MissingTaskTracker {}
 
 impl IntoResponse for MissingTaskTracker {
     fn into_response(self) -> Response {
-        // Here, and not where it is made: what is handled in another way is no error.
+        // Logged here, not where the rejection is made: a rejection that is handled in another way is not an error.
         trace::layer_is_missing(&self.method, &self.path, TEXT);
         (StatusCode::INTERNAL_SERVER_ERROR, TEXT).into_response()
     }

@@ -1,4 +1,4 @@
-//! The layer.
+//! The layer for HTTP services.
 
 use std::fmt;
 use std::panic::Location;
@@ -10,17 +10,18 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 
 use super::service::TaskTrackerService;
-use crate::deadline::{DeadlineSource, ReadBy, Sources};
+use crate::deadline::{ClosureSource, DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::request::Shared;
 use crate::request::notices::Notices;
 use crate::settings::{Hold, Settings, short_hands};
 
-/// Gives every request a task tracker, and holds its response back until the tasks are done.
+/// Gives every request a task tracker, and holds its response until the tasks are done.
 ///
-/// Clones are cheap, and share one [`TrackerHandle`]. Where another `TaskTrackerLayer` stands
-/// further out, that one holds, and this one only lets what was set on it win for the requests
-/// that pass it: so a route's own layer tunes the route.
+/// If another `TaskTrackerLayer` encloses this one, the enclosing one holds. This one holds nothing, and only adds its
+/// settings, which win for the requests that pass it. So a route can have a layer with its own settings.
+///
+/// Clones are cheap, and share one [`TrackerHandle`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,7 +43,7 @@ pub struct TaskTrackerLayer {
 }
 
 impl TaskTrackerLayer {
-    /// A layer with a handle of its own and everything at its default.
+    /// Returns a layer in which every setting has its default. It has its own handle.
     pub fn new() -> Self {
         Self {
             settings: Settings::default(),
@@ -55,25 +56,25 @@ impl TaskTrackerLayer {
 
     short_hands!(settings.drain);
 
-    /// What is held back of a response. [`Hold::Auto`] by default.
+    /// Sets which part of a response is held. The default is [`Hold::Auto`].
     pub fn hold(mut self, hold: Hold) -> Self {
         self.settings.answer.hold = Some(hold);
         self
     }
 
-    /// Adds a closure that may find a deadline in a request, as a platform's: `|parts| ..`, an instant on tokio's
-    /// clock, or `None`, which is no limit. None is there by default.
+    /// Adds a closure `|parts| ..` that finds a deadline in a request: an instant on tokio's clock, or `None` for no
+    /// limit. There is no such closure by default.
     ///
-    /// It is called when a request arrives, and the earliest limit counts: it only shortens the wait, it never
-    /// interrupts the handler. An instant that has passed when the request arrives is ignored. In reports its
-    /// name is `deadline source`. For another name, a margin, or a deadline that the client chooses, there is
-    /// [`deadline_source`](Self::deadline_source).
+    /// The closure is called when a request arrives. Of all limits the earliest counts. The deadline shortens only the
+    /// wait, and never interrupts the handler. An instant that has passed when the request arrives is ignored. The
+    /// deadline counts as one of the platform, not of the client. Its name in reports is `deadline source`. For another
+    /// name, a margin, or a deadline that the client chooses, use [`deadline_source`](Self::deadline_source).
     ///
     /// ```
     /// use tokio::time::Instant;
     /// use tower_task_tracker::TaskTrackerLayer;
     ///
-    /// // Middleware further out has put it there.
+    /// // Middleware outside of the layer has put it there.
     /// let layer = TaskTrackerLayer::new()
     ///     .deadline_from(|parts| parts.extensions.get::<Instant>().copied());
     /// # let _ = layer;
@@ -82,30 +83,32 @@ impl TaskTrackerLayer {
         mut self,
         read: impl Fn(&Parts) -> Option<Instant> + Send + Sync + 'static,
     ) -> Self {
-        self.sources.push(Arc::new(ReadBy(read)));
+        self.sources.push(Arc::new(ClosureSource(read)));
         self
     }
 
-    /// Adds a source that may know of a deadline: those in [`deadline`](crate::deadline), or one of yours. It is
-    /// asked as [`deadline_from`](Self::deadline_from)'s closure is.
+    /// Adds a deadline source: one from [`deadline`](crate::deadline), or your own. It is called as the closure of
+    /// [`deadline_from`](Self::deadline_from) is.
     pub fn deadline_source(mut self, source: impl DeadlineSource) -> Self {
         self.sources.push(Arc::new(source));
         self
     }
 
-    /// The status of a response whose head was held until its deadline, with tasks that were not done: it
-    /// takes the place of the handler's, with an empty body. By default the handler's response is
-    /// kept. A held end, which has sent its status long ago, is just let go.
+    /// Sets the status of a response whose head was held until its deadline, while tasks were not done. The status
+    /// replaces the handler's response, with an empty body. By default the handler's response is kept.
     ///
-    /// `application/grpc` gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. The heads of tonic's
-    /// successes are not held, unless by [`Hold::Head`]: their messages are streams. Where a
-    /// [`required`](crate::TaskBuilder::required) task was late, [`failure_status`](Self::failure_status)
-    /// counts. If the head was held for required tasks alone, and these were done, the handler's response is kept.
+    /// | what was held | at the deadline |
+    /// |---|---|
+    /// | the head | It gets this status. |
+    /// | the head of an `application/grpc` response | It gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. tonic sends its successes as streams, so their heads are held only under [`Hold::Head`]. |
+    /// | the head, and a [`required`](crate::TaskBuilder::required) task is late | [`failure_status`](Self::failure_status) applies instead. |
+    /// | the head for required tasks only, and these are done | The handler's response is kept. |
+    /// | the end | It is released. The status has already been sent. |
     ///
     /// # What the head keeps
     ///
-    /// Nothing of the handler's answer is left in the head. `cache-control` is `no-store`, and of the handler's
-    /// fields only these stay, which are true of any answer to the request:
+    /// The new head has `cache-control: no-store`. It keeps only these fields of the handler's head, because they are
+    /// true of any answer to the request:
     ///
     /// | of | fields | why |
     /// |---|---|---|
@@ -116,75 +119,85 @@ impl TaskTrackerLayer {
     /// | the trace | `traceparent`, `tracestate`, `traceresponse`, `baggage`, `b3`, `x-b3-*`, `x-datadog-*`, `uber-trace-id`, `server-timing`, `request-id`, `x-request-id`, `correlation-id`, `x-correlation-id`, `x-trace-id`, `x-cloud-trace-context`, `x-amzn-trace-id`, `x-amzn-requestid`, `x-amz-request-id`, `x-amz-cf-id`, `apigw-requestid`, `cf-ray` | logs and traces are read where something has failed |
     /// | the quota | `ratelimit*`, `x-ratelimit-*`, `x-rate-limit-*` | the request has counted |
     ///
-    /// Everything else is taken out, known or not: what instructs a cache, a CDN or a proxy about the success
-    /// (`cdn-cache-control`, `surrogate-control`, `x-accel-redirect`), digests and signatures of its body, `location`,
-    /// `link`, `refresh`, and `retry-after`, which was about the handler's own status. For more, write it in
-    /// middleware further out. The response's extensions stay.
+    /// Every other field is removed, known or not. For example:
+    ///
+    /// * instructions about the success to a cache, a CDN or a proxy (`cdn-cache-control`, `surrogate-control`,
+    ///   `x-accel-redirect`);
+    /// * digests and signatures of its body;
+    /// * `location`, `link`, `refresh`;
+    /// * `retry-after`, because it belonged to the handler's status.
+    ///
+    /// To send more fields, add them in middleware outside of the layer. The extensions of the response stay.
     pub fn deadline_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.deadline_status = Some(status);
         self
     }
 
-    /// The status of a response whose head was held and that a
-    /// [`required`](crate::TaskBuilder::required) task has failed: 500 by default. Its body is empty, and of the
-    /// handler's head it keeps what is true of any answer: see [`deadline_status`](Self::deadline_status).
-    /// `application/grpc` gets `grpc-status: 13` (`INTERNAL`) instead.
+    /// Sets the status of a response whose head was held and that fails because of a
+    /// [`required`](crate::TaskBuilder::required) task. The default is 500. The body is empty. The head keeps the
+    /// fields that [`deadline_status`](Self::deadline_status) keeps. An `application/grpc` response gets
+    /// `grpc-status: 13` (`INTERNAL`) instead.
     pub fn failure_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.failure_status = Some(status);
         self
     }
 
-    /// Whether a held head tells for how long it was held, in milliseconds:
-    /// `server-timing: drain;dur=12.3` ([Server Timing][spec]), after what the handler says there itself.
-    /// False by default. Browsers show it to whoever may read the response.
+    /// Sets whether a held head reports how long it was held, in milliseconds: `server-timing: drain;dur=12.3`
+    /// ([Server Timing][spec]). If the handler has set that field, the value is appended to it. The default is false.
+    /// Browsers show the field to anyone who may read the response.
     ///
     /// [spec]: https://www.w3.org/TR/server-timing/
-    pub fn server_timing(mut self, tell: bool) -> Self {
-        self.settings.answer.server_timing = Some(tell);
+    pub fn server_timing(mut self, enabled: bool) -> Self {
+        self.settings.answer.server_timing = Some(enabled);
         self
     }
 
-    /// Sets whether a response whose head is held carries its report, as an `Arc<DrainReport>` in its extensions, for
-    /// middleware outside of this layer. It is there also if the tasks were done before the head had to wait, and not if
-    /// nothing was spawned. False by default: a report that nothing reads is not made.
-    pub fn report_extension(mut self, carry: bool) -> Self {
-        self.settings.answer.report_extension = Some(carry);
+    /// Sets whether a response whose head is held has its report in its extensions, as an `Arc<DrainReport>`, for
+    /// middleware outside of this layer. The default is false, because a report that nothing reads is not made.
+    ///
+    /// The report is there also if the tasks were done before the head had to wait. It is not there if nothing was
+    /// spawned.
+    pub fn report_extension(mut self, enabled: bool) -> Self {
+        self.settings.answer.report_extension = Some(enabled);
         self
     }
 
-    /// How many tasks may be alive, detached and late ones too, when a request arrives: with so many or
-    /// more it is answered 503 with `retry-after: 1`, `cache-control: no-store` and an empty body, without
-    /// reaching the inner service. No limit by default; zero refuses everything.
+    /// Sets how many tasks may be alive when a request arrives. With that many or more, the request is refused: the
+    /// answer is 503 with `retry-after: 1`, `cache-control: no-store` and an empty body, and the inner service is not
+    /// called. By default there is no limit. Zero refuses every request.
     ///
-    /// The tasks are those of the whole handle, counted from when a layer with such a limit first wraps a
-    /// service; inside of a layer with another handle, from the first request that passes. What runs in
-    /// [`Tasks::tracker`](crate::Tasks::tracker) is not counted.
+    /// * Detached and late tasks count too. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) do not count.
+    /// * The tasks of the whole handle count, from when a layer with such a limit first wraps a service. Inside of a
+    ///   layer with another handle, the tasks of that handle count, from the first request that passes.
+    /// * Any request that passes the layer may be refused. Put health checks and metrics outside of it.
     ///
-    /// Every request that passes the layer is refused: put health checks and metrics outside of it.
+    /// # Compared with tower's `ConcurrencyLimit`
     ///
-    /// It bounds what requests leave behind, not the requests: a request that is being served may
-    /// spawn past the limit. tower's `ConcurrencyLimit` bounds how many requests are served at once,
-    /// which a response whose head is held still is, and makes others wait; with `LoadShed` around it they are
-    /// refused instead. Use those to protect what handlers share, such as a database, and this so
-    /// that detached work, stragglers and late spawns cannot grow without bound.
+    /// `max_live_tasks` bounds what requests leave behind: detached tasks, stragglers and late spawns. It does not
+    /// bound requests, and a request that is being served may spawn past the limit.
+    ///
+    /// `ConcurrencyLimit` bounds how many requests are served at once, including those whose head is held. Other
+    /// requests wait. With `LoadShed` around it, excess requests are refused instead. Use these two to protect a
+    /// resource that handlers share, such as a database.
     pub fn max_live_tasks(mut self, max: usize) -> Self {
         self.max_live_tasks = Some(max);
         self
     }
 
-    /// Tracks the requests by this handle, instead of the layer's own. A request is tracked by the
-    /// handle of the outermost layer that it passes: give all layers the same one.
+    /// Sets the handle that tracks the requests, in place of the layer's own. The outermost layer that a request passes
+    /// decides, so set the same handle on all layers.
     #[track_caller]
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
-        // Of its own: what it was cloned from has another handle.
+        // New notices, because the layer that this one was cloned from has another handle.
         self.notices = Arc::new(Notices::tracked_from(Location::caller()));
         self
     }
 
-    /// The handle that the requests are tracked by, where no other layer stands further out.
+    /// Returns the handle that tracks the requests.
     ///
-    /// For a request that another layer or scope tracks it sees nothing: this is logged once, as a warning.
+    /// It does not see a request that an enclosing layer or scope tracks. The first time this happens, a warning is
+    /// logged.
     #[must_use]
     #[track_caller]
     pub fn handle(&self) -> TrackerHandle {
@@ -204,7 +217,7 @@ impl<S> Layer<S> for TaskTrackerLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         if self.max_live_tasks.is_some() {
-            // Counted from now on.
+            // The first call begins the count.
             self.handle.process.load();
         }
         let shared = Shared {

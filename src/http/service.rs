@@ -1,4 +1,4 @@
-//! The service that the layer makes.
+//! The service for HTTP.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,15 +20,14 @@ use crate::scope::role::{Role, add_limits, has_limits, is_held};
 use crate::tasks::Tasks;
 use crate::{metrics, trace};
 
-/// The service that [`TaskTrackerLayer`](crate::TaskTrackerLayer) makes.
+/// The service of a [`TaskTrackerLayer`](crate::TaskTrackerLayer).
 ///
-/// Request and error types are those of the inner service, readiness is passed through, and it is
-/// `Clone` where the inner service is.
+/// Its request and error types are those of the inner service. Its readiness is that of the inner service. It is
+/// `Clone` if the inner service is.
 ///
 /// # Panics
 ///
-/// A panic of the inner service, in `call` or while its future is polled, is passed on; its
-/// request counts as dropped.
+/// A panic of the inner service, in `call` or in its future, is passed on. The request then counts as dropped.
 #[derive(Clone)]
 pub struct TaskTrackerService<S> {
     inner: S,
@@ -52,17 +51,17 @@ impl<S> TaskTrackerService<S> {
         }
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service. What it is called with directly is not tracked.
+    /// Returns the inner service. Requests that are passed directly to it are not tracked.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -88,7 +87,7 @@ where
         if self.is_overloaded(outer.as_ref()) {
             return ResponseFuture::shed(exchange);
         }
-        // Made before the inner service is called: if that panics, dropping it reports the request.
+        // Before the inner service is called: if that panics, the drop of `role` reports the request.
         let id = || request_id(request.headers());
         let (mut role, tracked) = Role::new(outer, &self.shared, id);
         if has_limits(&self.shared.settings, &self.sources) {
@@ -130,7 +129,7 @@ impl<S> TaskTrackerService<S> {
     }
 }
 
-/// The tasks of a layer or scope further out that this request belongs to.
+/// Returns the tasks of an enclosing layer or scope that this request belongs to.
 #[inline]
 fn outer<B>(request: &Request<B>) -> Option<Tasks> {
     if Context::is_nowhere() && request.extensions().is_empty() {
@@ -140,15 +139,15 @@ fn outer<B>(request: &Request<B>) -> Option<Tasks> {
 }
 
 fn find_outer<B>(request: &Request<B>) -> Option<Tasks> {
-    // A scope may stand in between, so that the context is nearer; it is lost where the request was handed
-    // to another task.
+    // The context comes first, because a scope may be between the two layers. The extensions are for a request that was
+    // passed to another task, where the context is lost.
     let current = Tasks::current().filter(is_held);
     current.or_else(|| request.extensions().get().cloned().filter(is_held))
 }
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id that middleware further out, or a proxy, has given the request.
+/// Returns the `x-request-id`, which a proxy or middleware outside of the layer has set.
 #[inline]
 fn request_id(headers: &HeaderMap) -> Option<String> {
     if headers.is_empty() {

@@ -6,60 +6,60 @@ use std::time::Duration;
 use super::list::list;
 use super::{Limit, Outcome, TaskInfo};
 
-/// What happened to the tasks of one request: passed to [`DrainObserver::on_drain`](crate::DrainObserver::on_drain), and found as
-/// `Arc<DrainReport>` in the extensions of a response whose head was held, after
-/// `TaskTrackerLayer::report_extension(true)`.
+/// What happened to the tasks of one request. It is passed to
+/// [`DrainObserver::on_drain`](crate::DrainObserver::on_drain). After `TaskTrackerLayer::report_extension(true)`, a
+/// response whose head was held has it in its extensions too, as an `Arc<DrainReport>`.
 ///
-/// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of
-/// `stragglers` add up to `spawned`.
+/// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of `stragglers` add up to
+/// `spawned`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// How the wait ended.
+    /// How the wait for the tasks ended.
     pub outcome: Outcome,
-    /// The limit that closed the window, if one did.
+    /// The limit that closed the window; `None` if the window did not close at a limit.
     pub closed_by: Option<Limit>,
-    /// For how long the response was kept back, its head and its end together.
+    /// How long the response was held: its head and its end together.
     pub held: Duration,
-    /// For how long tasks, and what was to be awaited before the release, ran on after the response
-    /// was ready, until the last one ended or the window closed.
+    /// How long tasks and `before_release` hooks ran on after the response was ready, until the last one ended or the
+    /// window closed.
     pub drain: Duration,
-    /// The tasks that the request spawned before it was released. Detached ones are not among them: the end of each is
-    /// passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
+    /// How many tasks the request spawned before it was released, without detached tasks. The end of each detached task
+    /// is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub spawned: usize,
-    /// Those that ran to their end.
+    /// How many tasks ran to their end.
     pub completed: usize,
-    /// Those that returned an `Err`, of the [`fallible`](crate::TaskBuilder::fallible) ones.
+    /// How many [`fallible`](crate::TaskBuilder::fallible) tasks returned an `Err`.
     pub failed: usize,
-    /// Those that panicked.
+    /// How many tasks panicked.
     pub panicked: usize,
-    /// Those that were dropped before their end.
+    /// How many tasks were dropped before their end.
     pub aborted: usize,
-    /// Whether a [`required`](crate::TaskBuilder::required) task did not complete: it failed,
-    /// panicked, was aborted, or was late for the deadline.
+    /// True if a [`required`](crate::TaskBuilder::required) task did not complete: it failed, panicked, was aborted, or
+    /// was alive at the deadline.
     pub required_failed: bool,
-    /// Whether the tasks were asked to stop, under [`Unfinished`](crate::Unfinished): those that completed may have done
-    /// less than they would have.
+    /// True if the request's token was cancelled to stop the tasks, as [`Unfinished`](crate::Unfinished) sets it. A
+    /// task that completed may then have done only a part of its work.
     pub cancelled: bool,
-    /// The task whose end released the response; `None` where none was waited for, or not to its
-    /// end.
+    /// The task whose end released the response; `None` if the response did not wait for a task, or the wait ended
+    /// earlier.
     pub last: Option<TaskInfo>,
-    /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of them.
+    /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them.
     pub failures: Vec<TaskInfo>,
-    /// The tasks that were alive when the window closed, or when the response was dropped, in the order of their
-    /// spawns. How each of them ends is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
+    /// The tasks that were alive when the window closed, or when the response was dropped, in the order in which they
+    /// were spawned. The end of each is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub stragglers: Vec<TaskInfo>,
 }
 
 impl DrainReport {
-    /// Whether every task ran to its end in time.
+    /// Returns true if every task ran to its end in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.completed == self.spawned
     }
 
-    /// Whether a straggler is why the response failed: a required one that was late. A client that left fails
-    /// nothing.
+    /// Returns true if the response failed because this straggler, a required task, was late. If the client has left,
+    /// no response has failed.
     fn is_failed_late(&self, straggler: &TaskInfo) -> bool {
         let is_late = matches!(self.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown);
         straggler.required && is_late
@@ -67,7 +67,7 @@ impl DrainReport {
 }
 
 impl fmt::Display for DrainReport {
-    /// One line for a log, such as `drained: 2 of 2 tasks completed, held 201.3ms`. Required tasks that failed
+    /// Writes one line for a log, such as `drained: 2 of 2 tasks completed, held 201.3ms`. Required tasks that failed
     /// come first, then the other tasks that failed, then the stragglers: the first 16 of each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
@@ -83,7 +83,7 @@ impl fmt::Display for DrainReport {
             write!(f, " ({limit})")?;
         }
         match self.spawned {
-            // There are detached ones, which are not counted here, or none.
+            // Zero also if the request has only detached tasks.
             0 => f.write_str(": no task to wait for")?,
             spawned => write!(f, ": {} of {spawned} tasks completed", self.completed)?,
         }

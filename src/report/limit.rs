@@ -1,18 +1,18 @@
-//! What closed a drain window.
+//! The limits that can close a drain window.
 
 use std::fmt;
 
-/// One of the limits of a drain window: the deadline is the earliest of them.
+/// A limit of a drain window. The earliest limit is the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// The drain timeout, counted from the opening of the window.
+    /// The drain timeout, from the opening of the window.
     DrainTimeout,
-    /// The total timeout, counted from the arrival of the request.
+    /// The total timeout, from the arrival of the request.
     TotalTimeout,
-    /// A deadline source, by its name.
+    /// The deadline source with this name.
     Source(&'static str),
-    /// The end of the shutdown that has begun.
+    /// The end of a shutdown.
     Shutdown,
 }
 

@@ -1,8 +1,8 @@
-//! Tasks on one line of a log.
+//! Writes tasks on one line of a log.
 
 use std::fmt;
 
-/// More tasks would make a line of the log hard to read.
+/// With more tasks, the line would be hard to read.
 const MAX_SHOWN: usize = 16;
 
 pub(super) fn list<'a, T>(

@@ -1,4 +1,4 @@
-//! Reports of what happened to tasks, and the observers that they are passed to.
+//! The reports about tasks, and the observers that receive them.
 
 mod drain_report;
 mod limit;

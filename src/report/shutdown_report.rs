@@ -6,34 +6,33 @@ use std::time::Duration;
 use super::list::list;
 use super::{LiveTask, TaskInfo};
 
-/// What became of the tasks of a process that shut down, from
-/// [`TrackerHandle::shutdown`](crate::TrackerHandle::shutdown).
+/// What happened to the tasks of a process that shut down. [`TrackerHandle::shutdown`](crate::TrackerHandle::shutdown)
+/// returns it.
 ///
-/// The counts are of tasks that ended since the shutdown began. What runs in
-/// [`Tasks::tracker`](crate::Tasks::tracker) is not among them, but among those still running.
+/// It counts the tasks that ended since the shutdown began. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) are not
+/// counted, but are among those that are still running.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// How long ago the shutdown began.
+    /// How much time has passed since the shutdown began.
     pub waited: Duration,
-    /// Tasks that ran to their end.
+    /// How many tasks ran to their end.
     pub completed: usize,
-    /// Fallible tasks that returned an `Err`.
+    /// How many fallible tasks returned an `Err`.
     pub failed: usize,
-    /// Tasks that panicked.
+    /// How many tasks panicked.
     pub panicked: usize,
-    /// Tasks that were dropped before their end.
+    /// How many tasks were dropped before their end.
     pub aborted: usize,
-    /// The tasks that failed, panicked or were aborted, in the order of their ends: the first 1,024 of
-    /// them.
+    /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them.
     pub failures: Vec<TaskInfo>,
-    /// Tasks that could not be stopped: blocking closures, and what runs elsewhere. A task that is awaiting
-    /// the shutdown itself is not among them.
+    /// The tasks that could not be stopped: blocking closures, and work that runs elsewhere. A task that awaits the
+    /// shutdown is not among them.
     pub still_running: Vec<LiveTask>,
 }
 
 impl ShutdownReport {
-    /// Whether nothing was lost: every task ran to its end.
+    /// Returns true if every task ran to its end: no work was lost.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failed + self.panicked + self.aborted == 0 && self.still_running.is_empty()
@@ -41,7 +40,7 @@ impl ShutdownReport {
 }
 
 impl fmt::Display for ShutdownReport {
-    /// One line for a log.
+    /// Writes one line for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.waited.is_zero() {
             f.write_str("shut down at once")?;

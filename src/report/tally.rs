@@ -1,11 +1,12 @@
-//! How the tasks of one request ended, in numbers.
+//! The numbers of a report.
 
 use super::TaskState;
 
-/// How many tasks that did not complete are kept with their messages: a response may go on for days.
+/// How many tasks that did not complete are kept with their messages. A limit is needed, because a response may go on
+/// for days.
 pub(crate) const MAX_FAILURES: usize = 1024;
 
-/// Counts of the tasks that a report counts.
+/// The numbers of the tasks that a report counts.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) spawned: usize,
@@ -25,12 +26,12 @@ impl Tally {
         }
     }
 
-    /// How many were aborted or have panicked: the destructor of an aborted task may panic.
+    /// Returns how many tasks were aborted or panicked. Both, because the destructor of an aborted task may panic.
     pub(crate) fn stopped(&self) -> usize {
         self.aborted + self.panicked
     }
 
-    /// How many have completed, if `alive` are still alive.
+    /// Returns how many tasks have completed, if `alive` tasks are still alive.
     pub(crate) fn completed(&self, alive: usize) -> usize {
         let others = self.failed + self.panicked + self.aborted + alive;
         self.spawned.saturating_sub(others)

@@ -1,23 +1,23 @@
-//! What a report, an observer or a snapshot has of one task.
+//! The description of one task, in a report, for an observer, or in a snapshot.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// What became of a task.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// It was alive when this was written.
+    /// The task was alive when this value was made.
     Running,
-    /// It ran to its end.
+    /// The task ran to its end.
     Completed,
-    /// It was [`fallible`](crate::TaskBuilder::fallible), and returned an `Err`.
+    /// The task was [`fallible`](crate::TaskBuilder::fallible), and returned an `Err`.
     Failed,
-    /// It panicked.
+    /// The task panicked.
     Panicked,
-    /// It was dropped before its end: aborted, or its runtime shut down.
+    /// The task was dropped before its end: it was aborted, or its runtime shut down.
     Aborted,
 }
 
@@ -37,26 +37,31 @@ impl TaskState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskInfo {
-    /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
+    /// The name that [`Tasks::named`](crate::Tasks::named) has set.
     pub name: Option<Cow<'static, str>>,
-    /// Where it was spawned; of what runs in [`Tasks::tracker`](crate::Tasks::tracker), where that was
-    /// asked for first.
+    /// The place in the source where the task was spawned. For tasks in [`Tasks::tracker`](crate::Tasks::tracker), the
+    /// place of the first call of that method.
     pub location: &'static Location<'static>,
-    /// How long it had been running, on tokio's clock. The clock is not read for every spawn: it is when a
-    /// task of the request is first seen waiting, at a [`snapshot`](crate::TrackerHandle::snapshot), when
-    /// the drain window opens, while it is open for every spawn, and for those that are late or detached.
-    /// All that have no age then get theirs. Zero for a task that ended before.
+    /// How long the task had been running, on tokio's clock. Zero if the task ended before its age began.
+    ///
+    /// The clock is not read at every spawn. The age of a task begins at the first of these moments after its spawn:
+    ///
+    /// * a task of the request is found waiting for the first time;
+    /// * a [`snapshot`](crate::TrackerHandle::snapshot) is taken;
+    /// * the drain window opens;
+    /// * a task is spawned while the window is open;
+    /// * a late or a detached task is spawned.
     pub age: Duration,
-    /// Whether it was spawned as [`required`](crate::TaskBuilder::required).
+    /// True if the task was spawned as [`required`](crate::TaskBuilder::required).
     pub required: bool,
-    /// What became of it.
+    /// The state of the task.
     pub state: TaskState,
-    /// The message of its error, or of its panic if that was a string.
+    /// The message of the task's error, or of its panic if that was a string.
     pub message: Option<String>,
 }
 
 impl fmt::Display for TaskInfo {
-    /// The name or else the location, the state, the age if it has one, then the message: on one line.
+    /// Writes one line: the name or else the location, the state, the age if it is not zero, and the message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => write!(f, "{name}")?,
@@ -73,27 +78,27 @@ impl fmt::Display for TaskInfo {
     }
 }
 
-/// A task that is alive, as [`TrackerHandle::snapshot`](crate::TrackerHandle::snapshot) finds it.
+/// A task that is alive. [`TrackerHandle::snapshot`](crate::TrackerHandle::snapshot) returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveTask {
-    /// The name given by [`Tasks::named`](crate::Tasks::named), if there is one.
+    /// The name that [`Tasks::named`](crate::Tasks::named) has set.
     pub name: Option<Cow<'static, str>>,
-    /// Where it was spawned.
+    /// The place in the source where the task was spawned, as [`TaskInfo::location`].
     pub location: &'static Location<'static>,
-    /// How long it has been running, as in [`TaskInfo::age`].
+    /// How long the task has been running, as [`TaskInfo::age`].
     pub age: Duration,
-    /// The `x-request-id` header that its request arrived with, if it had one. `None` for the work of
-    /// the process itself, in a [`scope`](fn@crate::scope), and under an outermost `TaskScopeLayer`.
+    /// The `x-request-id` header of the request, if it arrived with one. `None` for the tasks of the process, in a
+    /// [`scope`](fn@crate::scope), and under an outermost `TaskScopeLayer`.
     pub request_id: Option<String>,
-    /// Whether its request was released: nothing is held for it any more. Nothing ever is for detached
-    /// tasks and the work of the process, whatever this is.
+    /// True if the request was released: nothing is held for it any more. For a detached task, and for a task of the
+    /// process, nothing is ever held, whatever this value is.
     pub released: bool,
 }
 
 impl fmt::Display for LiveTask {
-    /// The name or else the location, the request, the age if it has one, and whether it was released: on one
-    /// line.
+    /// Writes one line: the name or else the location, the request, the age if it is not zero, and whether the request
+    /// was released.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => write!(f, "{name}")?,

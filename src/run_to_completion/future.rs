@@ -15,23 +15,23 @@ use crate::trace::Span;
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, the inner future goes on as a task, or is dropped in place, as
-/// [`RunToCompletionLayer`](crate::RunToCompletionLayer) says.
+/// If it is dropped before its end, the inner future goes on as a task, or is dropped in place: see
+/// [`RunToCompletionLayer`](crate::RunToCompletionLayer).
 ///
 /// # Panics
 ///
-/// When polled after it has ended.
+/// Panics if it is polled after it has ended.
 pub struct RunToCompletionFuture<F>
 where
     F: Future + Send + 'static,
 {
-    /// `None` once it has ended.
+    /// `None` once the inner future has ended.
     inner: Option<Pin<Box<F>>>,
-    /// It is being polled. Seen by the destructor: that has panicked.
+    /// True during a poll. If the destructor finds it true, the inner future has panicked.
     is_polled: bool,
-    /// That of the request.
+    /// The span that was current when the service was called.
     span: Option<Span>,
-    /// Where the layer was made.
+    /// The place where the layer was made.
     location: &'static Location<'static>,
 }
 
@@ -78,7 +78,7 @@ where
         let Some(inner) = self.inner.take() else {
             return;
         };
-        // After a panic there is nothing to be completed.
+        // After a panic of the handler there is nothing left to complete.
         if self.is_polled || !can_run_on() {
             return;
         }
@@ -88,8 +88,8 @@ where
                 run_on(rest, self.location);
             }
         };
-        // Whoever drops it may be in no span. A subscriber that panics must not take the destructor down,
-        // nor the handler.
+        // The code that drops this may run in no span, so the span of the request is entered. If a subscriber panics,
+        // the handler is still spawned, and the panic does not leave this destructor.
         if let Some(span) = &self.span {
             let _ = panics::caught(|| span.in_scope(&mut run_on));
         }

@@ -1,4 +1,4 @@
-//! The layer.
+//! The layer for handlers that run to their end.
 
 use std::panic::Location;
 
@@ -6,36 +6,35 @@ use tower_layer::Layer;
 
 use super::service::RunToCompletionService;
 
-/// Lets a handler run to its end when its client leaves, where a server would drop it in the middle.
+/// Lets a handler run to its end after its client has left. Without this layer a server drops the handler in the
+/// middle.
 ///
-/// Put it *inside* of a [`TaskTrackerLayer`](crate::TaskTrackerLayer) or a
-/// [`TaskScopeLayer`](crate::TaskScopeLayer). When the
-/// future of the handler is dropped before it has answered, because the client left or a timeout
-/// further out fired, the rest of it becomes a task of its request, named `run_to_completion`, that
-/// begins where the handler stood:
+/// Put it *inside* of a [`TaskTrackerLayer`](crate::TaskTrackerLayer) or a [`TaskScopeLayer`](crate::TaskScopeLayer).
+/// If the future of the handler is dropped before it has answered, because the client has left or a timeout outside of
+/// the layer has passed, the rest of the handler becomes a task of its request. The task is named `run_to_completion`,
+/// and goes on where the handler stopped:
 ///
-/// * It is tracked by the handle and waited for at shutdown. The report says
-///   [`Dropped`](crate::Outcome::Dropped), with the handler among its stragglers, unless it ended while
-///   others were given time to stop.
-/// * [`at_disconnect`](crate::TaskScopeLayer::at_disconnect) does not abort it. The request's
-///   [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled for it as for all others, if
-///   that is what the policy says.
-/// * What is spawned after the report is not late as long as a task of the request is alive, but tracked
-///   like [detached](crate::TaskBuilder::detached) tasks, whose ends are told to
-///   [`on_late_end`](crate::DrainObserver::on_late_end). ([`try_spawn`](crate::Tasks::try_spawn)
-///   refuses it.)
-/// * Its answer is dropped. A client that has only closed its sending half gets none either, see
+/// * The handle tracks it, and a shutdown waits for it. The outcome of the report is
+///   [`Dropped`](crate::Outcome::Dropped). The handler is one of its stragglers, unless it ended while other tasks were
+///   given time to stop.
+/// * [`at_disconnect`](crate::TaskScopeLayer::at_disconnect) does not abort it. If the policy cancels the request's
+///   [`cancellation_token`](crate::Tasks::cancellation_token), that token is cancelled for this task too.
+/// * As long as a task of the request is alive, tasks that are spawned after the report are not late. They are tracked
+///   as [detached](crate::TaskBuilder::detached) tasks are, and their ends are passed to
+///   [`on_late_end`](crate::DrainObserver::on_late_end). [`try_spawn`](crate::Tasks::try_spawn) returns an error.
+/// * The answer of the handler is dropped. A client that has closed only its sending half gets no answer either: see
 ///   [`TaskTrackerLayer::at_disconnect`](crate::TaskTrackerLayer::at_disconnect).
-/// * Where a timeout stands between the two layers, the request is still open: the timeout's own answer
-///   is held until the handler is done, as for any other task.
+/// * If a timeout stands between the two layers, the request is still open. The timeout's own answer is then held until
+///   the handler is done, as for any other task.
 ///
-/// Outside of any request it is a plain spawn, with a warning; without a runtime, after a panic of the
-/// handler, and in a task that is aborted, the rest is dropped in place. While nobody leaves there is no
-/// spawn and one more box.
+/// Outside of any request the rest is spawned untracked, and a warning is logged. The rest is dropped in place if there
+/// is no runtime, if the handler has panicked, or if the handler is a part of a task that is aborted.
 ///
-/// The rest is polled by the runtime, in the request's context and in the span that was current when the
-/// service was called. What else stood around the handler and was entered with each poll, such as a
-/// `tokio::task_local!`, is gone: put it inside.
+/// As long as no client leaves, the layer spawns nothing, and costs one box for each request.
+///
+/// The runtime polls the rest, in the request's context, and in the span that was current when the service was called.
+/// Anything else that was entered around each poll of the handler, such as a `tokio::task_local!`, is missing. Put such
+/// code inside of this layer.
 ///
 /// ```
 /// # #[cfg(feature = "http")]
@@ -52,17 +51,17 @@ use super::service::RunToCompletionService;
 ///
 /// # When not to use it
 ///
-/// * Where an answer is all that a handler makes, such as a query or a page: without a client, its work
-///   is wasted, and clients that give up and try again pile it up. Put it on the routes that write.
-/// * Where one part of a handler must not be torn, rather than the whole:
-///   [`spawn`](fn@crate::spawn) that part and await its handle. (A policy that aborts tasks aborts it, as
-///   it does tasks that are awaited by a handler that runs on.)
-/// * Instead of a durable queue: it survives the client, not the process.
-/// * On a platform that freezes an instance between requests, where no other request is running: a
-///   client that left does not keep the CPU.
-/// * For the body: a stream that nobody reads is dropped. Only the handler is run.
+/// * If the answer is all that a handler makes, as for a query or a page. Without a client that work is wasted, and
+///   clients that give up and try again multiply it. Put the layer on the routes that write.
+/// * If only one part of a handler must not be interrupted. [`spawn`](fn@crate::spawn) that part, and await its
+///   `JoinHandle`. (A policy that aborts tasks aborts that part. In the same way it aborts tasks that are awaited by a
+///   handler that runs on.)
+/// * In place of a durable queue. The handler outlives the client, but not the process.
+/// * On a platform that freezes an instance between requests, if no other request is running. A client that has left
+///   does not keep the CPU.
+/// * For a response body. Only the handler runs on. A stream without a reader is dropped.
 ///
-/// A handler that reads the request's body ends with an error there: the client is gone.
+/// If the handler reads the body of the request, that read returns an error, because the client has left.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a layer does nothing before it wraps a service"]
 pub struct RunToCompletionLayer {
@@ -70,7 +69,7 @@ pub struct RunToCompletionLayer {
 }
 
 impl RunToCompletionLayer {
-    /// The layer. Reports name this place as that of the task.
+    /// Returns the layer. Reports contain the place of this call as the location of the task.
     #[track_caller]
     pub fn new() -> Self {
         Self {

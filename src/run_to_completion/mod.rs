@@ -1,4 +1,4 @@
-//! Handlers that run to their end, also without a client.
+//! Handlers that run to their end after their client has left.
 
 mod future;
 mod layer;

@@ -1,4 +1,4 @@
-//! The service whose futures run to their end.
+//! The service for handlers that run to their end.
 
 use std::future::Future;
 use std::panic::Location;
@@ -8,10 +8,10 @@ use tower_service::Service;
 
 use super::future::RunToCompletionFuture;
 
-/// The service that [`RunToCompletionLayer`](crate::RunToCompletionLayer) makes.
+/// The service of a [`RunToCompletionLayer`](crate::RunToCompletionLayer).
 ///
-/// Request, response and error types are those of the inner service, readiness is passed through, and
-/// it is `Clone` where the inner service is.
+/// Its request, response and error types are those of the inner service. Its readiness is that of the inner service. It
+/// is `Clone` if the inner service is.
 #[derive(Debug, Clone)]
 pub struct RunToCompletionService<S> {
     inner: S,
@@ -23,17 +23,17 @@ impl<S> RunToCompletionService<S> {
         Self { inner, location }
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

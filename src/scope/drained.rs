@@ -1,4 +1,4 @@
-//! A future with its tasks.
+//! Runs a future in a request, and waits for the request's tasks.
 
 use std::fmt;
 use std::future::Future;
@@ -17,8 +17,8 @@ use crate::request::context::Context;
 use crate::tasks::handler::ran_on;
 
 pin_project! {
-    /// Runs a future in the context of its request, and then waits for the tasks. A request that
-    /// somebody further out holds is not waited for here, and has no report.
+    /// Runs a future in the context of its request, and then waits for the tasks. If an enclosing layer or scope holds
+    /// the request, this neither waits nor has a report.
     pub(super) struct Drained<F: Future, Failure: FailurePolicy<F::Output>> {
         #[pin]
         state: State<F, Answer<F::Output, Failure>>,
@@ -29,7 +29,7 @@ pin_project! {
 
     impl<F: Future, Failure: FailurePolicy<F::Output>> PinnedDrop for Drained<F, Failure> {
         fn drop(this: Pin<&mut Self>) {
-            // Before the request's owner: what the destructors spawn is counted.
+            // Before `role`, which owns the request, is dropped: the tasks that these destructors spawn are counted.
             let mut this = this.project();
             let is_running = matches!(this.state.as_mut().project(), StateProj::Running { .. });
             let before = ran_on();
@@ -53,7 +53,7 @@ pin_project! {
     }
 }
 
-/// What the future has answered, unless a required task has failed it.
+/// The output of the future, or what is left of it once it was discarded because a required task has failed.
 type Answer<O, Failure> = Result<O, <Failure as FailurePolicy<O>>::Discarded>;
 
 impl<F: Future, Failure: FailurePolicy<F::Output>> Drained<F, Failure> {
@@ -80,7 +80,7 @@ impl<F: Future, Failure: FailurePolicy<F::Output>> Future for Drained<F, Failure
                     *this.progress = Progress::Waits;
                     return Poll::Pending;
                 };
-                // The future's destructor is part of the request.
+                // The destructor of the future runs inside of the request too.
                 this.state.set(State::Done);
                 output
             };
@@ -110,7 +110,7 @@ impl<F: Future, Failure: FailurePolicy<F::Output>> Future for Drained<F, Failure
         Poll::Ready(match answer {
             Some(Ok(answer)) => (answer, report),
             Some(Err(discarded)) => {
-                // What the callback spawns belongs to no request.
+                // The callback runs outside of any request, and so do the tasks that it spawns.
                 let mut outside = Context::untracked();
                 let _entered = outside.enter();
                 let failed = report.unwrap_or_default();
@@ -143,7 +143,7 @@ impl<O, Failure: FailurePolicy<O>> Releasable for HeldAnswer<'_, O, Failure> {
         let Some(Ok(answer)) = self.answer.take_if(|answer| answer.is_ok()) else {
             return false;
         };
-        // Its destructor may ask for the deadline.
+        // Its destructor may read the deadline, which must not count from a window that has drained.
         drain.close_drained();
         let _entered = drain.enter();
         let answer = self.failure.discard(answer);

@@ -1,4 +1,4 @@
-//! What happens to an answer when a required task of its request has failed.
+//! What happens to an answer if a required task of its request has failed.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,30 +6,31 @@ use std::sync::Arc;
 
 use crate::report::DrainReport;
 
-/// What a [`TaskScopeLayer`](crate::TaskScopeLayer) does with an answer when a
-/// [`required`](crate::TaskBuilder::required) task of its request has failed: `()` keeps it, [`FailWith`] replaces it.
+/// What a [`TaskScopeLayer`](crate::TaskScopeLayer) does with an answer if a [`required`](crate::TaskBuilder::required)
+/// task of its request has failed: `()` keeps the answer, [`FailWith`] replaces it.
 ///
 /// This trait is sealed: it is for bounds, and cannot be implemented outside of this crate.
 pub trait FailurePolicy<Answer>: sealed::Sealed {
-    /// What is left of an answer that was discarded.
+    /// What is kept of a discarded answer until it is replaced.
     #[doc(hidden)]
     type Discarded;
 
-    /// Whether it reads the report.
+    /// True if the policy reads the report.
     #[doc(hidden)]
     const READS_REPORT: bool;
 
-    /// Drops an answer that claims a success. Called in the context of its request, while that is open.
+    /// Drops an answer that claims a success. Returns an answer that claims none. It is called in the request's
+    /// context, before the request is released.
     #[doc(hidden)]
     fn discard(&self, answer: Answer) -> Result<Answer, Self::Discarded>;
 
-    /// Makes the answer that replaces the discarded one, after the last report.
+    /// Returns the answer that replaces the discarded one. It is called after the report.
     #[doc(hidden)]
     fn replace(&self, discarded: Self::Discarded, report: &DrainReport) -> Answer;
 }
 
-/// Replaces an answer by an error if a required task of its request has failed: see
-/// [`TaskScopeLayer::fail_with`](crate::TaskScopeLayer::fail_with).
+/// Replaces an answer by an error if a required task of its request has failed.
+/// [`TaskScopeLayer::fail_with`](crate::TaskScopeLayer::fail_with) sets it.
 pub struct FailWith<E>(Arc<dyn Fn(&DrainReport) -> E + Send + Sync>);
 
 impl<E> FailWith<E> {
@@ -60,7 +61,7 @@ impl<T, E> FailurePolicy<Result<T, E>> for FailWith<E> {
     fn discard(&self, answer: Result<T, E>) -> Result<Result<T, E>, ()> {
         match answer {
             Ok(_) => Err(()),
-            // It claims no success.
+            // An error claims no success.
             Err(error) => Ok(Err(error)),
         }
     }

@@ -1,4 +1,4 @@
-//! The drain of a function.
+//! Runs a function in a request of its own.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,20 +13,20 @@ use crate::request::context::{Context, Running};
 use crate::settings::{DrainSettings, short_hands};
 use crate::tasks::Tasks;
 
-/// Runs `f` with a task tracker of its own, waits for what it has spawned, and reports.
+/// Runs `f` with a task tracker of its own, waits for the tasks that it has spawned, and returns its output and the
+/// report.
 ///
-/// It does for a function what the layer does for a request: everything that `f`, its future and
-/// their tasks spawn is waited for, for 25 s at most, unless
-/// [`set_drain_timeout`](Tasks::set_drain_timeout) says otherwise; what is alive then runs on. To
-/// say more, begin with [`Scope::new`].
+/// It waits for all tasks that `f`, its future and their tasks spawn. It waits for 25 s at most, from when the future
+/// of `f` has ended, unless [`set_drain_timeout`](Tasks::set_drain_timeout) sets another time. Tasks that are alive
+/// then run on. [`Scope`] has more settings.
 ///
-/// Inside of a request it is a scope of its own, with limits of its own: the request waits for it as long
-/// as its code does, and tasks that outlive the scope are seen by the request's handle.
+/// Inside of a request, the scope has its own tasks and its own limits. The request waits for the scope only as long as
+/// the request's code awaits it. The handle of the request tracks the tasks that outlive the scope.
 ///
 /// # Tests
 ///
-/// It is the way to test a handler, or any function that spawns: when it returns, the work is done, and
-/// the report says how it went.
+/// This is the way to test a handler, or any function that spawns. When `scope` returns, the work is done, and the
+/// report contains how it went.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -45,11 +45,11 @@ use crate::tasks::Tasks;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future drops that of `f`; the tasks run on, and nobody is told.
+/// Dropping the future drops the future of `f`. The tasks run on, and the report is only logged.
 ///
 /// # Panics
 ///
-/// A panic of `f` is passed on. A wait on a runtime without time panics.
+/// A panic of `f` is passed on. A wait panics on a runtime whose time is not enabled.
 pub async fn scope<F, Fut>(f: F) -> (Fut::Output, Arc<DrainReport>)
 where
     F: FnOnce(Tasks) -> Fut,
@@ -58,9 +58,9 @@ where
     Scope::new().run(f).await
 }
 
-/// A [`scope`](fn@scope) with settings: for a loop that takes work from a queue, or for a test.
+/// A [`scope`](fn@scope) with settings. It is for loops that take work from a queue, and for tests.
 ///
-/// Clones are cheap. It can be run many times, also at once: each run has tasks of its own.
+/// Clones are cheap. A scope can be run many times, also concurrently. Each run has its own tasks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -93,31 +93,31 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope with everything at its default.
+    /// Returns a scope in which every setting has its default.
     pub fn new() -> Self {
         Self::default()
     }
 
     short_hands!(settings);
 
-    /// Tracks the tasks by this handle. By default it is that of the request that a run belongs to,
-    /// and outside of requests one that nobody sees.
+    /// Sets the handle that tracks the tasks. By default a run uses the handle of the request that it belongs to.
+    /// Outside of a request it uses a handle of its own, which no other code has.
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = Some(handle.clone());
         self
     }
 
-    /// Runs `f` with a task tracker of its own, waits for what it has spawned, and reports: as
-    /// [`scope`](fn@scope) does. It begins when the future is first polled.
+    /// Runs `f` with a task tracker of its own, waits for the tasks that it has spawned, and returns its output and the
+    /// report, as [`scope`](fn@scope) does. Nothing runs before the returned future is first polled.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops that of `f`; [`at_disconnect`](Self::at_disconnect) says what becomes of
-    /// the tasks, and the observers are told.
+    /// Dropping the future drops the future of `f`. [`at_disconnect`](Self::at_disconnect) decides what happens to the
+    /// tasks, and the observers are called.
     ///
     /// # Panics
     ///
-    /// A panic of `f` is passed on. A wait on a runtime without time panics.
+    /// A panic of `f` is passed on. A wait panics on a runtime whose time is not enabled.
     pub fn run<F, Fut>(
         &self,
         f: F,

@@ -1,4 +1,4 @@
-//! The future of a scoped answer.
+//! The future of a scope service.
 
 use std::fmt;
 use std::future::Future;
@@ -12,21 +12,19 @@ use super::failure_policy::FailurePolicy;
 use super::role::Role;
 
 pin_project! {
-    /// The future of [`TaskScopeService`](crate::TaskScopeService): the inner future, and then the wait
-    /// for the tasks.
+    /// The future of [`TaskScopeService`](crate::TaskScopeService): the inner future, and then the wait for the tasks.
     ///
-    /// It keeps the answer, or the error, while that is held. So it is `Send` only if both of them are,
-    /// beside the inner future.
+    /// It keeps the answer, or the error, during the wait. So it is `Send` only if the inner future, the answer and the
+    /// error are `Send`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the inner future or its answer;
-    /// [`at_disconnect`](crate::TaskScopeLayer::at_disconnect) says what becomes of the tasks, and the
-    /// report says [`Dropped`](crate::Outcome::Dropped).
+    /// Dropping it drops the inner future, or its answer. [`at_disconnect`](crate::TaskScopeLayer::at_disconnect)
+    /// decides what happens to the tasks. The outcome of the report is [`Dropped`](crate::Outcome::Dropped).
     ///
     /// # Panics
     ///
-    /// When polled after it has ended, or where it has to wait on a runtime without time.
+    /// Panics if it is polled after it has ended, and if it has to wait on a runtime whose time is not enabled.
     pub struct TaskScopeFuture<F: Future, Failure: FailurePolicy<F::Output> = ()> {
         #[pin]
         drained: Drained<F, Failure>,

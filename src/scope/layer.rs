@@ -1,4 +1,4 @@
-//! The layer without HTTP.
+//! The layer for services that are not HTTP.
 
 use std::fmt;
 use std::panic::Location;
@@ -10,29 +10,30 @@ use tower_layer::Layer;
 use super::failure_policy::FailWith;
 use super::scope_deadlines::ScopeDeadlines;
 use super::service::TaskScopeService;
-use crate::deadline::{DeadlineSource, ReadBy, Sources};
+use crate::deadline::{ClosureSource, DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::report::DrainReport;
 use crate::request::Shared;
 use crate::request::notices::Notices;
 use crate::settings::{DrainSettings, short_hands};
 
-/// Gives every request of any service a task tracker, and holds its answer back until the tasks are
-/// done: for what is not HTTP, such as events from a queue or the runtime of AWS Lambda.
+/// Gives every request of any service a task tracker, and holds the answer until the tasks are done. It is for services
+/// that are not HTTP, such as a consumer of a queue, or the runtime of AWS Lambda.
 ///
-/// The request may be anything: code reaches its tasks by [`Tasks::current`](crate::Tasks::current),
-/// [`spawn`](fn@crate::spawn) and [`named`](crate::named). The answer is held as a whole, whatever it
-/// is, an error too. Where another layer or scope stands further out, that one holds, and this one only
-/// lets what was set on it win for the requests that pass it. The same goes for a
-/// [`TaskTrackerLayer`](crate::TaskTrackerLayer) inside of this one: it holds nothing.
+/// The request may have any type. Code reaches its tasks by [`Tasks::current`](crate::Tasks::current),
+/// [`spawn`](fn@crate::spawn) and [`named`](crate::named). The answer is held as a whole, and an error is held too.
 ///
-/// A panic of the service drops its request, whose tasks run on without being waited for. Where a panic
-/// is caught further out and answered, as `lambda_runtime` does, spawn the work of the handler and await
-/// its handle: the error of that is an answer, and is held.
+/// If another layer or a scope encloses this layer, the enclosing one holds. This one holds nothing, and only adds its
+/// settings, which win for the requests that pass it. The same goes for a [`TaskTrackerLayer`](crate::TaskTrackerLayer)
+/// inside of this one.
 ///
-/// Clones are cheap, and share one [`TrackerHandle`]. The types `Deadlines` and `Failure` say whether
-/// [`deadline_from`](Self::deadline_from) or [`deadline_source`](Self::deadline_source), and
-/// [`fail_with`](Self::fail_with), were called: `()` is no.
+/// A panic of the service drops its request. The tasks of the request run on, and nothing waits for them. If code
+/// outside of the layer catches the panic and answers, as `lambda_runtime` does, spawn the work of the handler and
+/// await its `JoinHandle`. The error of the `JoinHandle` is then an answer, and is held.
+///
+/// Clones are cheap, and share one [`TrackerHandle`]. The type `Deadlines` is `()` unless
+/// [`deadline_from`](Self::deadline_from) or [`deadline_source`](Self::deadline_source) was called. The type `Failure`
+/// is `()` unless [`fail_with`](Self::fail_with) was called.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -48,18 +49,20 @@ use crate::settings::{DrainSettings, short_hands};
 ///         Ok::<_, Infallible>(event.len())
 ///     }));
 ///
-/// // It is written down when the answer is there.
+/// // The task has ended when the answer is there.
 /// assert_eq!(service.oneshot("event".to_owned()).await, Ok(5));
 /// # }
 /// ```
 ///
 /// # Over HTTP
 ///
-/// A [`TaskTrackerLayer`](crate::TaskTrackerLayer) is what an axum `Router` needs. For this layer an answer is no
-/// response: the answer of a request whose [`required`](crate::TaskBuilder::required) task has failed is
-/// still a 200, because [`fail_with`](Self::fail_with) makes an error of the service, and a router has
-/// none (`Infallible`). It holds the head of every stream, and the body is not part of the request: what a
-/// body spawns is neither tracked nor waited for.
+/// An axum `Router` needs a [`TaskTrackerLayer`](crate::TaskTrackerLayer) instead. This layer treats a response as any
+/// other value:
+///
+/// * The answer stays a 200 if a [`required`](crate::TaskBuilder::required) task has failed.
+///   [`fail_with`](Self::fail_with) makes an error of the service, and the error type of a router is `Infallible`.
+/// * It holds the head of every stream.
+/// * The body is not a part of the request. Tasks that a body spawns are neither tracked nor waited for.
 #[must_use = "a layer does nothing before it wraps a service"]
 #[derive(Clone)]
 pub struct TaskScopeLayer<Deadlines = (), Failure = ()> {
@@ -71,7 +74,7 @@ pub struct TaskScopeLayer<Deadlines = (), Failure = ()> {
 }
 
 impl TaskScopeLayer {
-    /// A layer with a handle of its own and everything at its default.
+    /// Returns a layer in which every setting has its default. It has its own handle.
     pub fn new() -> Self {
         Self {
             settings: DrainSettings::new(),
@@ -86,15 +89,16 @@ impl TaskScopeLayer {
 impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     short_hands!(settings);
 
-    /// Adds a closure that may find a deadline in a request, as a platform's: an instant on tokio's clock, or
-    /// `None`, which is no limit. None is there by default.
+    /// Adds a closure that finds a deadline in a request: an instant on tokio's clock, or `None` for no limit. There is
+    /// no such closure by default.
     ///
-    /// The type of the request has to be written, `|event: &Event| ..`: a layer is made before its service is
-    /// there, and so rustc cannot infer it. It is a type without lifetimes.
+    /// Write the type of the request, `|event: &Event| ..`. rustc cannot infer it, because the layer is made before its
+    /// service. The type must not contain lifetimes.
     ///
-    /// It is called when a request arrives, and the earliest limit counts; an instant that has passed by then is
-    /// ignored. In reports its name is `deadline source`. For another name, a margin, or a deadline that a client
-    /// chooses, there is [`deadline_source`](Self::deadline_source).
+    /// The closure is called when a request arrives. Of all limits the earliest counts. An instant that has passed when
+    /// the request arrives is ignored. The deadline counts as one of the platform, not of the client. Its name in
+    /// reports is `deadline source`. For another name, a margin, or a deadline that the client chooses, use
+    /// [`deadline_source`](Self::deadline_source).
     ///
     /// ```
     /// use tokio::time::Instant;
@@ -114,12 +118,12 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     where
         Deadlines: ScopeDeadlines<Request>,
     {
-        self.deadline_source(ReadBy(read))
+        self.deadline_source(ClosureSource(read))
     }
 
-    /// Adds a source that may know of a deadline: one of those in [`deadline`](crate::deadline) that can look at
-    /// an `R`, or one of yours. It is asked as [`deadline_from`](Self::deadline_from)'s closure is. A source that
-    /// may be missing is a closure that returns `None`.
+    /// Adds a deadline source: one from [`deadline`](crate::deadline) that reads a `Request`, or your own. It is called
+    /// as the closure of [`deadline_from`](Self::deadline_from) is. If a source is optional, use a closure that returns
+    /// `None`.
     pub fn deadline_source<Request>(
         self,
         source: impl DeadlineSource<Request>,
@@ -143,12 +147,13 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
         }
     }
 
-    /// Makes an error of an answer whose [`required`](crate::TaskBuilder::required) tasks failed, or
-    /// were late, so that success is not claimed for them: an event goes back to its queue. By default
-    /// the answer is kept, and only the report tells. An error of the service itself is kept.
+    /// Replaces the answer by an error if a [`required`](crate::TaskBuilder::required) task of its request has failed
+    /// or was late. So the answer claims no success, and, for example, an event goes back to its queue. By default the
+    /// answer is kept, and only the report contains the failure. An error of the service is always kept.
     ///
-    /// It counts where no layer or scope stands further out: that one decides. It runs outside of the
-    /// request, after the report; called again, the last one counts.
+    /// * The closure runs outside of the request, after the report.
+    /// * If another layer or a scope encloses this layer, the closure has no effect: the enclosing one decides.
+    /// * Of two calls the later one wins.
     ///
     /// ```
     /// use tower_task_tracker::TaskScopeLayer;
@@ -158,13 +163,13 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     /// # let _ = layer;
     /// ```
     ///
-    /// rustc may call `FailurePolicy` "not general enough" where an error type with a lifetime in it, such as
-    /// `Box<dyn Error + Send + Sync>`, meets `oneshot` in a spawned `async` block. tower's `boxed_clone`
-    /// around the service helps, and so do `ready` and `call`.
+    /// rustc may report that `FailurePolicy` is "not general enough" if the error type contains a lifetime, as
+    /// `Box<dyn Error + Send + Sync>` does, and `oneshot` is called in a spawned `async` block. To avoid that, put
+    /// tower's `boxed_clone` around the service, or call `ready` and `call`.
     ///
     /// # Panics
     ///
-    /// A panic of the closure is passed on to who waits for the answer: there is no other.
+    /// A panic of the closure is passed on to the caller of the service, because there is no other answer.
     pub fn fail_with<E>(
         self,
         error: impl Fn(&DrainReport) -> E + Send + Sync + 'static,
@@ -185,18 +190,19 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
         }
     }
 
-    /// Tracks the requests by this handle, instead of the layer's own.
+    /// Sets the handle that tracks the requests, in place of the layer's own.
     #[track_caller]
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
-        // Of its own: what it was cloned from has another handle.
+        // New notices, because the layer that this one was cloned from has another handle.
         self.notices = Arc::new(Notices::tracked_from(Location::caller()));
         self
     }
 
-    /// The handle that the requests are tracked by, where no other layer stands further out.
+    /// Returns the handle that tracks the requests.
     ///
-    /// For a request that another layer or scope tracks it sees nothing: this is logged once, as a warning.
+    /// It does not see a request that an enclosing layer or scope tracks. The first time this happens, a warning is
+    /// logged.
     #[must_use]
     #[track_caller]
     pub fn handle(&self) -> TrackerHandle {

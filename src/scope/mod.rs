@@ -1,4 +1,4 @@
-//! The drain without HTTP.
+//! Requests of services and functions that are not HTTP.
 
 mod drained;
 mod failure_policy;

@@ -1,4 +1,4 @@
-//! Who waits for the tasks of a request.
+//! Whether a layer or scope owns its request, or is nested in one that does.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::settings::Settings;
 use crate::tasks::Tasks;
 use crate::trace;
 
-/// Who holds this request.
+/// The role of a layer or scope for one request.
 #[derive(Debug)]
 pub(crate) enum Role {
-    /// We do.
+    /// It owns the request, and waits for its tasks.
     Owner(Drain),
-    /// A layer or scope further out, whose context this is.
+    /// An enclosing layer or scope owns the request. This is the context of that request.
     Nested(Context),
 }
 
 impl Role {
-    /// Owns a request, unless it belongs to somebody further out: then what was said here is added
-    /// there. `id`: what the request calls itself.
+    /// Makes a request, and owns it. If an enclosing layer has made one (`outer`), adds the settings to that request
+    /// instead. `id` returns the `x-request-id`.
     #[inline]
     pub(crate) fn new(
         outer: Option<Tasks>,
@@ -47,7 +47,7 @@ impl Role {
         }
     }
 
-    /// Takes the request from its owner.
+    /// Moves the drain out, if this is the owner.
     #[cfg(feature = "http")]
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Option<Drain> {
@@ -57,7 +57,7 @@ impl Role {
         }
     }
 
-    /// The handler was dropped, as far as it was, and did not become a task in that.
+    /// Called when a handler was dropped and did not become a task. Warns if the handler had begun and not answered.
     pub(crate) fn handler_dropped(&self, progress: Progress) {
         if let (Role::Owner(drain), Progress::Waits) = (self, progress) {
             drain.warn_of_lost_handler();
@@ -65,7 +65,8 @@ impl Role {
     }
 }
 
-/// The handle of a nested layer sees none of its requests: code that has taken the handle may wait for them in vain.
+/// Warns if the handle of a nested layer was taken: it sees none of the requests, so a wait for them would end too
+/// early.
 fn warn_if_unseen(request: &Request, shared: &Shared) {
     let Some(notices) = &shared.notices else {
         return;
@@ -78,31 +79,35 @@ fn warn_if_unseen(request: &Request, shared: &Shared) {
     }
 }
 
-/// How far a handler is: what its drop means.
+/// The progress of a handler. It decides what the drop of the handler means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Progress {
-    /// It was not polled yet.
+    /// The handler was not polled yet.
     #[default]
     New,
-    /// It is being polled. Seen by the destructor: that has panicked.
+    /// The handler is being polled. If the destructor finds this, the handler has panicked.
     Polled,
-    /// It has begun, and has not answered.
+    /// The handler has begun, and has not answered.
     Waits,
 }
 
-/// Whether an answer waits for these tasks. None does any more for those of a request that was released,
-/// or whose client has left: what is served over an upgraded connection, or called by a straggler or a
-/// detached task, is a request of its own. Nor does the work of the process hold.
+/// Returns true if a response waits for these tasks. Otherwise a layer that is called in their context makes a request
+/// of its own. No response waits:
+///
+/// * once the request was released, as over an upgraded connection or in a straggler;
+/// * once the client has left;
+/// * in a detached task;
+/// * in the tasks of the process.
 pub(crate) fn is_held(tasks: &Tasks) -> bool {
     tasks.request.is_held()
 }
 
-/// Whether there is anything that has to be known of a request when it arrives.
+/// Returns true if the request has to be looked at when it arrives, because it may have limits.
 pub(crate) fn has_limits<R>(settings: &Settings, sources: &impl ScopeDeadlines<R>) -> bool {
     settings.drain.window.total_timeout.flatten().is_some() || !sources.is_empty()
 }
 
-/// Tells a request that arrives just now of its limits.
+/// Adds the limits of this layer to a request that arrives now.
 pub(crate) fn add_limits<R>(
     tracked: &Arc<Request>,
     settings: &Settings,

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::deadline::{DeadlineSource, SourceLimit, Sources};
 
-/// The deadline sources of a [`TaskScopeLayer`](crate::TaskScopeLayer) for requests of the type `Request`: `()` is none,
-/// [`Sources`] are some.
+/// The deadline sources of a [`TaskScopeLayer`](crate::TaskScopeLayer) for requests of the type `Request`: `()` for
+/// none, or [`Sources`].
 ///
 /// This trait is sealed: it is for bounds, and cannot be implemented outside of this crate.
 pub trait ScopeDeadlines<Request>: Sized + sealed::Sealed {
@@ -15,7 +15,7 @@ pub trait ScopeDeadlines<Request>: Sized + sealed::Sealed {
     #[doc(hidden)]
     fn with(self, source: Arc<dyn DeadlineSource<Request>>) -> Sources<Request>;
 
-    /// Returns whether there is no source.
+    /// Returns true if there is no source.
     #[doc(hidden)]
     fn is_empty(&self) -> bool;
 

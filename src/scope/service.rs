@@ -1,4 +1,4 @@
-//! The service that a scope layer makes.
+//! The service of a scope layer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,15 +13,14 @@ use super::scope_deadlines::ScopeDeadlines;
 use crate::request::Shared;
 use crate::tasks::Tasks;
 
-/// The service that [`TaskScopeLayer`](crate::TaskScopeLayer) makes.
+/// The service of a [`TaskScopeLayer`](crate::TaskScopeLayer).
 ///
-/// Request, response and error types are those of the inner service, readiness is passed through, and
-/// it is `Clone` where the inner service is.
+/// Its request, response and error types are those of the inner service. Its readiness is that of the inner service. It
+/// is `Clone` if the inner service is.
 ///
 /// # Panics
 ///
-/// A panic of the inner service, in `call` or while its future is polled, is passed on; its request
-/// counts as dropped.
+/// A panic of the inner service, in `call` or in its future, is passed on. The request then counts as dropped.
 #[derive(Clone)]
 pub struct TaskScopeService<S, Deadlines = (), Failure = ()> {
     inner: S,
@@ -45,17 +44,17 @@ impl<S, Deadlines, Failure> TaskScopeService<S, Deadlines, Failure> {
         }
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service. What it is called with directly is not tracked.
+    /// Returns the inner service. Requests that are passed directly to it are not tracked.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -76,7 +75,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // Made before the inner service is called: if that panics, dropping it reports the request.
+        // Before the inner service is called: if that panics, the drop of `role` reports the request.
         let outer = Tasks::current().filter(is_held);
         let (mut role, tracked) = Role::new(outer, &self.shared, || None);
         add_limits(&tracked, &self.shared.settings, &self.deadlines, &request);

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::Hold;
 
-/// Explicit settings of the response. `None` inherits from the enclosing layer.
+/// The explicit settings of the response. `None` inherits from the enclosing layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct AnswerSettings {
     pub(crate) hold: Option<Hold>,
@@ -15,7 +15,7 @@ pub(crate) struct AnswerSettings {
 }
 
 impl AnswerSettings {
-    /// Returns these settings, and those of `outer` where these are not set.
+    /// Returns these settings. Where one is not set, that of `outer` is taken.
     pub(crate) fn over(self, outer: Self) -> Self {
         let Self {
             hold,

@@ -1,4 +1,4 @@
-//! What the layers and scopes have in common.
+//! The settings that layers and scopes have in common.
 
 use std::fmt;
 use std::future::Future;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use super::{TaskSpans, Unfinished, WindowSettings};
 use crate::report::{DrainObserver, DrainReport, OnDrain};
 
-/// Awaited before a response is released.
+/// A callback whose future is awaited before a response is released.
 pub(crate) type Hook =
     dyn Fn(Arc<DrainReport>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
 
 /// The settings of a drain, shared by `TaskTrackerLayer`, [`TaskScopeLayer`](crate::TaskScopeLayer) and
 /// [`Scope`](crate::Scope).
 ///
-/// Each of the three takes a value by its method `settings`, and has short-hands for most of the methods below.
-/// Below, *response* stands for the answer of a service and the result of a scope too.
+/// The method `settings` of each of the three takes a value. Most methods below have a short-hand there. In this text,
+/// *response* also stands for the answer of a service and for the result of a scope.
 ///
 /// # What wins
 ///
-/// * A setting that is set explicitly wins over the enclosing layer. A setting that is not set is inherited, and has its
-///   default if no layer sets it.
+/// * A setting that is set explicitly wins over the enclosing layer. A setting that is not set is inherited, and has
+///   its default if no layer sets it.
 /// * Of two calls the later one wins, for each setting.
 /// * Callbacks add up: [`before_release`](Self::before_release), [`on_drain`](Self::on_drain) and
 ///   [`observer`](Self::observer) each add one. Those of the outermost layer run first. A callback that reaches a
@@ -56,25 +56,27 @@ impl DrainSettings {
         Self::default()
     }
 
-    /// Sets for how long a response waits for its tasks. The default is 25 s, below the shortest common limit of a front
-    /// end (29 s).
+    /// Sets how long a response waits for its tasks. The default is 25 s, which is below the shortest common limit of a
+    /// front end (29 s).
     ///
-    /// The time is tokio's. It starts when the drain window opens:
+    /// The time is measured on tokio's clock. It starts when the drain window opens:
     ///
-    /// | of | the window opens when |
+    /// | what waits | the window opens when |
     /// |---|---|
     /// | `TaskTrackerLayer`, a held head | the handler has answered |
     /// | `TaskTrackerLayer`, a held end | the body has come to its end |
     /// | [`TaskScopeLayer`](crate::TaskScopeLayer) | the service has answered |
     /// | [`Scope`](crate::Scope) | the future has ended |
     ///
-    /// At its end the response is released, and [`at_deadline`](Self::at_deadline) decides what happens to the tasks.
+    /// When the time is over, the response is released, and [`at_deadline`](Self::at_deadline) decides what happens to
+    /// the tasks.
     ///
     /// * Zero gives running tasks one turn of the scheduler.
     /// * `None` waits without limit, and so does a time that is too long for the clock.
-    /// * If a head has drained and then the end of the body has to wait too, the end has a drain timeout of its own.
-    ///   [`total_timeout`](Self::total_timeout) bounds both together. The same goes for tasks that a body spawns while it
-    ///   is dropped because a required task failed. A timeout that has passed at the head is not given again.
+    /// * If a head has drained, and then the end of the body has to wait too, the end gets its own drain timeout.
+    ///   [`total_timeout`](Self::total_timeout) bounds both together. A body that is dropped because a required task
+    ///   failed may spawn tasks: the wait for these gets its own drain timeout too. A timeout that has passed at the
+    ///   head is not given again.
     ///
     /// # Panics
     ///
@@ -84,13 +86,14 @@ impl DrainSettings {
         self
     }
 
-    /// Sets how long after the arrival of its request a response may still wait for its tasks. The default is `None`: no
-    /// limit.
+    /// Sets the total timeout: how long after the arrival of its request a response may still wait for its tasks. The
+    /// default is `None`: no limit.
     ///
-    /// The time is tokio's. It starts when the request reaches the first layer that sets a total timeout, or when the
-    /// future of a [`Scope`](crate::Scope) is first polled. It bounds the wait alone: a handler is not interrupted. If
-    /// the handler takes longer, its window is closed when it opens, and running tasks get one turn of the scheduler. The
-    /// same goes for zero.
+    /// The time is measured on tokio's clock. It starts when the request reaches the first layer that sets a total
+    /// timeout, or when the future of a [`Scope`](crate::Scope) is first polled.
+    ///
+    /// It bounds only the wait, and does not interrupt the handler. If the handler takes longer, or the timeout is
+    /// zero, the window closes as soon as it opens, and running tasks get one turn of the scheduler.
     pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.window.total_timeout = Some(timeout.into());
         self
@@ -99,45 +102,48 @@ impl DrainSettings {
     /// Sets what happens to tasks that are alive at the deadline. The default is [`Unfinished::Continue`]: they run on,
     /// and are reported as stragglers.
     ///
-    /// A response is released at its deadline at the latest, so tasks are aborted a moment before it. Where the client
-    /// chose the deadline, every task continues.
+    /// A response is released at its deadline at the latest, so tasks are aborted a moment before it. If the client
+    /// chose the deadline, every task runs on.
     pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
         self.window.at_deadline = Some(unfinished);
         self
     }
 
-    /// Sets what happens to the tasks when the response, or the future that would give it, is dropped before its end: the
-    /// client has left, or a timeout further out has passed. The default is [`Unfinished::Continue`]: they run on, and
-    /// are reported as stragglers at once.
+    /// Sets what happens to the tasks when the response is dropped before its end, or when the future of the response
+    /// is dropped: the client has left, or a timeout outside of the layer has passed. The default is
+    /// [`Unfinished::Continue`]: the tasks run on, and are reported as stragglers at once.
     ///
     /// * [`Unfinished::Abort`] aborts them at once, and gives their destructors 100 ms.
-    /// * [`Unfinished::Cancel`] gives them its grace, from the drop, on tokio's clock. With a grace of zero it aborts at
-    ///   once.
-    /// * Both wait in a small task on the current runtime, and report after it. Without a runtime they abort and report at
-    ///   once.
+    /// * [`Unfinished::Cancel`] gives them its grace, from the drop, on tokio's clock. With a grace of zero it aborts
+    ///   at once.
+    /// * Both wait in a small task on the current runtime, and report after it. Without a runtime they abort and report
+    ///   at once.
     ///
     /// # Which clients are noticed
     ///
-    /// An HTTP server notices that a client has left when it reads from the connection. For hyper:
+    /// An HTTP server detects that a client has left when it reads from the connection. For hyper:
     ///
-    /// * Over HTTP/1 it reads only while nothing else is unread. A pipelined request, an unread rest of the request's
-    ///   body, or `half_close(true)` ends that. Then the server notices nothing until a write fails, and the response
-    ///   counts as drained.
-    /// * If a client leaves in the middle of an upload, only the handler notices, by an error of the body.
+    /// * Over HTTP/1, hyper does not read while a pipelined request or a part of the request's body is unread, nor with
+    ///   `half_close(true)`. It then detects nothing until a write fails, and the response counts as drained.
+    /// * If a client leaves in the middle of an upload, only the handler can detect it: its read of the body returns an
+    ///   error.
     /// * A GOAWAY of an HTTP/2 client ends no stream.
     ///
     /// # Clients that close their sending half
     ///
     /// Some HTTP/1 clients close the sending half of their connection after the request, and still read
-    /// (`shutdown(SHUT_WR)`, `nc -N`). hyper treats that as a disconnect as soon as it reads it. It drops the handler or
-    /// the held response, closes the connection, and this policy applies. Without the layer a quick handler has often
-    /// answered by then. With it the response waits for its tasks, so such a client gets no answer, or one without its
-    /// end.
+    /// (`shutdown(SHUT_WR)`, `nc -N`). hyper treats that as a disconnect as soon as it reads it. It drops the handler
+    /// or the held response, closes the connection, and this policy applies. Without the layer a quick handler has
+    /// often answered by then. With the layer the response waits for its tasks, so such a client gets no answer, or an
+    /// answer without its end.
     ///
-    /// hyper's [`half_close(true)`][half-close] gives such clients every answer (hyper-util's `auto::Builder` has it as
-    /// `.http1().half_close(true)`, `axum::serve` does not). It has a price: hyper then notices no HTTP/1 client that
-    /// leaves before a write to it fails. Handlers run to their end, responses are held to the last task, and this policy
-    /// does not apply. Without `half_close`, `Hold::Never` on the routes of such clients keeps a quick handler quick.
+    /// With hyper's [`half_close(true)`][half-close] such clients get every answer. (hyper-util's `auto::Builder` has
+    /// it as `.http1().half_close(true)`. `axum::serve` does not have it.) In return, hyper detects that an HTTP/1
+    /// client has left only when a write to it fails. Until then handlers run to their end, responses are held to the
+    /// last task, and this policy does not apply.
+    ///
+    /// Without `half_close`, set `Hold::Never` on the routes of such clients. A quick handler then answers as quickly
+    /// as without the layer.
     ///
     /// [half-close]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Builder.html#method.half_close
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
@@ -145,40 +151,41 @@ impl DrainSettings {
         self
     }
 
-    /// Adds a hook: a future that is awaited before a response is released. Its use is to flush telemetry. There is none
-    /// by default.
+    /// Adds a hook: a future that is awaited before a response is released, for example to flush telemetry. There is
+    /// none by default.
     ///
-    /// * It runs once for each response that ends, after its tasks are done, also if there were none. It runs for an error
-    ///   of the service too. A stream is held at its end for it.
-    /// * It runs in the request's span and context: what it spawns is waited for too. Its argument is the report at that
-    ///   moment.
-    /// * It is a part of the drain window. It is dropped at the deadline, or when the client leaves.
+    /// * A hook runs once for each response that ends, after its tasks are done. It also runs if there were no tasks,
+    ///   and for an error of the service. The end of a stream is held for it.
+    /// * It runs in the request's span and context. The tasks that it spawns are waited for too. Its argument is the
+    ///   report at that moment.
+    /// * It is a part of the drain window, and is dropped at the deadline or when the client leaves.
     /// * Several hooks run one after the other. A hook that panics is logged, and counts as done.
     /// * Under `Hold::Never` and `Hold::Required` it runs after the response.
     ///
-    /// It is not called if the window closes before the tasks are done, if the response is dropped, or for an upgraded
-    /// exchange. Hooks of a nested layer are not called if the request first reaches that layer after the handler has
-    /// answered.
+    /// A hook is not called if the window closes before the tasks are done, if the response is dropped, or if the
+    /// exchange is upgraded. A hook of a nested layer is not called if the request first reaches that layer after the
+    /// handler has answered.
     ///
     /// # A flush of spans
     ///
-    /// A span is exported after it has closed. So a flush finds the spans that have closed before the hook is called:
+    /// A span is exported after it has closed. So a flush in a hook exports the spans that have closed before the hook
+    /// is called:
     ///
     /// * those of the tasks that were waited for;
-    /// * a span that middleware *inside* of the layer keeps for the request, because the layer drops the inner future and
-    ///   the body before it calls the hook. So put tower-http's `TraceLayer` inside of the layer whose hook flushes. This
-    ///   holds for whole bodies and streams, with tasks and without;
+    /// * a span that middleware *inside* of the layer keeps for the request, because the layer drops the inner future
+    ///   and the body before it calls the hook. So put tower-http's `TraceLayer` inside of the layer whose hook
+    ///   flushes. This holds for whole bodies and streams, with tasks and without;
     /// * a span that the future of a [`Scope`](crate::Scope) keeps.
     ///
-    /// A flush misses a span that is kept *outside* of the layer or the scope, because it closes after the response has
-    /// left. The next flush exports it. For `lambda_runtime`, flush outside, after this layer's answer, as its
-    /// `OpenTelemetryLayer` does. Under a [`TaskScopeLayer`](crate::TaskScopeLayer) a span that the answer itself keeps
-    /// is missed too (`TraceLayer` keeps its span in the body).
+    /// A flush misses a span that is kept *outside* of the layer or the scope, because that span closes after the
+    /// response has left. The next flush exports it. With `lambda_runtime`, flush outside of the layer after its
+    /// answer, as the `OpenTelemetryLayer` of that crate does. Under a [`TaskScopeLayer`](crate::TaskScopeLayer) a
+    /// flush also misses a span that the answer itself keeps, as `TraceLayer` does in the body.
     ///
-    /// No order of layers helps in these cases:
+    /// In these cases no order of layers helps:
     ///
-    /// * `Hold::Head` holds the head of a stream: the hook runs before the body, and the body keeps the span.
-    /// * An HTTP/2 body has reached its `content-length` and does not end: the body is still needed.
+    /// * `Hold::Head` holds the head of a stream. The hook runs before the body, and the body keeps the span.
+    /// * An HTTP/2 body has reached its `content-length` and does not end. The body is still needed.
     /// * The hook is not called, or a task is late or detached. The next flush exports these spans. Flush at the end of
     ///   the process too, after [`shutdown`](crate::TrackerHandle::shutdown).
     ///
@@ -193,15 +200,14 @@ impl DrainSettings {
         self
     }
 
-    /// Adds a callback that receives the report of every request that spawned something. It runs as
-    /// [`DrainObserver::on_drain`] does. A closure `|report| ..` will do. For late spawns and late ends, see
-    /// [`observer`](Self::observer).
+    /// Adds a callback that receives the report of every request that spawned a task, such as a closure `|report| ..`.
+    /// It is called as [`DrainObserver::on_drain`] is. For late spawns and late ends, use [`observer`](Self::observer).
     pub fn on_drain(self, f: impl Fn(&DrainReport) + Send + Sync + 'static) -> Self {
         self.observer(OnDrain(f))
     }
 
     /// Adds an observer, which has three callbacks. Observers and the closures of [`on_drain`](Self::on_drain) are one
-    /// list, called in the order in which they were added.
+    /// list. They are called in the order in which they were added.
     pub fn observer(mut self, observer: impl DrainObserver) -> Self {
         self.observers.push(Arc::new(observer));
         self
@@ -213,7 +219,7 @@ impl DrainSettings {
         self
     }
 
-    /// Adds settings, which win. Callbacks that are here or in `known` are not added again.
+    /// Merges the settings of a nested layer, which win. Callbacks that are here or in `known` already are not added.
     pub(crate) fn overlay(&mut self, inner: &Self, known: &Self) {
         let Self {
             window,
@@ -227,7 +233,7 @@ impl DrainSettings {
         add_new(&mut self.observers, observers, &known.observers);
     }
 
-    /// Whether nothing is set.
+    /// Returns true if nothing is set.
     pub(crate) fn is_empty(&self) -> bool {
         let Self {
             window,
@@ -262,10 +268,10 @@ fn add_new<T: ?Sized>(list: &mut Vec<Arc<T>>, more: &[Arc<T>], known: &[Arc<T>])
     }
 }
 
-/// The methods of a builder with a field `settings` that contains [`DrainSettings`] at `$field`.
+/// Defines the methods of a builder that has [`DrainSettings`] at `$field`.
 macro_rules! short_hands {
     ($($field:ident).+) => {
-        /// Adds settings, which win over those that were set before.
+        /// Adds settings. They win over those that were set before.
         pub fn settings(mut self, settings: $crate::settings::DrainSettings) -> Self {
             self.$($field).+.overlay(&settings, &Default::default());
             self
@@ -303,7 +309,8 @@ macro_rules! short_hands {
             self
         }
 
-        /// Adds a hook: see [`DrainSettings::before_release`](crate::DrainSettings::before_release).
+        /// Adds a hook that is awaited before a response is released: see
+        /// [`DrainSettings::before_release`](crate::DrainSettings::before_release).
         pub fn before_release<F, Fut>(mut self, hook: F) -> Self
         where
             F: Fn(std::sync::Arc<$crate::report::DrainReport>) -> Fut + Send + Sync + 'static,
@@ -313,7 +320,7 @@ macro_rules! short_hands {
             self
         }
 
-        /// Adds a callback: see [`DrainSettings::on_drain`](crate::DrainSettings::on_drain).
+        /// Adds a callback that receives the reports: see [`DrainSettings::on_drain`](crate::DrainSettings::on_drain).
         pub fn on_drain(
             mut self,
             f: impl Fn(&$crate::report::DrainReport) + Send + Sync + 'static,
@@ -322,7 +329,8 @@ macro_rules! short_hands {
             self
         }
 
-        /// Adds an observer: see [`DrainSettings::observer`](crate::DrainSettings::observer).
+        /// Adds an observer of reports, late spawns and late ends: see
+        /// [`DrainSettings::observer`](crate::DrainSettings::observer).
         pub fn observer(mut self, observer: impl $crate::report::DrainObserver) -> Self {
             self.$($field).+ = self.$($field).+.observer(observer);
             self

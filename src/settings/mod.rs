@@ -1,4 +1,5 @@
-//! The settings of a layer, a nested layer and a request, and how they merge: explicit settings win over inherited ones.
+//! The settings of a layer, a nested layer and a request. When they are merged, explicit settings win over inherited
+//! ones.
 
 #[cfg(feature = "http")]
 mod answer;
@@ -19,7 +20,7 @@ pub use self::task_spans::TaskSpans;
 pub use self::unfinished::Unfinished;
 pub(crate) use self::window::{DEFAULT_DRAIN_TIMEOUT, WindowSettings};
 
-/// Everything that is set for a request.
+/// All settings of a request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     #[cfg(feature = "http")]
@@ -28,8 +29,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Adds the settings of a layer further in, which win. Its callbacks are added, but for those that are here or in
-    /// `known` already: the layer of a route is often made from that of its router.
+    /// Merges the settings of a nested layer, which win. Its callbacks are added, except for those that are here or in
+    /// `known` already: the layer of a route is often a clone of the layer of its router.
     pub(crate) fn overlay(&mut self, inner: &Settings, known: &Settings) {
         let Settings {
             #[cfg(feature = "http")]
@@ -43,7 +44,7 @@ impl Settings {
         self.drain.overlay(drain, &known.drain);
     }
 
-    /// Whether nothing is set.
+    /// Returns true if nothing is set.
     pub(crate) fn is_empty(&self) -> bool {
         let Settings {
             #[cfg(feature = "http")]

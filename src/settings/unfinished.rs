@@ -1,40 +1,40 @@
-//! What becomes of late tasks.
+//! What happens to tasks that do not end in time.
 
 use std::time::Duration;
 
-/// What becomes of tasks that are still alive when the drain window closes, or when the client is
-/// gone.
+/// What happens to tasks that are alive when the drain window closes, or when the client has left.
 ///
-/// What can be aborted is what was spawned through this crate. A blocking closure that has begun, a
-/// [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture) and what runs in
-/// [`Tasks::tracker`](crate::Tasks::tracker) cannot: they run on, are reported as stragglers, and
-/// stay with the handle. [`Tasks::cancellation_token`](crate::Tasks::cancellation_token) reaches
-/// them all the same, if they watch it.
+/// Only a task that was spawned through this crate can be aborted. These cannot: a blocking closure that has begun, a
+/// [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture), and the tasks in
+/// [`Tasks::tracker`](crate::Tasks::tracker). They run on, are reported as stragglers, and the handle still tracks
+/// them. They can stop by themselves, if they watch [`Tasks::cancellation_token`](crate::Tasks::cancellation_token).
 ///
-/// A deadline that the client chose never kills work: there, everything is detached, and runs on
-/// past the deadline that it would have had otherwise.
+/// If the client chose the deadline, every task runs on, also past the deadline that would have applied otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Unfinished {
-    /// They run on: reported as stragglers, and counted by the handle until they end, or a
-    /// [`shutdown`](crate::TrackerHandle::shutdown) does. (A task that is
-    /// [`detached`](crate::TaskBuilder::detached) is another thing: it was never waited for.)
+    /// The tasks run on, and are reported as stragglers. The handle counts them until they end by themselves or by a
+    /// [`shutdown`](crate::TrackerHandle::shutdown). (A [`detached`](crate::TaskBuilder::detached) task is different:
+    /// the response never waits for it.)
     #[default]
     Continue,
-    /// They are asked to stop, and then made to: the request's
-    /// [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled so long before the
-    /// deadline, or as soon as the client is gone; what is left when the time is up is aborted, as
-    /// [`Abort`](Unfinished::Abort) does. If all stop by themselves, the request has drained;
-    /// [`DrainReport::cancelled`](crate::DrainReport::cancelled) tells that they were asked to.
+    /// The tasks get time to stop, and are then aborted:
+    ///
+    /// 1. The request's [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled: `grace` before the
+    ///    deadline, or as soon as the client has left.
+    /// 2. When the time is up, the tasks that are left are aborted, as under [`Abort`](Unfinished::Abort).
+    ///
+    /// If all tasks stop by themselves, the request has drained, and
+    /// [`DrainReport::cancelled`](crate::DrainReport::cancelled) is true.
     Cancel {
-        /// From the cancellation to the deadline, or from the disconnect to the end of the wait, on tokio's clock.
-        /// Its end, at most 100 ms, a tenth of the window or half of the grace, is for the destructors of
-        /// what is aborted. A grace that is longer than the window begins with the window; with zero
+        /// The time from the cancellation to the deadline, or from the disconnect to the end of the wait, on tokio's
+        /// clock. Its last part is for the destructors of the aborted tasks: the smallest of 100 ms, a tenth of the
+        /// window, and half of the grace. If the grace is longer than the window, it begins with the window. With zero,
         /// no task has time to stop by itself.
         grace: Duration,
     },
-    /// They are aborted so shortly before the deadline that their destructors end in time: 100 ms,
-    /// or a tenth of the window if that is shorter. The token is cancelled in the same moment, and the
-    /// window closes when the tasks are gone. When the client is gone, they are aborted at once.
+    /// The tasks are aborted shortly before the deadline, so that their destructors end in time: 100 ms before it, or a
+    /// tenth of the window if that is shorter. The token is cancelled at the same moment. The window closes when the
+    /// tasks are gone. If the client has left, the tasks are aborted at once.
     Abort,
 }

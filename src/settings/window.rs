@@ -1,13 +1,13 @@
-//! How long a wait may take, and what happens to tasks after it.
+//! The settings of the drain window.
 
 use std::time::Duration;
 
 use super::Unfinished;
 
-/// Below 29 s, the shortest common limit of a front end (an API gateway's).
+/// Below 29 s, which is the shortest common limit of a front end (an API gateway).
 pub(crate) const DEFAULT_DRAIN_TIMEOUT: Option<Duration> = Some(Duration::from_secs(25));
 
-/// Explicit settings of the drain window. `None` inherits from the enclosing layer.
+/// The explicit settings of the drain window. `None` inherits from the enclosing layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct WindowSettings {
     pub(crate) drain_timeout: Option<Option<Duration>>,
@@ -17,7 +17,7 @@ pub(crate) struct WindowSettings {
 }
 
 impl WindowSettings {
-    /// Returns these settings, and those of `outer` where these are not set.
+    /// Returns these settings. Where one is not set, that of `outer` is taken.
     pub(crate) fn over(self, outer: Self) -> Self {
         let Self {
             drain_timeout,

@@ -1,21 +1,22 @@
-//! Whether a task is being dropped before its end.
+//! Marks a task that is dropped before its end.
 
 use std::cell::Cell;
 
 use tokio::runtime::Handle;
 
 thread_local! {
-    /// A task is being dropped before its end.
+    /// True while this thread drops a task before its end.
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Drops a task before its end: by an abort, or with its runtime. Handlers in it end with it.
-pub(super) fn abandon(task: impl FnOnce()) {
-    // On a thread that is being torn down no handler can run on.
+/// Runs `drop_task`, which drops a task before its end: because it was aborted, or because its runtime shuts down. A
+/// handler that is a part of the task must not run on, so [`can_run_on`] returns false meanwhile.
+pub(super) fn abandon(drop_task: impl FnOnce()) {
+    // Fails only on a thread that is being torn down. No handler can run on there.
     let outer = ABANDONED.try_with(|abandoned| abandoned.replace(true));
-    // Also when the destructor panics.
+    // A guard, so that a destructor that panics resets it too.
     let _reset = outer.map(Reset);
-    task();
+    drop_task();
 }
 
 struct Reset(bool);
@@ -26,8 +27,8 @@ impl Drop for Reset {
     }
 }
 
-/// Returns whether a handler that is dropped now can run on: there is a runtime, and the handler is not dropped with the
-/// task that it is a part of.
+/// Returns true if a handler that is dropped now can run on: there is a runtime, and the handler is not dropped as a
+/// part of its task.
 pub(crate) fn can_run_on() -> bool {
     let abandoned = ABANDONED.try_with(Cell::get).unwrap_or(true);
     !abandoned && Handle::try_current().is_ok()

@@ -1,4 +1,4 @@
-//! Blocking closures as tasks.
+//! Spawns blocking closures as tasks.
 
 use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle};
@@ -8,7 +8,7 @@ use super::kind::TaskKind;
 use super::tracked_closure::TrackedClosure;
 
 impl<OutputKind> TaskBuilder<OutputKind> {
-    /// As [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking).
+    /// Runs a closure as [`Tasks::spawn_blocking`](crate::Tasks::spawn_blocking) does.
     #[track_caller]
     pub fn spawn_blocking<F, T>(mut self, f: F) -> JoinHandle<T>
     where
@@ -22,7 +22,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         spawning.spawned(handle)
     }
 
-    /// As [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on).
+    /// Runs a closure as [`Tasks::spawn_blocking_on`](crate::Tasks::spawn_blocking_on) does.
     #[track_caller]
     pub fn spawn_blocking_on<F, T>(mut self, f: F, handle: &Handle) -> JoinHandle<T>
     where

@@ -1,4 +1,4 @@
-//! A task on its way to be spawned.
+//! A task before it is spawned.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -20,20 +20,19 @@ use crate::request::guard::TaskGuard;
 use crate::request::task::{Kind, Refused, TaskSpec};
 use crate::trace;
 
-/// A task that is not spawned yet: made by [`Tasks::named`](crate::Tasks::named),
-/// [`Tasks::task`](crate::Tasks::task) and [`named`](crate::named).
+/// A task that is not spawned yet, with its options. [`Tasks::named`](crate::Tasks::named),
+/// [`Tasks::task`](crate::Tasks::task) and [`named`](crate::named) return it.
 ///
-/// The methods are those of [`Tasks`](crate::Tasks), each with the same meaning and panics.
-///
-/// After [`fallible`](Self::fallible) and [`required`](Self::required) they take what returns a
-/// `Result`.
+/// The methods that spawn or track are those of [`Tasks`](crate::Tasks), each with the same meaning and the same
+/// panics. After [`fallible`](Self::fallible) and [`required`](Self::required) they take a future or a closure that
+/// returns a `Result`.
 ///
 /// ```
 /// # use tower_task_tracker::Tasks;
 /// fn after_an_order(tasks: &Tasks) {
-///     // Its response fails with it.
+///     // If this fails, the response fails.
 ///     tasks.named("charge").required().spawn(async { Err::<(), _>("the card was refused") });
-///     // Nobody waits for it.
+///     // The response does not wait for this.
 ///     tasks.named("warm the cache").detached().spawn(async {});
 /// }
 /// ```
@@ -58,11 +57,11 @@ impl TaskBuilder {
 }
 
 impl<OutputKind> TaskBuilder<OutputKind> {
-    /// The task returns a `Result` whose error implements `Display`, and has failed if that is an `Err`: it
-    /// is counted as failed, and logged and reported with the error's message. The result comes through the
-    /// `JoinHandle` as ever.
+    /// Marks the task as fallible: it returns a `Result` whose error implements `Display`. If it returns an `Err`, it
+    /// counts as failed, and is logged and reported with the message of the error. The `JoinHandle` returns the result
+    /// as usual.
     ///
-    /// Where the error does not implement `Display`, turn it into one that does, or into a text:
+    /// If the error does not implement `Display`, this does not compile:
     ///
     /// ```compile_fail,E0277
     /// # use tower_task_tracker::Tasks;
@@ -73,6 +72,8 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     ///     tasks.named("order").fallible().spawn(async { Err::<(), _>(NoStock) });
     /// }
     /// ```
+    ///
+    /// Convert the error into one that implements `Display`, or into a text:
     ///
     /// ```
     /// # use tower_task_tracker::Tasks;
@@ -94,87 +95,108 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         }
     }
 
-    /// The response depends on the task: it is [`fallible`](Self::fallible), and if it fails, panics,
-    /// is aborted, or is still alive at the deadline, the response says so.
+    /// Makes the response depend on the task: if the task does not complete, the response fails. The task is
+    /// [`fallible`](Self::fallible) too. It does not complete if it returns an `Err`, panics, is aborted, or is still
+    /// alive at the deadline.
     ///
-    /// * A head that was not sent yet becomes `failure_status` with an empty body: 500, unless the
-    ///   layer says otherwise. While such a task is alive, `Hold::Auto` and `Hold::Required` hold the head of
-    ///   every response, also of one that streams; once none is, the response goes on as it would
-    ///   have. So a required task must not feed the body of a stream, read what that body gives, or wait for its
-    ///   drop: it would wait for the head that waits for it, until the deadline, and fail the response. With
-    ///   `Hold::End` it may do all of this, since the head is sent at once. A body that is there as a whole is
-    ///   dropped before the wait, so that waiting for it is no problem.
-    /// * A body that has begun ends as an error, in place of its end: the client sees a stream that
-    ///   is reset, or that lacks its last chunk or its last bytes. (HTTP/1.0 without a length cannot
-    ///   tell the two apart.)
-    /// * `application/grpc` gets `grpc-status: 13` (`INTERNAL`) instead, if its status was no error
-    ///   already.
+    /// | response | how it fails |
+    /// |---|---|
+    /// | its head is not sent yet | The head becomes the layer's `failure_status` (500 by default), with an empty body. |
+    /// | its body has begun | The body ends with an error. The client sees a reset stream, or a body without its last chunk or last bytes. Over HTTP/1.0 without a length it cannot see the difference. |
+    /// | `application/grpc` | It gets `grpc-status: 13` (`INTERNAL`) instead, unless its status is an error already. |
+    /// | an answer of a `TaskScopeLayer` | It becomes the error of [`fail_with`](crate::TaskScopeLayer::fail_with), or stays if that is not set. |
+    /// | an `Err` of the service | It stays. |
     ///
-    /// A late one runs on all the same under [`Unfinished::Continue`](crate::Unfinished::Continue), which
-    /// is the default: who is told that it failed may still find it done. Choose
-    /// [`Unfinished::Abort`](crate::Unfinished::Abort) where that must not be.
+    /// In every case [`DrainReport::required_failed`](crate::DrainReport::required_failed) is true. Under `Hold::Never`
+    /// the response does not wait. It then fails only for a task that has already failed, panicked or been aborted when
+    /// its head, or its end, goes out.
     ///
-    /// An `Err` of the service itself is passed on as it is. Under `Hold::Never` nothing waits, and
-    /// the response says only what is known by then. The report has it in any case:
-    /// [`DrainReport::required_failed`](crate::DrainReport::required_failed).
+    /// `required` is the opposite of [`detached`](Self::detached), and the last call wins: `.detached().required()` is
+    /// a required task.
     ///
-    /// It is the opposite of [`detached`](Self::detached), and of both the last call wins:
-    /// `.detached().required()` is a required task.
+    /// # Required tasks and the body
+    ///
+    /// While a required task is alive, `Hold::Auto` and `Hold::Required` hold the head of every response, also of a
+    /// stream. Once none is alive, the response continues as it would without required tasks.
+    ///
+    /// So under these modes, and under `Hold::Head`, a required task must not feed the body of a stream, read what the
+    /// body gives, or wait for its drop. It would wait for the head, and the head for the task. At the deadline the
+    /// response would fail. `Hold::End` permits all of this, because it sends the head at once. A body that is there as
+    /// a whole is no problem, because it is dropped before the wait.
+    ///
+    /// # Late tasks
+    ///
+    /// Under [`Unfinished::Continue`](crate::Unfinished::Continue), the default, a task that is late runs on. A client
+    /// that was sent a failure may then still find the work done. If that must not happen, choose
+    /// [`Unfinished::Abort`](crate::Unfinished::Abort).
     ///
     /// # Where `.await` is better
     ///
-    /// Where the handler can wait for the work, it awaits it, and answers as it went: no timeout of a layer
-    /// bounds a handler. A required task is for work that is spawned deep in the code, where no
-    /// handler has its result.
+    /// If the handler can wait for the work, let it await the work and answer with the result. No timeout of a layer
+    /// bounds a handler. A required task is for work that is spawned deep in the code, where no handler has the result.
     ///
-    /// The difference is seen where the work is slow. On a route with a drain timeout of 1 s a required store
-    /// that takes 1.5 s is answered with 500 after 1 s, and is stored all the same half a second later. The
-    /// sender of the order tries again, and it is stored twice. So a required task needs a
-    /// drain timeout that is longer than the work, work that may be done twice (an idempotency key), or
-    /// [`Unfinished::Abort`](crate::Unfinished::Abort), which helps where dropping the future takes the work
-    /// back: what was sent to another system, or runs in a blocking closure, is done in the end.
+    /// The difference shows where the work is slow. For example, a route has a drain timeout of 1 s, and storing an
+    /// order takes 1.5 s as a required task:
+    ///
+    /// 1. After 1 s the client gets a 500.
+    /// 2. Half a second later the order is stored.
+    /// 3. The client sends the order again, and it is stored twice.
+    ///
+    /// So a required task needs one of these:
+    ///
+    /// * a drain timeout that is longer than the work;
+    /// * work that may be done twice (an idempotency key);
+    /// * [`Unfinished::Abort`](crate::Unfinished::Abort), if dropping the future undoes the work. Work that another
+    ///   system has received, or that runs in a blocking closure, is done in the end.
     ///
     /// ```
     /// # async fn store() -> Result<(), std::io::Error> { Ok(()) }
-    /// // The answer is what became of it.
+    /// // The answer is the result of the work.
     /// async fn place_order() -> Result<&'static str, std::io::Error> {
     ///     store().await?;
     ///     Ok("stored")
     /// }
     /// ```
     ///
-    /// If the client leaves, that handler is dropped, and perhaps the store with it. Spawned, and awaited
-    /// by its handle, it goes on: `tasks.spawn(store()).await`.
+    /// If the client leaves, this handler is dropped, and `store` with it, unless that has ended. A spawned `store`
+    /// runs on: `tasks.spawn(store()).await`.
     pub fn required(self) -> TaskBuilder<Fallible> {
         let mut task = self.fallible();
         task.kind = Kind::Required;
         task
     }
 
-    /// Nobody waits for the task, neither the response nor the drain. It is tracked by the handle,
-    /// it may outlive the request without being late, neither a deadline nor a disconnect stops it,
-    /// and its end is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
+    /// Detaches the task: neither the response nor the drain waits for it.
     ///
-    /// No [`DrainReport`](crate::DrainReport) counts it, though [`Tasks::len`](crate::Tasks::len) does, and
-    /// no response can fail with it. It is the opposite of [`required`](Self::required), and of both the last call
-    /// wins: `.required().detached()` is a detached task that is fallible. Only the end of
-    /// a [`shutdown`](crate::TrackerHandle::shutdown) stops it.
+    /// * The handle tracks it.
+    /// * It may outlive the request without being late.
+    /// * No deadline and no disconnect stops it. Only the end of a [`shutdown`](crate::TrackerHandle::shutdown) does.
+    /// * No response can fail with it.
+    /// * Its end is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
+    /// * No [`DrainReport`](crate::DrainReport) counts it. [`Tasks::len`](crate::Tasks::len) does. A request that
+    ///   spawns only detached tasks is reported too, with zero as [`spawned`](crate::DrainReport::spawned).
     ///
-    /// What it spawns is detached itself, and so is what that spawns, however it is spawned: through
-    /// [`spawn`](fn@crate::spawn), a kept [`Tasks`](crate::Tasks), a token, in a blocking closure or in a
-    /// destructor. The same goes for what a task spawns that has outlived its response. Where such a task calls
-    /// a service with a layer of this crate, that is a request of its own. The one exception is
-    /// [`Tasks::tracker`](crate::Tasks::tracker), whose tasks are waited for whatever spawns them.
+    /// On a platform that freezes an instance when the response ends, the task may never run on.
     ///
-    /// A request that has spawned nothing else is reported all the same, with
-    /// [`spawned`](crate::DrainReport::spawned) zero. On a platform that freezes an instance when the response
-    /// ends the task may never run on.
+    /// `detached` is the opposite of [`required`](Self::required), and the last call wins: `.required().detached()` is
+    /// a detached task that is fallible.
+    ///
+    /// # Tasks of a detached task
+    ///
+    /// The tasks that a detached task spawns are detached themselves, and so are the tasks that those spawn. It does
+    /// not matter how they are spawned: through [`spawn`](fn@crate::spawn), through a kept [`Tasks`](crate::Tasks), as
+    /// a token, in a blocking closure or in a destructor. The same holds for the tasks of a task that has outlived its
+    /// response.
+    ///
+    /// * If such a task calls a service with a layer of this crate, the call is a request of its own.
+    /// * The tasks in [`Tasks::tracker`](crate::Tasks::tracker) are an exception. The response waits for them, whatever
+    ///   code spawns them.
     pub fn detached(mut self) -> Self {
         self.kind = Kind::Detached;
         self
     }
 
-    /// As [`Tasks::spawn`](crate::Tasks::spawn).
+    /// Spawns the task as [`Tasks::spawn`](crate::Tasks::spawn) does.
     #[track_caller]
     pub fn spawn<F>(mut self, future: F) -> JoinHandle<F::Output>
     where
@@ -186,12 +208,12 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         spawn_in::<F, OutputKind>(self.request(spec.location), spec, future)
     }
 
-    /// As [`Tasks::try_spawn`](crate::Tasks::try_spawn). A [`detached`](Self::detached) task, and what
-    /// such a task spawns, is only refused in a shutdown.
+    /// Spawns the task as [`Tasks::try_spawn`](crate::Tasks::try_spawn) does. A [`detached`](Self::detached) task, and
+    /// a task that a detached task spawns, is refused only during a shutdown.
     ///
     /// # Errors
     ///
-    /// [`TrySpawnError::Released`] and [`TrySpawnError::ShuttingDown`], with the future.
+    /// [`TrySpawnError::Released`] and [`TrySpawnError::ShuttingDown`]. Both contain the future.
     #[track_caller]
     pub fn try_spawn<F>(mut self, future: F) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
     where
@@ -212,7 +234,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         Ok(spawning.spawned(handle))
     }
 
-    /// As [`Tasks::spawn_on`](crate::Tasks::spawn_on).
+    /// Spawns the task as [`Tasks::spawn_on`](crate::Tasks::spawn_on) does.
     #[track_caller]
     pub fn spawn_on<F>(mut self, future: F, handle: &Handle) -> JoinHandle<F::Output>
     where
@@ -225,7 +247,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         spawning.spawned(handle)
     }
 
-    /// As [`Tasks::spawn_local`](crate::Tasks::spawn_local).
+    /// Spawns the task as [`Tasks::spawn_local`](crate::Tasks::spawn_local) does.
     #[track_caller]
     pub fn spawn_local<F>(mut self, future: F) -> JoinHandle<F::Output>
     where
@@ -238,7 +260,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         spawning.spawned(handle)
     }
 
-    /// As [`Tasks::spawn_local_on`](crate::Tasks::spawn_local_on).
+    /// Spawns the task as [`Tasks::spawn_local_on`](crate::Tasks::spawn_local_on) does.
     #[track_caller]
     pub fn spawn_local_on<F>(mut self, future: F, local_set: &LocalSet) -> JoinHandle<F::Output>
     where
@@ -251,7 +273,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         spawning.spawned(handle)
     }
 
-    /// As [`Tasks::track_future`](crate::Tasks::track_future).
+    /// Tracks a future as [`Tasks::track_future`](crate::Tasks::track_future) does.
     #[track_caller]
     pub fn track_future<F>(mut self, future: F) -> TrackedFuture<F, OutputKind>
     where
@@ -261,7 +283,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         TrackedFuture::new(future, self.admit_elsewhere())
     }
 
-    /// As [`Tasks::token`](crate::Tasks::token).
+    /// Tracks work as [`Tasks::token`](crate::Tasks::token) does.
     #[track_caller]
     pub fn token(mut self) -> TaskToken {
         TaskToken::new(self.admit_elsewhere())
@@ -291,7 +313,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         }
     }
 
-    /// `None` outside of a request: the task runs, tracked by nothing.
+    /// Returns the request that tracks the task. Outside of a request returns `None`: the task then runs untracked.
     fn request(&self, location: &'static Location<'static>) -> Option<&Arc<Request>> {
         if self.context.is_outside() {
             trace::outside_a_request(location);

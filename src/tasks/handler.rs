@@ -1,4 +1,4 @@
-//! A handler whose client has left, as a task.
+//! A handler that becomes a task when its client has left.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,22 +12,22 @@ use crate::request::task::TaskSpec;
 use crate::trace;
 
 thread_local! {
-    /// How many handlers have become tasks here.
+    /// How many handlers have become tasks on this thread.
     static RAN_ON: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many handlers have become tasks on this thread: more than before a future was dropped, if one in it runs on,
-/// whatever request it runs on in.
+/// Returns how many handlers have become tasks on this thread. If the number grows while a future is dropped, a handler
+/// in that future runs on, in its own request or in another one.
 pub(crate) fn ran_on() -> usize {
     RAN_ON.try_with(Cell::get).unwrap_or(0)
 }
 
-/// Spawns the rest of a handler as a task of the current request, which is spared when the client
-/// leaves. Outside of a request it runs, tracked by nothing, with the warning of any other spawn there.
+/// Spawns the rest of a handler as a task of the current request. No policy for a disconnect aborts this task. Outside
+/// of a request it runs untracked, and a warning is logged as for any other spawn there.
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Panics outside of a tokio runtime.
 pub(crate) fn run_on<F>(rest: F, location: &'static Location<'static>)
 where
     F: Future + Send + 'static,
@@ -43,7 +43,7 @@ where
         is_handler: true,
         ..TaskSpec::here()
     };
-    // Its answer is dropped inside of the request too.
+    // In the task, so that the answer is dropped in the request's context.
     let task = async move { drop(rest.await) };
     drop(spawn_in::<_, Plain>(context.request(), spec, task));
 }

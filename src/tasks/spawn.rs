@@ -1,4 +1,4 @@
-//! The tracker of the running request, without having it at hand.
+//! The functions that spawn tasks of the current request.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -8,15 +8,14 @@ use tokio::task::JoinHandle;
 use super::builder::TaskBuilder;
 use crate::request::context::{Context, InContext};
 
-/// Spawns a task that the current request waits for: [`Tasks::spawn`](crate::Tasks::spawn) through
-/// [`Tasks::current`](crate::Tasks::current), for code that is handed no `Tasks`.
+/// Spawns a task of the current request. The response waits for it.
 ///
-/// Outside of a request the task runs all the same, tracked by nothing, and a warning is logged
-/// once for each place in the source.
+/// This is [`Tasks::spawn`](crate::Tasks::spawn) through [`Tasks::current`](crate::Tasks::current), for code that has
+/// no `Tasks`. Outside of a request the task runs untracked, and a warning is logged once for each place in the source.
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Panics outside of a tokio runtime.
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -26,11 +25,12 @@ where
     TaskBuilder::new(Context::current(), None).spawn(future)
 }
 
-/// Runs a blocking closure that the current request waits for, as [`spawn`] does with a future.
+/// Runs a blocking closure as a task of the current request. The response waits for it. Outside of a request it runs
+/// untracked, as with [`spawn`].
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Panics outside of a tokio runtime.
 #[track_caller]
 pub fn spawn_blocking<F, T>(f: F) -> JoinHandle<T>
 where
@@ -40,18 +40,18 @@ where
     TaskBuilder::new(Context::current(), None).spawn_blocking(f)
 }
 
-/// Names a task of the current request: [`Tasks::named`](crate::Tasks::named) for code that is
-/// handed no `Tasks`. Outside of a request it spawns as [`spawn`] does.
+/// Returns a builder for a task of the current request with this name, as [`Tasks::named`](crate::Tasks::named) does.
+/// Outside of a request the task runs untracked, as with [`spawn`].
 pub fn named(name: impl Into<Cow<'static, str>>) -> TaskBuilder {
     TaskBuilder::new(Context::current(), Some(name.into()))
 }
 
-/// Runs a future outside of the current request, on purpose: what it spawns through this crate is
-/// tracked by nothing, and nothing is logged about it.
+/// Runs a future outside of the current request, on purpose. The tasks that it spawns through this crate are not
+/// tracked, and no warning is logged about them.
 ///
 /// # Panics
 ///
-/// The future that this gives panics when it is polled after it has ended.
+/// The returned future panics if it is polled after it has ended.
 pub fn untracked<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
     InContext::new(future, Context::untracked())
 }

@@ -1,4 +1,4 @@
-//! What every spawn does: the task is listed, spawned, and can then be aborted.
+//! The steps of every spawn: list the task, spawn it, attach its abort handle.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::request::task::TaskSpec;
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Panics outside of a tokio runtime.
 #[track_caller]
 #[inline]
 pub(super) fn spawn_in<F, OutputKind>(
@@ -33,9 +33,10 @@ where
     spawning.spawned(handle)
 }
 
-/// A task that is listed and about to be spawned; without a request outside of any.
+/// A task that is listed, and is spawned next. Without a request it is not listed.
 ///
-/// It holds no lock: on a runtime that is gone the future is dropped inside of the spawn, and may run any code.
+/// No lock is held meanwhile: on a runtime that has shut down the spawn drops the future at once, and its destructor
+/// may run any code.
 pub(super) struct Spawning<'a> {
     request: Option<&'a Arc<Request>>,
     ticket: Ticket,
@@ -59,7 +60,7 @@ impl<'a> Spawning<'a> {
         }
     }
 
-    /// Keeps the abort handle of the task, which may have ended by now.
+    /// Attaches the task's abort handle. The task may have ended by now.
     #[inline(always)]
     pub(super) fn spawned<T>(self, handle: JoinHandle<T>) -> JoinHandle<T> {
         if let Some(request) = self.request {

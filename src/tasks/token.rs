@@ -1,12 +1,11 @@
-//! Work that is no future here.
+//! A token for work that runs elsewhere.
 
 use crate::request::guard::TaskGuard;
 
-/// Work that its request waits for until this is dropped, made by
-/// [`Tasks::token`](crate::Tasks::token).
+/// Work that its request waits for until this token is dropped. [`Tasks::token`](crate::Tasks::token) returns it.
 ///
-/// The drop counts as the completion of the work, or as a panic if the thread is panicking. A
-/// clone counts as another task.
+/// The drop counts as the completion of the work, or as a panic if the thread is panicking. A clone counts as another
+/// task.
 #[derive(Debug)]
 #[must_use = "the work counts as done when the token is dropped"]
 pub struct TaskToken {

@@ -4,9 +4,9 @@ use super::abandoned::abandon;
 use super::kind::TaskKind;
 use crate::request::guard::TaskGuard;
 
-/// Runs a closure as a task. If it is never run, it is dropped in the task's context.
+/// A closure that runs as a task. If it never runs, it is dropped in the task's context.
 pub(crate) struct TrackedClosure<F> {
-    /// `None` once it runs.
+    /// `None` once the closure runs.
     f: Option<F>,
     guard: TaskGuard,
 }

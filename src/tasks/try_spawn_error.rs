@@ -3,22 +3,21 @@
 use std::error::Error;
 use std::fmt;
 
-/// A task was refused by [`Tasks::try_spawn`](crate::Tasks::try_spawn). It has the future, which was
-/// not polled.
+/// [`Tasks::try_spawn`](crate::Tasks::try_spawn) did not spawn a task. The error contains the future, which was not
+/// polled.
 #[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySpawnError<F> {
-    /// The request was released: its response would not have waited for the task. Spawn it with
-    /// [`Tasks::spawn`](crate::Tasks::spawn) to run it all the same, or hand the work to something
-    /// that outlives the request.
+    /// The request was released, so its response would not wait for the task. To run the task all the same, spawn it
+    /// with [`Tasks::spawn`](crate::Tasks::spawn). To keep the work safe, pass it to something that outlives the
+    /// request.
     Released(F),
-    /// The process is shutting down: see
-    /// [`TrackerHandle::begin_shutdown`](crate::TrackerHandle::begin_shutdown).
+    /// The process is shutting down: see [`TrackerHandle::begin_shutdown`](crate::TrackerHandle::begin_shutdown).
     ShuttingDown(F),
 }
 
 impl<F> TrySpawnError<F> {
-    /// The future that was refused.
+    /// Returns the future that was not spawned.
     pub fn into_inner(self) -> F {
         match self {
             TrySpawnError::Released(future) | TrySpawnError::ShuttingDown(future) => future,
