@@ -55,7 +55,7 @@ mod enabled {
         metrics::describe_gauge!(
             HELD,
             Unit::Count,
-            "Responses that are kept back now, until their tasks are done."
+            "Responses that are held now, until their tasks are done."
         );
         metrics::describe_gauge!(LIVE, Unit::Count, "Tasks that are alive now.");
         metrics::describe_counter!(TASKS, Unit::Count, "Tasks that have ended.");

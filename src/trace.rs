@@ -257,7 +257,7 @@ mod enabled {
         tracing::warn!(target: TARGET,
             %location,
             "spawned outside a request: the task runs, but nothing waits for it \
-             (said once for each place; is `TaskTrackerLayer` missing?)"
+             (logged once for each place; is `TaskTrackerLayer` missing?)"
         );
     }
 

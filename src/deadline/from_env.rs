@@ -24,7 +24,7 @@ pub fn from_env<R: 'static>(variable: &'static str) -> Source<R> {
     if timeout.is_none() {
         trace::deadline_ignored(
             variable,
-            "the variable says no number of seconds that the clock can tell",
+            "the variable is not set, or is not a number of seconds",
         );
     }
     Source::new(variable, move |_| Instant::now().checked_add(timeout?))

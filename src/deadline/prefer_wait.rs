@@ -27,7 +27,7 @@ pub fn prefer_wait() -> Source {
         let seconds = wait.filter(|seconds| *seconds > 0).map(Duration::from_secs);
         let at = seconds.and_then(|seconds| Instant::now().checked_add(seconds));
         if at.is_none() {
-            trace::deadline_ignored(HEADER, "its wait is no number of seconds");
+            trace::deadline_ignored(HEADER, "its wait is not a number of seconds");
         }
         at
     };

@@ -44,7 +44,6 @@ pin_project! {
         state: State<F, F::Output>,
         role: Role,
         exchange: Exchange,
-        progress: Progress,
     }
 
     impl<F> PinnedDrop for ResponseFuture<F>
@@ -55,16 +54,17 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
-            if let StateProj::Done = this.state.as_mut().project() {
-                return;
-            }
-            let is_handling = matches!(this.state.as_mut().project(), StateProj::Handling { .. });
+            let progress = match this.state.as_mut().project() {
+                StateProj::Done => return,
+                StateProj::Handling { progress, .. } => Some(*progress),
+                _ => None,
+            };
             let before = ran_on();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if is_handling && ran_on() == before {
-                this.role.handler_dropped(*this.progress);
+            if let Some(progress) = progress.filter(|_| ran_on() == before) {
+                this.role.handler_dropped(progress);
             }
         }
     }
@@ -78,7 +78,7 @@ pin_project! {
         O: HttpResult,
     {
         // The inner future runs.
-        Handling { #[pin] inner: F },
+        Handling { #[pin] inner: F, progress: Progress },
         // The service is not asked: too many tasks are alive.
         Shed,
         // It has answered, and the head may be held. In a box: most never come here, and the future is
@@ -110,10 +110,12 @@ where
 {
     pub(crate) fn new(inner: F, role: Role, exchange: Exchange) -> Self {
         Self {
-            state: State::Handling { inner },
+            state: State::Handling {
+                inner,
+                progress: Progress::New,
+            },
             role,
             exchange,
-            progress: Progress::New,
         }
     }
 
@@ -123,7 +125,6 @@ where
             state: State::Shed,
             role: Role::Nested(Context::untracked()),
             exchange,
-            progress: Progress::New,
         }
     }
 }
@@ -138,15 +139,15 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
-        let StateProj::Handling { inner } = this.state.as_mut().project() else {
+        let StateProj::Handling { inner, progress } = this.state.as_mut().project() else {
             return self.poll_held(cx);
         };
         // Looked at where it lies: a response is large, and each name for it may be another copy.
         let entered = this.role.enter();
-        *this.progress = Progress::Polled;
+        *progress = Progress::Polled;
         let polled = inner.poll(cx);
         let Poll::Ready(result) = &polled else {
-            *this.progress = Progress::Waits;
+            *progress = Progress::Waits;
             return Poll::Pending;
         };
         // The inner future's destructor is part of the request.

@@ -24,20 +24,22 @@ pin_project! {
         state: State<F, Answer<F::Output, Failure>>,
         role: Role,
         failure: Failure,
-        progress: Progress,
     }
 
     impl<F: Future, Failure: FailurePolicy<F::Output>> PinnedDrop for Drained<F, Failure> {
         fn drop(this: Pin<&mut Self>) {
             // Before `role`, which owns the request, is dropped: the tasks that these destructors spawn are counted.
             let mut this = this.project();
-            let is_running = matches!(this.state.as_mut().project(), StateProj::Running { .. });
+            let progress = match this.state.as_mut().project() {
+                StateProj::Running { progress, .. } => Some(*progress),
+                _ => None,
+            };
             let before = ran_on();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if is_running && ran_on() == before {
-                this.role.handler_dropped(*this.progress);
+            if let Some(progress) = progress.filter(|_| ran_on() == before) {
+                this.role.handler_dropped(progress);
             }
         }
     }
@@ -47,7 +49,7 @@ pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwn]
     enum State<F, A> {
-        Running { #[pin] future: F },
+        Running { #[pin] future: F, progress: Progress },
         Draining { answer: Option<A> },
         Done,
     }
@@ -59,10 +61,12 @@ type Answer<O, Failure> = Result<O, <Failure as FailurePolicy<O>>::Discarded>;
 impl<F: Future, Failure: FailurePolicy<F::Output>> Drained<F, Failure> {
     pub(super) fn new(future: F, role: Role, failure: Failure) -> Self {
         Self {
-            state: State::Running { future },
+            state: State::Running {
+                future,
+                progress: Progress::New,
+            },
             role,
             failure,
-            progress: Progress::New,
         }
     }
 }
@@ -72,12 +76,12 @@ impl<F: Future, Failure: FailurePolicy<F::Output>> Future for Drained<F, Failure
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StateProj::Running { future } = this.state.as_mut().project() {
+        if let StateProj::Running { future, progress } = this.state.as_mut().project() {
             let output = {
                 let _entered = this.role.enter();
-                *this.progress = Progress::Polled;
+                *progress = Progress::Polled;
                 let Poll::Ready(output) = future.poll(cx) else {
-                    *this.progress = Progress::Waits;
+                    *progress = Progress::Waits;
                     return Poll::Pending;
                 };
                 // The destructor of the future runs inside of the request too.
