@@ -9,7 +9,7 @@ use tower_task_tracker::{
 
 use crate::lines::Lines;
 use crate::logs::logged;
-use crate::support::{after, request, tracked};
+use crate::support::{after, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn each_task_runs_in_a_span_of_its_own_under_the_requests() {
@@ -75,6 +75,22 @@ async fn a_route_may_switch_the_spans_of_tasks_off() {
     let service = tower::Layer::layer(&TaskTrackerLayer::new(), route);
     drop(service.oneshot(request()).await);
     assert!(!lines.with("from a task").contains("task{"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_computed_name_is_in_the_span_of_its_task_and_in_the_events_about_it() {
+    let lines = logged(TaskTrackerLayer::new().drain_timeout(ms(5)), || {
+        let id = 7;
+        named(format!("order {id}")).spawn(async {
+            tracing::info!("from an order");
+            after(10).await;
+        });
+    })
+    .await;
+    let line = lines.with("from an order");
+    assert!(line.contains("task{name=\"order 7\" location="), "{line}");
+    let line = lines.with("deadline exceeded");
+    assert!(line.contains("order 7 (running"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -318,6 +318,25 @@ async fn a_scope_is_recorded_as_a_request_is() {
     assert_eq!(meter.number("held_responses"), 0.0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_computed_name_is_no_label_and_is_in_the_report() {
+    let recorder = DebuggingRecorder::new();
+    let _recorded = metrics::set_default_local_recorder(&recorder);
+    let mut meter = Meter::new(&recorder);
+    let (_, report) = scope(async |tasks| {
+        tasks.named("audit").spawn(after(10));
+        tasks.named(format!("order {}", 7)).spawn(after(20));
+    })
+    .await;
+    let ended = [
+        ("state=completed", 1.0),
+        ("state=completed,task=audit", 1.0),
+    ];
+    assert_eq!(meter.tasks(), owned(&ended));
+    let last = report.last.as_ref().and_then(|task| task.name.as_deref());
+    assert_eq!(last, Some("order 7"), "{report}");
+}
+
 #[test]
 fn a_runtime_that_shuts_down_leaves_nothing_counted_as_alive_or_held() {
     let recorder = DebuggingRecorder::new();
