@@ -8,9 +8,9 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::error::BodyError;
 use super::failure;
-use super::kept::Kept;
+use super::kept::{Kept, Next};
 use super::part::{Part, Polled};
-use super::{Next, ResponseBody, State, Watch, has_ended};
+use super::{ResponseBody, State, Watch, has_ended};
 
 impl<B> Body for ResponseBody<B>
 where
@@ -28,11 +28,7 @@ where
         let mut this = self.as_mut().project();
         let watch = match this.state {
             State::Streaming(watch) => watch,
-            State::Kept {
-                kept,
-                next: Next::Passes,
-                watch: None,
-            } => {
+            State::Kept(kept) => {
                 if let Some(frame) = kept.as_mut().take_only_frame() {
                     *this.state = State::Done;
                     return Poll::Ready(Some(Ok(frame)));
@@ -50,7 +46,7 @@ where
                 return polled.map_err(BodyError::inner);
             }
             State::Done => return Poll::Ready(None),
-            State::Kept { .. } | State::Failing(_) => return self.poll_kept(None, cx),
+            State::Failing(_) => return self.poll_kept(None, cx),
         };
         let entered = watch.drain.enter();
         let polled = match this.inner.as_mut().as_pin_mut() {
@@ -85,11 +81,11 @@ where
         match &self.state {
             State::Done => true,
             State::Passing => has_ended(self.get_ref()),
-            State::Kept {
-                kept, watch: None, ..
-            } => !kept.ahead().has_items() && has_ended(self.get_ref()),
+            State::Kept(kept) => {
+                !kept.is_watched() && !kept.ahead().has_items() && has_ended(self.get_ref())
+            }
             // While the end is watched, it has not come.
-            State::Streaming(_) | State::Kept { .. } | State::Failing(_) => false,
+            State::Streaming(_) | State::Failing(_) => false,
         }
     }
 
@@ -205,20 +201,23 @@ fn poll_next<B: Body>(
     state: &mut State<B>,
     cx: &mut Context<'_>,
 ) -> Poll<Taken<B>> {
-    if let State::Kept { kept, next, watch } = state {
-        match *next {
+    if let State::Kept(kept) = state {
+        match kept.next() {
             Next::Passes if kept.ahead().is_error_next() => {
                 // hyper discards what it has buffered if the error comes in the same poll.
-                *next = Next::FailsNow;
+                kept.as_mut().fail_next();
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             Next::Passes | Next::FailsNow => {}
             Next::Waits(part) => {
-                if let Some(watch) = watch {
+                let (body, ahead, watch) = kept.as_mut().parts();
+                if let Some(Watch { drain, rest }) = watch {
+                    // It lies in one of the two.
+                    let body = if inner.is_some() { inner } else { body };
                     // Before the look at the tasks: what is dropped may end one, or spawn one.
-                    look_past(inner, kept.as_mut(), watch, cx);
-                    ready!(watch.drain.poll_free(cx));
+                    ahead.look_past(body, rest.is_http1, drain, cx);
+                    ready!(drain.poll_free(cx));
                 }
                 let Some(item) = state.pop() else {
                     unreachable!("an item is withheld")
@@ -246,7 +245,10 @@ fn poll_inner<B: Body>(
     cx: &mut Context<'_>,
 ) -> Poll<Given<B>> {
     let (kept, watch) = match state {
-        State::Kept { kept, watch, .. } => (kept.as_mut().body_mut().as_pin_mut(), watch.as_mut()),
+        State::Kept(kept) => {
+            let (body, _, watch) = kept.as_mut().parts();
+            (body.as_pin_mut(), watch)
+        }
         State::Streaming(watch) => (None, Some(watch)),
         State::Passing | State::Failing(_) | State::Done => (None, None),
     };
@@ -257,37 +259,24 @@ fn poll_inner<B: Body>(
     }
 }
 
-/// Polls a body that has reached its length, wherever it lies.
-fn look_past<B: Body>(
-    inner: Pin<&mut Option<B>>,
-    kept: Pin<&mut Kept<B>>,
-    watch: &mut Watch,
-    cx: &mut Context<'_>,
-) {
-    let (body, ahead) = kept.parts();
-    let body = if inner.is_some() { inner } else { body };
-    ahead.look_past(body, watch.rest.is_http1, &mut watch.drain, cx);
-}
-
 /// Drops the inner body in the request's context: what its destructor spawns is counted.
 fn drop_inner<B: Body>(mut inner: Pin<&mut Option<B>>, state: &mut State<B>) {
     let (kept, watch) = match state {
-        State::Kept {
-            kept,
-            watch: Some(watch),
-            ..
-        } => (kept.body().is_some().then(|| kept.as_mut()), watch),
-        State::Streaming(watch) => (None, watch),
-        _ => return,
+        State::Kept(kept) => {
+            let (body, _, watch) = kept.as_mut().parts();
+            (body.is_some().then_some(body), watch)
+        }
+        State::Streaming(watch) => (None, Some(watch)),
+        State::Passing | State::Failing(_) | State::Done => (None, None),
     };
-    if kept.is_none() && inner.is_none() {
+    let Some(watch) = watch.filter(|_| kept.is_some() || inner.is_some()) else {
         return;
-    }
+    };
     // The destructor may ask for the deadline.
     watch.drain.close_drained();
     let entered = watch.drain.enter();
-    if let Some(kept) = kept {
-        kept.body_mut().set(None);
+    if let Some(mut kept) = kept {
+        kept.set(None);
     }
     inner.set(None);
     drop(entered);

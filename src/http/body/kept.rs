@@ -1,5 +1,6 @@
 //! What is taken from the inner body before it can be passed on.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::Context;
 
@@ -7,7 +8,9 @@ use http::response::Parts;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
+use super::Watch;
 use super::ahead::{Ahead, Looked};
+use super::part::{Part, Polled};
 use crate::drain::Drain;
 use crate::settings::AnswerSettings;
 
@@ -25,9 +28,23 @@ pin_project! {
         #[pin]
         body: Option<B>,
         ahead: AheadOf<B>,
+        next: Next,
+        // `None` if the end is not watched, or not yet.
+        watch: Option<Watch>,
         // `Some` while the answer is a `Whole`.
         head: Option<Head>,
     }
+}
+
+/// What happens to the first of the kept items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It may be passed on.
+    Passes,
+    /// The same, and the server has had a turn before this item, which is an error.
+    FailsNow,
+    /// It ends the response, and waits for the tasks.
+    Waits(Part),
 }
 
 /// The head of an answer that is there as a whole, and what was set for it.
@@ -45,6 +62,8 @@ impl<B: Body> Kept<B> {
         Box::pin(Self {
             body: Some(body),
             ahead: Ahead::new(),
+            next: Next::Passes,
+            watch: None,
             head: None,
         })
     }
@@ -93,8 +112,17 @@ impl<B: Body> Kept<B> {
         Box::pin(Self {
             body: None,
             ahead: Ahead::new(),
+            next: Next::Passes,
+            watch: None,
             head: None,
         })
+    }
+
+    /// The items of a watched body that lies elsewhere.
+    pub(super) fn watched(watch: Watch) -> Pin<Box<Self>> {
+        let mut kept = Self::apart();
+        *kept.as_mut().watch_mut() = Some(watch);
+        kept
     }
 
     pub(super) fn body(&self) -> Option<&B> {
@@ -113,10 +141,44 @@ impl<B: Body> Kept<B> {
         self.project().ahead
     }
 
-    /// Both at once.
-    pub(super) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Option<B>>, &mut AheadOf<B>) {
+    #[inline]
+    pub(super) fn watch_mut(self: Pin<&mut Self>) -> &mut Option<Watch> {
+        self.project().watch
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    pub(super) fn next(&self) -> Next {
+        self.next
+    }
+
+    /// The server gets a turn before the first item, which is an error.
+    pub(super) fn fail_next(self: Pin<&mut Self>) {
+        *self.project().next = Next::FailsNow;
+    }
+
+    /// Takes the first item, if there is one.
+    pub(super) fn pop(self: Pin<&mut Self>) -> Option<Polled<B::Data, B::Error>> {
         let this = self.project();
-        (this.body, this.ahead)
+        *this.next = Next::Passes;
+        this.ahead.pop()
+    }
+
+    /// Keeps an item that ends the response, before the others.
+    pub(super) fn withhold(self: Pin<&mut Self>, item: Polled<B::Data, B::Error>, part: Part) {
+        let this = self.project();
+        *this.next = Next::Waits(part);
+        this.ahead.withhold(item, part);
+    }
+
+    /// The body, what was taken from it, and the watch.
+    pub(super) fn parts(
+        self: Pin<&mut Self>,
+    ) -> (Pin<&mut Option<B>>, &mut AheadOf<B>, Option<&mut Watch>) {
+        let this = self.project();
+        (this.body, this.ahead, this.watch.as_mut())
     }
 
     /// Whether a frame is all there is left: no end of the body is to be passed on.
@@ -125,11 +187,11 @@ impl<B: Body> Kept<B> {
         self.body.is_none() && self.ahead.is_only_frame()
     }
 
-    /// Takes the frame that is all there is left: the ordinary case.
+    /// Takes the frame that is all there is left, if it may be passed on at once: the ordinary case.
     #[inline]
     pub(super) fn take_only_frame(self: Pin<&mut Self>) -> Option<Frame<B::Data>> {
         let this = self.project();
-        if this.body.is_some() {
+        if this.body.is_some() || this.watch.is_some() || *this.next != Next::Passes {
             return None;
         }
         this.ahead.take_only_frame()
@@ -138,5 +200,14 @@ impl<B: Body> Kept<B> {
     /// Whether nothing is left in it.
     pub(super) fn is_spent(&self) -> bool {
         self.body.is_none() && !self.ahead.has_items()
+    }
+}
+
+impl<B: Body> fmt::Debug for Kept<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("next", &self.next)
+            .field("watch", &self.watch)
+            .finish_non_exhaustive()
     }
 }

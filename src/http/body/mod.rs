@@ -80,18 +80,9 @@ pin_project! {
         B: Body,
     {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            match std::mem::replace(this.state, State::Done) {
-                State::Streaming(mut watch) => {
-                    let _entered = watch.drain.enter();
-                    this.inner.set(None);
-                }
-                State::Kept { kept, watch: Some(mut watch), .. } => {
-                    let _entered = watch.drain.enter();
-                    drop(kept);
-                    this.inner.set(None);
-                }
-                State::Kept { watch: None, .. } | State::Passing | State::Failing(_) | State::Done => {}
+            let this = this.project();
+            if this.state.watch_mut().is_some() {
+                this.state.drop_watched(this.inner);
             }
         }
     }
@@ -112,14 +103,9 @@ enum State<B: Body> {
     Passing,
     /// The inner body is passed on until an item may end the response.
     Streaming(Watch),
-    /// Items were taken from the inner body, or the body was polled, before the server asked for them.
-    Kept {
-        // In a box: a body that is passed on at once does not pay for it.
-        kept: Pin<Box<Kept<B>>>,
-        next: Next,
-        /// `None` if the end is not watched, or not yet.
-        watch: Option<Watch>,
-    },
+    /// Items were taken from the inner body, or the body was polled, before the server asked for them. In a box: a body
+    /// that is passed on at once does not pay for it.
+    Kept(Pin<Box<Kept<B>>>),
     /// A required task has failed, and the next item reports it.
     Failing(Failing),
     /// The body has ended.
@@ -127,20 +113,9 @@ enum State<B: Body> {
 }
 
 /// The end of a response that is watched. Dropping it before the end means that the client has left.
-struct Watch {
+pub(crate) struct Watch {
     drain: Drain,
     rest: Rest,
-}
-
-/// What happens to the first of the kept items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// It may be passed on.
-    Passes,
-    /// The same, and the server has had a turn before this item, which is an error.
-    FailsNow,
-    /// It ends the response, and waits for the tasks.
-    Waits(Part),
 }
 
 /// What is known of the rest of a response that is let go.
@@ -166,10 +141,12 @@ impl<B: Body> ResponseBody<B> {
     /// A body of which something was taken before it is asked for.
     #[inline]
     pub(crate) fn of_kept(kept: Pin<Box<Kept<B>>>) -> Self {
-        Self {
-            inner: None,
-            state: State::of_kept(kept, Next::Passes, None),
-        }
+        let state = if kept.is_spent() {
+            State::Passing
+        } else {
+            State::Kept(kept)
+        };
+        Self { inner: None, state }
     }
 
     /// A body whose end is watched, unless everything was reported already.
@@ -192,9 +169,9 @@ impl<B: Body> ResponseBody<B> {
     ) -> Looked {
         // It was not polled yet, so it may still move.
         if let Some(body) = self.inner.take() {
-            self.state = State::of_kept(Kept::around(body), Next::Passes, None);
+            self.state = State::Kept(Kept::around(body));
         }
-        let State::Kept { kept, .. } = &mut self.state else {
+        let State::Kept(kept) = &mut self.state else {
             return Looked::Whole;
         };
         let looked = kept.as_mut().look(length, is_http1, drain, cx);
@@ -225,7 +202,7 @@ impl<B: Body> ResponseBody<B> {
     pub(crate) fn watch(&mut self, drain: Drain, rest: Rest) {
         let new = Watch { drain, rest };
         match &mut self.state {
-            State::Kept { watch, .. } => *watch = Some(new),
+            State::Kept(kept) => *kept.as_mut().watch_mut() = Some(new),
             state => *state = State::Streaming(new),
         }
     }
@@ -261,17 +238,9 @@ impl<B: Body> State<B> {
         }
     }
 
-    #[inline]
-    fn of_kept(kept: Pin<Box<Kept<B>>>, next: Next, watch: Option<Watch>) -> Self {
-        if kept.is_spent() {
-            return Self::of_stream(watch);
-        }
-        State::Kept { kept, next, watch }
-    }
-
     fn kept(&self) -> Option<&Kept<B>> {
         match self {
-            State::Kept { kept, .. } => Some(kept),
+            State::Kept(kept) => Some(kept),
             _ => None,
         }
     }
@@ -279,15 +248,16 @@ impl<B: Body> State<B> {
     /// The inner body, if it lies in the box.
     fn body_mut(&mut self) -> Option<Pin<&mut B>> {
         match self {
-            State::Kept { kept, .. } => kept.as_mut().body_mut().as_pin_mut(),
+            State::Kept(kept) => kept.as_mut().body_mut().as_pin_mut(),
             _ => None,
         }
     }
 
+    #[inline]
     fn watch_mut(&mut self) -> Option<&mut Watch> {
         match self {
             State::Streaming(watch) => Some(watch),
-            State::Kept { watch, .. } => watch.as_mut(),
+            State::Kept(kept) => kept.as_mut().watch_mut().as_mut(),
             State::Passing | State::Failing(_) | State::Done => None,
         }
     }
@@ -300,43 +270,56 @@ impl<B: Body> State<B> {
 
     /// Drops the box once nothing is left in it.
     fn drop_spent(&mut self) {
-        if self.kept().is_some_and(Kept::is_spent) {
-            if let State::Kept { watch, .. } = std::mem::replace(self, State::Done) {
-                *self = Self::of_stream(watch);
+        if let State::Kept(kept) = self {
+            if kept.is_spent() {
+                *self = Self::of_stream(kept.as_mut().watch_mut().take());
             }
         }
     }
 
     /// Takes the first of the kept items, if there is one.
     fn pop(&mut self) -> Option<Polled<B::Data, B::Error>> {
-        let State::Kept { kept, next, .. } = self else {
+        let State::Kept(kept) = self else {
             return None;
         };
-        *next = Next::Passes;
-        let item = kept.as_mut().ahead_mut().pop();
+        let item = kept.as_mut().pop();
         self.drop_spent();
         item
     }
 
     /// Keeps an item that ends the response, before the others.
     fn withhold(&mut self, item: Polled<B::Data, B::Error>, part: Part) {
-        let (mut kept, watch) = match std::mem::replace(self, State::Done) {
-            State::Kept { kept, watch, .. } => (kept, watch),
-            State::Streaming(watch) => (Kept::apart(), Some(watch)),
-            State::Passing | State::Failing(_) | State::Done => (Kept::apart(), None),
+        let mut kept = match std::mem::replace(self, State::Done) {
+            State::Kept(kept) => kept,
+            State::Streaming(watch) => Kept::watched(watch),
+            State::Passing | State::Failing(_) | State::Done => Kept::apart(),
         };
-        kept.as_mut().ahead_mut().withhold(item, part);
-        *self = Self::of_kept(kept, Next::Waits(part), watch);
+        kept.as_mut().withhold(item, part);
+        *self = State::Kept(kept);
     }
 
-    /// Drops the inner body, and what was taken from it, but for trailers: the next item reports that a required task has
-    /// failed.
+    /// Drops what is kept, but for trailers: the next item reports that a required task has failed.
     fn fail(&mut self, grpc: bool) {
-        let trailers = match std::mem::replace(self, State::Done) {
-            State::Kept { mut kept, .. } => kept.as_mut().ahead_mut().take_trailers(),
+        let trailers = match self {
+            State::Kept(kept) => kept.as_mut().ahead_mut().take_trailers(),
             _ => None,
         };
         *self = State::Failing(Failing::new(grpc, trailers));
+    }
+
+    /// Drops everything, and the inner body, in the request's context.
+    #[cold]
+    fn drop_watched(&mut self, mut inner: Pin<&mut Option<B>>) {
+        let (watch, kept) = match std::mem::replace(self, State::Done) {
+            State::Streaming(watch) => (Some(watch), None),
+            State::Kept(mut kept) => (kept.as_mut().watch_mut().take(), Some(kept)),
+            State::Passing | State::Failing(_) | State::Done => (None, None),
+        };
+        if let Some(Watch { mut drain, .. }) = watch {
+            let _entered = drain.enter();
+            drop(kept);
+            inner.set(None);
+        }
     }
 }
 
@@ -361,15 +344,17 @@ impl<B: Body> fmt::Debug for State<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             State::Passing => f.write_str("Passing"),
-            State::Streaming(watch) => f.debug_tuple("Streaming").field(&watch.drain).finish(),
-            State::Kept { next, watch, .. } => f
-                .debug_struct("Kept")
-                .field("next", next)
-                .field("drain", &watch.as_ref().map(|watch| &watch.drain))
-                .finish_non_exhaustive(),
+            State::Streaming(watch) => f.debug_tuple("Streaming").field(watch).finish(),
+            State::Kept(kept) => f.debug_tuple("Kept").field(kept).finish(),
             State::Failing(_) => f.write_str("Failing"),
             State::Done => f.write_str("Done"),
         }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.drain.fmt(f)
     }
 }
 
