@@ -24,6 +24,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Returns the schedule of a window that opened at `opened` and closes at `end`.
+    #[inline]
     pub(crate) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
         if unfinished == Unfinished::Continue {
             return Self {
@@ -78,6 +79,13 @@ impl Schedule {
             abort: self.abort.map(|at| at.min(end)),
             end: self.end.min(end),
         }
+    }
+
+    /// Returns the time of the first step.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    #[inline]
+    pub(crate) fn first(&self) -> Instant {
+        self.cancel.unwrap_or(self.end)
     }
 
     /// Returns the time of the next step after `now`, or of the end if there is none.

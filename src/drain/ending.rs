@@ -87,20 +87,20 @@ impl Drain {
                 let ended = std::mem::take(&mut self.wait_mut().ended);
                 Ok(self.conclude(ended))
             }
-            Stage::FirstTurn | Stage::Open { .. } => self.finish_drained(),
+            Stage::PlainWait | Stage::Open { .. } => self.finish_drained(),
         }
     }
 
-    /// Ends an open request without hooks if no task is alive, unless a required one has failed, or one was stopped.
-    /// Returns whether it did.
+    /// Ends a request in its plain wait if no task is alive, unless a required one has failed, or one was stopped. If it
+    /// goes on, returns when its window opened.
     #[cfg(feature = "http")]
     #[inline(always)]
-    pub(super) fn end_if_ordinary(&mut self) -> bool {
+    pub(super) fn end_if_ordinary(&mut self) -> Result<(), Option<Instant>> {
         let Some(request) = self.request() else {
-            return false;
+            return Err(None);
         };
         let finished = request.finish(self.readers(), true);
-        self.finished(finished).is_ok()
+        self.finished(finished).map(|_| ())
     }
 
     fn finish_drained(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
@@ -111,22 +111,28 @@ impl Drain {
             return Err(NotDrained);
         }
         let finished = request.finish(self.readers(), false);
-        self.finished(finished)
+        self.finished(finished).map_err(|opened| {
+            self.make_wait(opened);
+            // The request goes on, and its code may ask for the deadline.
+            self.close_drained();
+            NotDrained
+        })
     }
 
+    /// If the request goes on, returns when its window opened.
     #[inline(always)]
-    fn finished(&mut self, finished: Finished) -> Result<Option<Arc<DrainReport>>, NotDrained> {
+    fn finished(
+        &mut self,
+        finished: Finished,
+    ) -> Result<Option<Arc<DrainReport>>, Option<Instant>> {
         match finished {
-            Finished::GoesOn { opened } => {
-                self.make_wait(opened);
-                // The request goes on, and its code may ask for the deadline.
-                self.close_drained();
-                Err(NotDrained)
-            }
+            Finished::GoesOn { opened } => Err(opened),
             Finished::Over { required_failed } => {
                 // Nothing reads a report, so the clock is not read.
                 if self.wait.is_some() {
                     self.take_window(None);
+                } else if let Stage::PlainWait = self.stage {
+                    metrics::held(-1.0);
                 }
                 self.stage = Stage::Over { required_failed };
                 Ok(None)
@@ -217,9 +223,9 @@ impl Drain {
     /// Ends a request whose owner is dropped, at its end or before.
     #[inline(never)]
     fn end(&mut self) {
-        self.end_first_turn();
+        self.end_plain_wait();
         let at_drop = match self.stage {
-            Stage::FirstTurn => AtDrop::Leaves,
+            Stage::PlainWait => AtDrop::Leaves,
             Stage::Over { .. } => return,
             Stage::Expired => AtDrop::Ends,
             Stage::Open { at_drop } => at_drop,

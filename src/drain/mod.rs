@@ -9,8 +9,8 @@
 //!     │
 //!     ├─ unused ─────────▶ finish_unused: nothing was spawned, and nothing else refers to it; it is Over
 //!     ▼
-//!   begin_first_turn      (a head that is held with its whole body) the window opens, and the tasks get one turn of
-//!     │                   the scheduler. `end_if_drained`: if they are done then, the request is released at once
+//!   begin_plain_wait      (a head that is held with its whole body) the window opens, and the tasks get one turn of
+//!     │                   the scheduler. `poll_plain_wait`: once they are done, the request is released at once
 //!     ▼
 //!   poll_drained ◀─────┐  no task alive, and no hook: ready at once
 //!     │                │  otherwise: the window opens, and the tasks get one turn of the scheduler
@@ -35,18 +35,22 @@
 //!   Over                  `pool::keep` keeps its memory when the owner is dropped, if nothing else refers to it
 //! ```
 //!
-//! `wait` is the wait, `window` the drain window, `hooks` is what else is awaited, `steps` stops tasks on time. `ending` is the end of a request,
-//! `leaving` what becomes of tasks whose client has gone, `report` makes the report, and `shutdown` waits for a whole
-//! process. `response` is what only HTTP asks for.
+//! `wait` is the wait, and `plain` the ordinary case of it. `window` is the drain window, `hooks` is what else is
+//! awaited, and `steps` stops tasks on time, with its `timer`. `ending` is the end of a request, `leaving` what becomes of
+//! tasks whose client has gone, `report` makes the report, and `shutdown` waits for a whole process. `response` is what
+//! only HTTP asks for.
 
 mod ending;
 mod hooks;
 mod leaving;
+#[cfg(feature = "http")]
+mod plain;
 pub(crate) mod release;
 mod report;
 #[cfg(feature = "http")]
 mod response;
 mod steps;
+pub(crate) mod timer;
 mod wait;
 mod window;
 
@@ -91,10 +95,10 @@ enum KeptFor {
 enum Stage {
     /// It may spawn, and may be held.
     Open { at_drop: AtDrop },
-    /// Its window has just opened, and its tasks have their first turn of the scheduler. Most have ended when the wait
-    /// looks again, so the wait is not made yet: see `make_wait`. Only between `begin_first_turn` and the next call.
+    /// Its window is open, and all that comes next is the end of its tasks, or the first step of its `Schedule`. That
+    /// takes no `Wait`, and `poll_plain_wait` is the only call. Any other one makes a `Wait`: see `end_plain_wait`.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    FirstTurn,
+    PlainWait,
     /// The client has gone, and tasks have some time left to stop.
     Leaving,
     /// Its window closed at the deadline and stays closed. The report, if it is to be read, waits for the end of the
@@ -185,7 +189,7 @@ impl Drain {
             Stage::Over { required_failed } => required_failed,
             Stage::Leaving => false,
             Stage::Expired => self.ended().is_some_and(|ended| ended.required_failed),
-            Stage::FirstTurn | Stage::Open { .. } => match self.drained_as_failed() {
+            Stage::PlainWait | Stage::Open { .. } => match self.drained_as_failed() {
                 Some(failed) => failed,
                 None => self.request().is_some_and(|r| r.required_failed()),
             },
@@ -214,7 +218,7 @@ impl Drain {
 
     #[inline]
     fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Open { .. } | Stage::FirstTurn)
+        matches!(self.stage, Stage::Open { .. } | Stage::PlainWait)
     }
 
     /// Whether something is still to be awaited before the release, or just is.

@@ -156,10 +156,10 @@ impl Drain {
         match self.stage {
             Stage::Over { .. } | Stage::Leaving => None,
             Stage::Expired => self.ended().filter(|_| is_wanted)?.report.clone(),
-            Stage::FirstTurn | Stage::Open { .. } if is_wanted => {
+            Stage::PlainWait | Stage::Open { .. } if is_wanted => {
                 self.report_until_now(Outcome::Drained, None)
             }
-            Stage::FirstTurn | Stage::Open { .. } => {
+            Stage::PlainWait | Stage::Open { .. } => {
                 self.request()?.see_tracker();
                 None
             }

@@ -1,18 +1,18 @@
 //! Stops tasks on time.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::deadline::schedule::{AGES, Schedule};
+use super::timer::Timer;
+use crate::deadline::schedule::Schedule;
 use crate::request::Request;
 
 /// How far the steps of a [`Schedule`] were taken.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// `Some` once there was a step to wait for.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// For the next step.
+    pub(super) timer: Timer,
     /// `Some` once what was alive shortly before the end was aborted.
     cut: Option<Cut>,
 }
@@ -29,11 +29,6 @@ impl Steps {
     /// How many tasks had been stopped before those that were alive were aborted; `None` if none were.
     pub(super) fn stopped_before(&self) -> Option<usize> {
         self.cut.map(|cut| cut.before)
-    }
-
-    /// There is no step to wait for.
-    pub(super) fn stop_timer(&mut self) {
-        self.timer = None;
     }
 
     /// Takes the steps that are due; ready at the end of the last one.
@@ -66,15 +61,7 @@ impl Steps {
             if schedule.end <= now {
                 return Poll::Ready(());
             }
-            // A timer cannot bear the last instants of the clock: for those it is set anew.
-            let next = schedule.next(now).min(now + AGES);
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(next)));
-            if timer.deadline() != next {
-                timer.as_mut().reset(next);
-            }
-            ready!(timer.as_mut().poll(cx));
+            ready!(self.timer.poll(schedule.next(now), now, cx));
         }
     }
 }

@@ -44,7 +44,7 @@ impl Drain {
     /// Ready when no task is alive and the hooks are through, or the deadline has passed. The window
     /// opens with the first poll that finds something to wait for.
     pub(crate) fn poll_drained(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        self.end_first_turn();
+        self.end_plain_wait();
         if !self.is_open() {
             return Poll::Ready(());
         }
@@ -82,7 +82,7 @@ impl Drain {
             return Poll::Ready(());
         };
         let Some(deadline) = deadline else {
-            window.steps.stop_timer();
+            window.steps.timer.stop();
             return Poll::Pending;
         };
         let schedule = Schedule::at_deadline(window.opened, deadline.at, deadline.unfinished);
@@ -108,73 +108,34 @@ impl Drain {
         Poll::Pending
     }
 
-    /// Opens the window if a task is alive, and gives the tasks their first turn of the scheduler. Returns whether it
-    /// did: the request is new to its wait, and has no hooks.
-    #[cfg(feature = "http")]
-    #[inline]
-    pub(crate) fn begin_first_turn(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        if self.wait.is_some() || self.kept_for != KeptFor::All || !self.is_open() {
-            return false;
-        }
-        let Some(request) = self.context.own() else {
-            return false;
-        };
-        let opened = Instant::now();
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
-            return false;
-        };
-        self.stage = Stage::FirstTurn;
-        if awaited != Awaited::Tasks || cfg!(feature = "metrics") {
-            self.make_wait_for(awaited, opened);
-        }
-        cx.waker().wake_by_ref();
-        true
-    }
-
-    /// Ends the request if no task is alive: the ordinary end of a wait, in one step. Returns whether it did. It does
-    /// not if there may be more to do: for hooks, or for a task that has failed or was stopped.
-    #[cfg(feature = "http")]
-    #[inline(always)]
-    pub(crate) fn end_if_drained(&mut self) -> bool {
-        if !matches!(self.stage, Stage::FirstTurn) {
-            return self.end_later();
-        }
-        self.end_if_ordinary()
-    }
-
-    #[cfg(feature = "http")]
-    #[inline(never)]
-    fn end_later(&mut self) -> bool {
-        let is_open = self.is_open() && self.kept_for == KeptFor::All;
-        let waits_for_tasks = self.wait.as_ref().is_some_and(|w| w.waits_for_tasks());
-        is_open && waits_for_tasks && self.end_if_ordinary()
-    }
-
-    /// The first turn of the tasks is over, and the request goes on.
-    pub(super) fn end_first_turn(&mut self) {
-        if let (Stage::FirstTurn, Some(request)) = (&self.stage, self.context.own()) {
+    /// More is to be done than to wait for tasks alone.
+    pub(super) fn end_plain_wait(&mut self) {
+        if let (Stage::PlainWait, Some(request)) = (&self.stage, self.context.own()) {
             let opened = request.window_opened_at();
             self.make_wait(opened);
         }
     }
 
-    /// Makes the wait of a window whose tasks have their first turn. `opened`: when the window opened.
+    /// Makes the wait of a window that had a plain one. `opened`: when the window opened.
     pub(super) fn make_wait(&mut self, opened: Option<Instant>) {
-        if let (Stage::FirstTurn, Some(opened)) = (&self.stage, opened) {
+        if let (Stage::PlainWait, Some(opened)) = (&self.stage, opened) {
             self.make_wait_for(Awaited::Tasks, opened);
         }
     }
 
-    fn make_wait_for(&mut self, awaited: Awaited, opened: Instant) {
-        if let Stage::FirstTurn = self.stage {
+    pub(super) fn make_wait_for(&mut self, awaited: Awaited, opened: Instant) {
+        let window = Window {
+            had_turn: true,
+            ..Window::new(opened, Some(awaited))
+        };
+        if let Stage::PlainWait = self.stage {
             self.stage = Stage::Open {
                 at_drop: AtDrop::Leaves,
             };
+            self.set_window(window);
+        } else {
+            self.window_opened(window);
         }
-        self.window_opened(Window {
-            had_turn: true,
-            ..Window::new(opened, Some(awaited))
-        });
     }
 
     /// Ready when no task is alive and the hooks are through.
@@ -288,13 +249,13 @@ impl Drain {
     /// The request was released with no task alive, so that its window ends. `opened`: when it opened, if it was open.
     #[inline]
     pub(super) fn end_window(&mut self, opened: Option<Instant>, now: Instant) -> Waited {
-        if let (Stage::FirstTurn, Some(opened), None) = (&self.stage, opened, &self.wait) {
+        if let (Stage::PlainWait, Some(opened), None) = (&self.stage, opened, &self.wait) {
             // There is no wait, and none has to be made.
+            metrics::held(-1.0);
             let open_for = now.saturating_duration_since(opened);
-            let is_held = self.kept_for != KeptFor::None;
             return Waited {
                 drain: open_for,
-                held: if is_held { open_for } else { Duration::ZERO },
+                held: open_for,
                 last: Some(Last {
                     awaited: Awaited::Tasks,
                     at: Some(now),
@@ -385,10 +346,14 @@ impl Drain {
         self.window_opened(Window::new(opened, None));
     }
 
-    fn window_opened(&mut self, window: Window) {
+    fn set_window(&mut self, window: Window) {
         let wait = self.wait.get_or_insert_default();
         wait.has_waited = true;
         wait.window = Some(window);
+    }
+
+    fn window_opened(&mut self, window: Window) {
+        self.set_window(window);
         if self.kept_for != KeptFor::None {
             metrics::held(1.0);
         }
@@ -489,13 +454,6 @@ impl Wait {
     fn awaiting(&mut self) -> Option<&mut Window> {
         let window = self.window.as_mut();
         window.filter(|window| window.had_turn && !window.is_drained)
-    }
-
-    /// Whether a window is open, its tasks have had their turn, and it waits for nothing else.
-    #[cfg(feature = "http")]
-    fn waits_for_tasks(&self) -> bool {
-        let window = self.window.as_ref();
-        self.hooks.are_through() && window.is_some_and(|window| window.had_turn)
     }
 
     /// The response is not kept back any longer.

@@ -187,7 +187,7 @@ where
                     unreachable!("it was put there above")
                 };
                 match whole.look(length, exchange.is_http1, drain, cx) {
-                    Ok(()) if drain.begin_first_turn(cx) => return Poll::Pending,
+                    Ok(()) if drain.begin_plain_wait(cx) => return Poll::Pending,
                     Ok(()) => {}
                     Err(looked) => into_answer(this.state, exchange, looked),
                 }

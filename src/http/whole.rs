@@ -69,10 +69,10 @@ impl<B: Body> Whole<B> {
     /// Ready when the head may go: with true if the request has ended with that, and otherwise if it takes more steps.
     #[inline(always)]
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<bool> {
-        if drain.end_if_drained() {
-            return Poll::Ready(true);
+        match self.kept.as_mut().head_mut() {
+            Some(head) => drain.poll_plain_wait(&mut head.timer, cx),
+            None => unreachable!("it is taken out at the end alone"),
         }
-        drain.poll_drained(cx).map(|()| false)
     }
 
     /// Takes out what goes on to the server.
@@ -95,6 +95,7 @@ impl<B: Body> Whole<B> {
             parts,
             settings,
             length,
+            timer: _,
         }) = self.kept.as_mut().take_head()
         else {
             unreachable!("it is taken out at the end alone")

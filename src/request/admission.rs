@@ -9,7 +9,7 @@ use super::effects::Attached;
 use super::guard::{Extra, TaskGuard, Ticket};
 use super::state::State;
 use super::stopping::abort;
-use super::task::{Admitted, Kind, Parent, Refused, SlotState, TaskSpec};
+use super::task::{Admitted, Begins, Kind, Parent, Refused, TaskSpec};
 use crate::settings::TaskSpans;
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::trace::Span;
@@ -18,22 +18,22 @@ use crate::{metrics, trace};
 impl Request {
     /// Lists a task that is about to be spawned. [`attach`](Self::attach) has to follow.
     pub(crate) fn admit(self: &Arc<Self>, spec: TaskSpec) -> TaskGuard {
-        self.list(&spec, SlotState::Spawning)
+        self.list(&spec, Begins::Spawning)
     }
 
     /// Lists a task that runs elsewhere.
     pub(crate) fn admit_elsewhere(self: &Arc<Self>, spec: TaskSpec) -> TaskGuard {
-        self.list(&spec, SlotState::Elsewhere)
+        self.list(&spec, Begins::Elsewhere)
     }
 
     #[inline(always)]
-    fn list(self: &Arc<Self>, spec: &TaskSpec, slot_state: SlotState<AbortHandle>) -> TaskGuard {
+    fn list(self: &Arc<Self>, spec: &TaskSpec, begins: Begins) -> TaskGuard {
         let parent = self.parent();
         let mut state = self.lock();
         if !state.counts(spec.kind, parent) {
-            return self.list_apart(state, spec, parent, slot_state);
+            return self.list_apart(state, spec, parent, begins);
         }
-        let admitted = state.admit_counted(spec, slot_state, || self.join());
+        let admitted = state.admit_counted(spec, begins, || self.join());
         drop(state);
         self.admitted(spec, admitted)
     }
@@ -45,9 +45,9 @@ impl Request {
         mut state: MutexGuard<'_, State<AbortHandle>>,
         spec: &TaskSpec,
         parent: Parent,
-        slot_state: SlotState<AbortHandle>,
+        begins: Begins,
     ) -> TaskGuard {
-        let admitted = state.admit_apart(spec, parent, slot_state, || self.join());
+        let admitted = state.admit_apart(spec, parent, begins, || self.join());
         drop(state);
         self.admitted(spec, admitted)
     }
@@ -62,7 +62,7 @@ impl Request {
         let admitted = self.lock().try_admit(
             &spec,
             parent,
-            SlotState::Spawning,
+            Begins::Spawning,
             || self.join(),
             || process.is_closing(),
         );
@@ -134,12 +134,17 @@ impl Request {
     }
 
     /// Gives an age to this task, and to every other one that has none.
-    #[cold]
+    #[inline]
     pub(super) fn stamp(&self, slot: u32, id: u32) {
         if self.lock().wants_stamp() {
-            let now = Instant::now();
-            self.lock().stamp_first(slot, id, now);
+            self.stamp_now(slot, id);
         }
+    }
+
+    #[cold]
+    fn stamp_now(&self, slot: u32, id: u32) {
+        let now = Instant::now();
+        self.lock().stamp_first(slot, id, now);
     }
 }
 

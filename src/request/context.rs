@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context as TaskContext, Poll};
+use std::thread;
 
 use pin_project_lite::pin_project;
 
@@ -153,36 +154,49 @@ impl Context {
         Entered { context: self }
     }
 
-    /// Like [`enter`](Self::enter), and makes a task of this request the one that runs.
+    /// Runs a part of a task of this request, with this as the current context. `work` catches its panics: nothing is put
+    /// back while one unwinds.
     #[inline]
-    pub(crate) fn enter_task(&mut self, task: RunningTask) -> EnteredTask<'_> {
-        let running = match &self.0 {
-            Some(request) => Running {
-                request: Arc::as_ptr(request),
-                task: Some(task),
-            },
-            None => NOTHING,
-        };
-        self.enter_as(running)
+    pub(crate) fn run_task<T>(
+        &mut self,
+        task: RunningTask,
+        work: impl FnOnce() -> thread::Result<T>,
+    ) -> thread::Result<T> {
+        let before = self.swap_in(Running {
+            request: self.0.as_ref().map_or(ptr::null(), Arc::as_ptr),
+            task: Some(task),
+        });
+        let caught = work();
+        self.swap_out(before);
+        caught
     }
 
     /// Like [`enter`](Self::enter), for callbacks: no task runs, although one may be further up on the stack.
     #[inline]
-    pub(crate) fn enter_no_task(&mut self) -> EnteredTask<'_> {
-        self.enter_as(NOTHING)
+    pub(crate) fn enter_no_task(&mut self) -> EnteredNoTask<'_> {
+        let before = self.swap_in(NOTHING);
+        EnteredNoTask {
+            context: self,
+            before,
+        }
     }
 
     #[inline]
-    fn enter_as(&mut self, running: Running) -> EnteredTask<'_> {
+    fn swap_in(&mut self, running: Running) -> Running {
         let mut before = NOTHING;
         let _ = HERE.try_with(|here| {
             here.swap(self);
             before = here.push(running);
         });
-        EnteredTask {
-            context: self,
-            before,
-        }
+        before
+    }
+
+    #[inline]
+    fn swap_out(&mut self, before: Running) {
+        let _ = HERE.try_with(|here| {
+            here.swap(self);
+            here.pop(before);
+        });
     }
 }
 
@@ -296,18 +310,14 @@ impl Drop for Entered<'_> {
 }
 
 /// Dropping it swaps the context back, and puts back what ran before.
-pub(crate) struct EnteredTask<'a> {
+pub(crate) struct EnteredNoTask<'a> {
     context: &'a mut Context,
     before: Running,
 }
 
-impl Drop for EnteredTask<'_> {
-    #[inline]
+impl Drop for EnteredNoTask<'_> {
     fn drop(&mut self) {
-        let _ = HERE.try_with(|here| {
-            here.swap(self.context);
-            here.pop(self.before);
-        });
+        self.context.swap_out(self.before);
     }
 }
 

@@ -123,16 +123,16 @@ impl TaskGuard {
     /// Like [`run`](Self::run), but returns a panic as a value.
     #[inline]
     pub(crate) fn try_run<T>(&mut self, work: impl FnOnce() -> T) -> thread::Result<T> {
-        let entered = self.context.enter_task(RunningTask {
+        let running = RunningTask {
             id: self.task.ticket.id,
             is_detached: self.task.is_detached,
-        });
+        };
+        let span = self.extra.as_ref().and_then(|extra| extra.span.as_ref());
         let work = AssertUnwindSafe(work);
-        let caught = match self.extra.as_ref().and_then(|extra| extra.span.as_ref()) {
+        let caught = self.context.run_task(running, || match span {
             Some(span) => span.in_scope(|| catch_unwind(work)),
             None => catch_unwind(work),
-        };
-        drop(entered);
+        });
         if let Err(payload) = &caught {
             self.note_panic(panics::message(&**payload));
         }

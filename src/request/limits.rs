@@ -36,6 +36,7 @@ impl Request {
     }
 
     /// `closes_at`: the end of a shutdown that has begun.
+    #[inline(always)]
     pub(super) fn deadline_in(
         &self,
         state: &State<AbortHandle>,
@@ -58,6 +59,7 @@ impl Request {
 }
 
 /// `closes_at`: the end of a shutdown that has begun.
+#[inline(always)]
 pub(super) fn deadline<H>(
     state: &State<H>,
     ours: &Settings,
@@ -79,6 +81,19 @@ pub(super) fn deadline<H>(
     if let (None, None) = (limits, closes_at) {
         return drain;
     }
+    earliest(drain, limits, opened, settings, closes_at)
+}
+
+/// The earliest of all limits. `drain`: that of the drain timeout.
+#[cold]
+fn earliest(
+    drain: Option<Deadline>,
+    limits: Option<&Limits>,
+    opened: Option<Instant>,
+    settings: WindowSettings,
+    closes_at: Option<Instant>,
+) -> Option<Deadline> {
+    let unfinished = settings.at_deadline.unwrap_or_default();
     let limits = limits.into_iter();
     let limits = limits.flat_map(|limits| limits.deadlines(opened, settings, unfinished));
     let shutdown = closes_at.map(|at| Deadline {

@@ -36,7 +36,9 @@ use super::account::{
 use super::effects::{Attached, Completed, Effects, Failure, LateEnd};
 use super::limits::Limits;
 use super::table::{Removed, Table};
-use super::task::{Admitted, Entry, Kind, Parent, Refused, ReportedAs, SlotState, TaskSpec};
+use super::task::{
+    Admitted, Begins, Entry, Kind, Parent, Refused, ReportedAs, SlotState, TaskSpec,
+};
 use crate::process::registry::Registration;
 use crate::report::{DrainObserver, MAX_FAILURES, Outcome, Tally, TaskInfo, TaskState};
 use crate::settings::{Settings, TaskSpans};
@@ -170,13 +172,13 @@ impl<H> State<H> {
         &mut self,
         spec: &TaskSpec,
         parent: Parent,
-        slot_state: SlotState<H>,
+        begins: Begins,
         join: impl FnOnce() -> Registration,
     ) -> Admitted {
         if self.counts(spec.kind, parent) {
-            self.admit_counted(spec, slot_state, join)
+            self.admit_counted(spec, begins, join)
         } else {
-            self.admit_apart(spec, parent, slot_state, join)
+            self.admit_apart(spec, parent, begins, join)
         }
     }
 
@@ -197,7 +199,7 @@ impl<H> State<H> {
     pub(crate) fn admit_counted(
         &mut self,
         spec: &TaskSpec,
-        slot_state: SlotState<H>,
+        begins: Begins,
         join: impl FnOnce() -> Registration,
     ) -> Admitted {
         self.tally.spawned += 1;
@@ -209,7 +211,7 @@ impl<H> State<H> {
         Admitted {
             is_counted: true,
             wants_stamp,
-            ..self.listed(spec, spec.kind, ReportedAs::Counted, slot_state, join)
+            ..self.listed(spec, spec.kind, ReportedAs::Counted, begins, join)
         }
     }
 
@@ -218,7 +220,7 @@ impl<H> State<H> {
         &mut self,
         spec: &TaskSpec,
         parent: Parent,
-        slot_state: SlotState<H>,
+        begins: Begins,
         join: impl FnOnce() -> Registration,
     ) -> Admitted {
         let is_released_late = self.spawns() == Some(Spawns::Late);
@@ -250,7 +252,7 @@ impl<H> State<H> {
         Admitted {
             is_late,
             wants_stamp: true,
-            ..self.listed(spec, kind, ReportedAs::Excluded, slot_state, join)
+            ..self.listed(spec, kind, ReportedAs::Excluded, begins, join)
         }
     }
 
@@ -260,7 +262,7 @@ impl<H> State<H> {
         spec: &TaskSpec,
         kind: Kind,
         reported_as: ReportedAs,
-        slot_state: SlotState<H>,
+        begins: Begins,
         join: impl FnOnce() -> Registration,
     ) -> Admitted {
         self.had_handler |= spec.is_handler;
@@ -268,7 +270,7 @@ impl<H> State<H> {
         if has_joined {
             self.registration = Some(join());
         }
-        let (slot, id) = self.table.add(spec, kind, reported_as, slot_state);
+        let (slot, id) = self.table.add(spec, kind, reported_as, begins);
         Admitted {
             slot,
             id,
@@ -287,7 +289,7 @@ impl<H> State<H> {
         &mut self,
         spec: &TaskSpec,
         parent: Parent,
-        slot_state: SlotState<H>,
+        begins: Begins,
         join: impl FnOnce() -> Registration,
         is_closing: impl FnOnce() -> bool,
     ) -> Result<Admitted, (Refused, Effects<H>)> {
@@ -309,8 +311,7 @@ impl<H> State<H> {
         } else if !is_detached && self.is_released() {
             Refused::Released
         } else {
-            let mut admitted =
-                self.admit(spec, parent, slot_state, || unreachable!("it has joined"));
+            let mut admitted = self.admit(spec, parent, begins, || unreachable!("it has joined"));
             admitted.has_joined = has_joined;
             return Ok(admitted);
         };
@@ -927,6 +928,7 @@ impl<H> State<H> {
         self.table.listed() > 0
     }
 
+    #[inline]
     pub(crate) fn wants_stamp(&self) -> bool {
         self.table.wants_stamp()
     }

@@ -1,6 +1,6 @@
 //! The tasks of a request that are alive, each in a slot.
 
-use super::task::{Entry, Kind, ReportedAs, SlotState, TaskSpec};
+use super::task::{Begins, Entry, Kind, ReportedAs, SlotState, TaskSpec};
 use crate::report::TaskState;
 use tokio::time::Instant;
 
@@ -57,16 +57,14 @@ impl<H> Table<H> {
         spec: &TaskSpec,
         kind: Kind,
         reported_as: ReportedAs,
-        slot_state: SlotState<H>,
+        begins: Begins,
     ) -> (u32, u32) {
         let id = self.listed;
         self.listed = id.wrapping_add(1);
         self.unstamped += 1;
         let slot = self.free;
         let slot = if slot == NONE { self.grow() } else { slot };
-        self.free = self
-            .place(slot)
-            .fill(id, spec, kind, reported_as, slot_state);
+        self.free = self.place(slot).fill(id, spec, kind, reported_as, begins);
         (slot, id)
     }
 

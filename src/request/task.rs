@@ -76,6 +76,13 @@ pub(crate) enum ReportedAs {
     Excluded,
 }
 
+/// How the pulse of a task begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begins {
+    Spawning,
+    Elsewhere,
+}
+
 /// How far the spawn of a task is, and whether it can be aborted.
 #[derive(Debug)]
 pub(crate) enum SlotState<H> {
@@ -183,7 +190,7 @@ impl<H> Entry<H> {
         spec: &TaskSpec,
         kind: Kind,
         reported_as: ReportedAs,
-        slot_state: SlotState<H>,
+        begins: Begins,
     ) -> u32 {
         let SlotState::Free(next) = self.slot_state else {
             unreachable!("a task has the slot")
@@ -194,7 +201,10 @@ impl<H> Entry<H> {
         self.kind = kind;
         self.is_handler = spec.is_handler;
         self.reported_as = reported_as;
-        self.slot_state = slot_state;
+        self.slot_state = match begins {
+            Begins::Spawning => SlotState::Spawning,
+            Begins::Elsewhere => SlotState::Elsewhere,
+        };
         self.started = None;
         next
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Request;
-use super::task::{Kind, Parent, SlotState, TaskSpec};
+use super::task::{Begins, Kind, Parent, TaskSpec};
 use crate::report::{TaskInfo, TaskState};
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Request {
                 kind: Kind::Tracker,
                 is_handler: false,
             };
-            let admitted = state.admit(&spec, Parent::None, SlotState::Elsewhere, || self.join());
+            let admitted = state.admit(&spec, Parent::None, Begins::Elsewhere, || self.join());
             (admitted.slot, admitted.has_joined)
         };
         self.joined(has_joined);

@@ -114,6 +114,7 @@ impl Answered {
     }
 }
 
+#[inline]
 pub(super) fn window_settings<H>(state: &State<H>, ours: &Settings) -> WindowSettings {
     match state.overrides() {
         Some(overrides) => overrides.drain.window.over(ours.drain.window),

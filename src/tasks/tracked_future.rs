@@ -95,33 +95,59 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let mut failure = None;
-        let mut poll = || {
-            let Some(future) = this.future.as_mut().as_pin_mut() else {
+        let guard = this.guard;
+        let mut future = this.future.as_mut();
+        let mut poll = move || {
+            let Some(running) = future.as_mut().as_pin_mut() else {
                 panic!("`TrackedFuture` polled after it has ended");
             };
-            let polled = future.poll(cx);
-            if let Poll::Ready(output) = &polled {
-                if let Some(message) = OutputKind::failure(output) {
-                    failure = Some(message);
-                }
-                this.future.set(None);
+            let Poll::Ready(output) = running.poll(cx) else {
+                return Polled::Pending;
+            };
+            let failure = OutputKind::failure(&output);
+            future.set(None);
+            match failure {
+                None => Polled::Completed(output),
+                Some(message) => Polled::Failed(output, Box::new(Message(message))),
             }
-            polled
         };
-        let guard = this.guard;
         if guard.has_ended() {
-            return poll();
+            return poll().into_output();
         }
-        let polled = match guard.try_run(poll) {
-            Ok(polled) => polled,
+        match guard.try_run(poll) {
+            Ok(Polled::Pending) => {
+                guard.waits();
+                Poll::Pending
+            }
+            Ok(Polled::Completed(output)) => {
+                guard.end_of_run(None);
+                Poll::Ready(output)
+            }
+            Ok(Polled::Failed(output, message)) => {
+                guard.end_of_run(Some(message.0));
+                Poll::Ready(output)
+            }
             Err(payload) => drop_panicked(this.future, guard, payload),
-        };
-        if polled.is_pending() {
-            guard.waits();
-        } else {
-            guard.end_of_run(failure);
         }
-        polled
+    }
+}
+
+/// What came of a poll. The future is dropped unless it is pending.
+enum Polled<T> {
+    Pending,
+    Completed(T),
+    /// In a box, because each poll returns one of these.
+    Failed(T, Box<Message>),
+}
+
+/// Of the error that a task has failed with.
+struct Message(String);
+
+impl<T> Polled<T> {
+    fn into_output(self) -> Poll<T> {
+        match self {
+            Polled::Pending => Poll::Pending,
+            Polled::Completed(output) | Polled::Failed(output, _) => Poll::Ready(output),
+        }
     }
 }

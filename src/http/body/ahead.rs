@@ -52,15 +52,6 @@ pub(crate) enum Looked {
 }
 
 impl<D: Buf, E> Ahead<D, E> {
-    #[inline(always)]
-    pub(super) fn new() -> Self {
-        Self {
-            first: None,
-            more: None,
-            past: Past::Below,
-        }
-    }
-
     pub(super) fn has_items(&self) -> bool {
         self.first.is_some()
     }
@@ -288,6 +279,17 @@ impl<D: Buf, E> Ahead<D, E> {
                 before: None,
             })
         })
+    }
+}
+
+impl<D, E> Default for Ahead<D, E> {
+    #[inline(always)]
+    fn default() -> Self {
+        Self {
+            first: None,
+            more: None,
+            past: Past::Below,
+        }
     }
 }
 

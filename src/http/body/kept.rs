@@ -12,6 +12,7 @@ use super::Watch;
 use super::ahead::{Ahead, Looked};
 use super::part::{Part, Polled};
 use crate::drain::Drain;
+use crate::drain::timer::Timer;
 use crate::settings::AnswerSettings;
 
 type AheadOf<B> = Ahead<<B as Body>::Data, <B as Body>::Error>;
@@ -54,18 +55,16 @@ pub(crate) struct Head {
     pub(crate) settings: AnswerSettings,
     /// The length of the body.
     pub(crate) length: u64,
+    /// For the deadline until which it is held.
+    pub(crate) timer: Timer,
 }
 
 impl<B: Body> Kept<B> {
     /// A body that is about to be polled.
     pub(super) fn around(body: B) -> Pin<Box<Self>> {
-        Box::pin(Self {
-            body: Some(body),
-            ahead: Ahead::new(),
-            next: Next::Passes,
-            watch: None,
-            head: None,
-        })
+        let mut kept = Self::apart();
+        kept.as_mut().body_mut().set(Some(body));
+        kept
     }
 
     /// A body that is about to be polled, and its head.
@@ -84,6 +83,7 @@ impl<B: Body> Kept<B> {
             parts,
             settings,
             length,
+            timer: Timer::default(),
         });
         kept
     }
@@ -91,6 +91,11 @@ impl<B: Body> Kept<B> {
     #[inline]
     pub(crate) fn take_head(self: Pin<&mut Self>) -> Option<Head> {
         self.project().head.take()
+    }
+
+    #[inline]
+    pub(crate) fn head_mut(self: Pin<&mut Self>) -> Option<&mut Head> {
+        self.project().head.as_mut()
     }
 
     /// Asks the body for its first frame: see [`ResponseBody::look`](super::ResponseBody::look).
@@ -109,13 +114,8 @@ impl<B: Body> Kept<B> {
     /// The items of a body that lies elsewhere.
     #[inline(always)]
     pub(super) fn apart() -> Pin<Box<Self>> {
-        Box::pin(Self {
-            body: None,
-            ahead: Ahead::new(),
-            next: Next::Passes,
-            watch: None,
-            head: None,
-        })
+        // Its default is written into the box, and not copied there.
+        Box::into_pin(Box::default())
     }
 
     /// The items of a watched body that lies elsewhere.
@@ -209,5 +209,18 @@ impl<B: Body> fmt::Debug for Kept<B> {
             .field("next", &self.next)
             .field("watch", &self.watch)
             .finish_non_exhaustive()
+    }
+}
+
+impl<B: Body> Default for Kept<B> {
+    #[inline(always)]
+    fn default() -> Self {
+        Self {
+            body: None,
+            ahead: Ahead::default(),
+            next: Next::Passes,
+            watch: None,
+            head: None,
+        }
     }
 }

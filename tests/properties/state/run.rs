@@ -14,7 +14,7 @@ use crate::report::{Outcome, TaskInfo, TaskState};
 use crate::request::account::{Account, Drained, Finish, Look, Readers, ReleaseState, ReportQuery};
 use crate::request::effects::{Attached, Completed, Effects};
 use crate::request::state::{Phase, Spawns, State};
-use crate::request::task::{Admitted, Kind, Parent, Refused, SlotState, TaskSpec};
+use crate::request::task::{Admitted, Begins, Kind, Parent, Refused, TaskSpec};
 use crate::steps::{Life, Plan, Step};
 use crate::trace::Span;
 
@@ -164,12 +164,12 @@ impl Run {
             } => {
                 let mut spec = spec(*kind);
                 spec.is_handler = *is_handler;
-                let slot_state = if *is_elsewhere {
-                    SlotState::Elsewhere
+                let begins = if *is_elsewhere {
+                    Begins::Elsewhere
                 } else {
-                    SlotState::Spawning
+                    Begins::Spawning
                 };
-                self.admit(spec, *parent, slot_state)?;
+                self.admit(spec, *parent, begins)?;
             }
             Step::TryAdmit {
                 kind,
@@ -213,7 +213,7 @@ impl Run {
             }
             Step::Watch => {
                 if self.model.watch().is_none() {
-                    self.admit(spec(Kind::Tracker), Parent::None, SlotState::Elsewhere)?;
+                    self.admit(spec(Kind::Tracker), Parent::None, Begins::Elsewhere)?;
                 }
             }
             Step::EndWatch { in_tracker } => {
@@ -383,13 +383,13 @@ impl Run {
 
     // The life of a task.
 
-    fn admit(&mut self, spec: TaskSpec, parent: Parent, slot_state: SlotState<u32>) -> Checked {
-        let handle = match slot_state {
-            SlotState::Spawning => Handle::ToCome,
+    fn admit(&mut self, spec: TaskSpec, parent: Parent, begins: Begins) -> Checked {
+        let handle = match begins {
+            Begins::Spawning => Handle::ToCome,
             _ => Handle::None,
         };
         let registration = self.registration();
-        let admitted = self.state.admit(&spec, parent, slot_state, || registration);
+        let admitted = self.state.admit(&spec, parent, begins, || registration);
         self.admitted(&admitted, spec, parent, handle)
     }
 
@@ -438,7 +438,7 @@ impl Run {
         let admitted = self.state.try_admit(
             &spec,
             parent,
-            SlotState::Spawning,
+            Begins::Spawning,
             || {
                 joined.set(true);
                 registration

@@ -1,0 +1,85 @@
+//! The wait for tasks alone, which takes no [`Wait`](super::wait::Wait): the ordinary case.
+
+use std::task::{Context as TaskContext, Poll, ready};
+
+use tokio::time::Instant;
+
+use super::timer::Timer;
+use super::window::Awaited;
+use super::{Drain, KeptFor, Stage};
+use crate::deadline::schedule::Schedule;
+use crate::metrics;
+
+impl Drain {
+    /// Opens the window if a task is alive, and gives the tasks their first turn of the scheduler. Returns whether it
+    /// did: the request is new to its wait, and has no hooks.
+    #[inline]
+    pub(crate) fn begin_plain_wait(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if self.wait.is_some() || self.kept_for != KeptFor::All || !self.is_open() {
+            return false;
+        }
+        let Some(request) = self.context.own() else {
+            return false;
+        };
+        let opened = Instant::now();
+        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+            return false;
+        };
+        self.stage = Stage::PlainWait;
+        metrics::held(1.0);
+        if awaited != Awaited::Tasks {
+            self.make_wait_for(awaited, opened);
+        }
+        cx.waker().wake_by_ref();
+        true
+    }
+
+    /// Ready when no task is alive, or the deadline has passed: with true if the request has ended with that, in one
+    /// step. With false there may be more to do, for a task that has failed or was stopped, or about tasks that are
+    /// alive.
+    #[inline(always)]
+    pub(crate) fn poll_plain_wait(
+        &mut self,
+        timer: &mut Timer,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<bool> {
+        if let Stage::PlainWait = self.stage {
+            match self.end_if_ordinary() {
+                Ok(()) => return Poll::Ready(true),
+                Err(opened) => ready!(self.poll_alive(opened, timer, cx)),
+            }
+            timer.stop();
+        }
+        self.poll_drained(cx).map(|()| false)
+    }
+
+    /// Ready when there is more to do than to wait for tasks. `opened`: when the window opened.
+    fn poll_alive(
+        &self,
+        opened: Option<Instant>,
+        timer: &mut Timer,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let (Some(request), Some(opened)) = (self.request(), opened) else {
+            return Poll::Ready(());
+        };
+        if timer.is_set() {
+            // It is woken before the tasks have ended: the time has come, or has changed.
+            return Poll::Ready(());
+        }
+        let (look, deadline) = request.look_again(cx);
+        if !look.own {
+            return Poll::Ready(());
+        }
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
+        let schedule = Schedule::at_deadline(opened, deadline.at, deadline.unfinished);
+        let first = schedule.first();
+        if first <= opened {
+            return Poll::Ready(());
+        }
+        // Without another look at the clock: if the time has passed by now, the timer is over soon.
+        timer.poll(first, opened, cx)
+    }
+}
