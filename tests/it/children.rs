@@ -1,4 +1,4 @@
-//! What detached tasks and stragglers spawn is detached itself.
+//! Tasks spawned by detached tasks and by stragglers are detached themselves.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Work that an answer claims: as a required task it can be late and be done all the same, awaited by the
-//! handler it cannot.
+//! Two ways to do work that an answer promises. As a required task the work can be late, so that the response fails,
+//! and still be done. Awaited by the handler it cannot.
 
 use std::convert::Infallible;
 use std::sync::Arc;
