@@ -1,5 +1,5 @@
-//! A body that the server would not poll again is dropped before a wait. So a task that waits for its drop does not wait
-//! for the response.
+//! A body that the server would not poll again is dropped before a wait. So a task that waits for its drop does not
+//! wait for the response.
 
 use std::convert::Infallible;
 use std::time::Duration;

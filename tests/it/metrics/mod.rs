@@ -1,5 +1,5 @@
-//! Metrics recorded through the `metrics` facade. The recorder is local to the test's thread, and everything runs on that
-//! thread.
+//! Metrics recorded through the `metrics` facade. The recorder is local to the test's thread, and everything runs on
+//! that thread.
 
 mod meter;
 

@@ -1,5 +1,5 @@
-//! CORS. Outside the tracker it answers preflights itself, and adds its headers to every answer. Inside it adds none to the
-//! answer for a request that the tracker sheds.
+//! CORS. Outside the tracker it answers preflights itself, and adds its headers to every answer. Inside it adds none to
+//! the answer for a request that the tracker sheds.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What a client receives, and when: each row of the table of what is held, over real connections.
 //!
-//! A [`Row`](row::Row) states how a handler answers, which bytes or frames reach the client while a task of the request is
-//! alive, and which come after it has ended. The task ends when the test opens its [`Gate`](gate::Gate).
+//! A [`Row`](row::Row) states how a handler answers, which bytes or frames reach the client while a task of the request
+//! is alive, and which come after it has ended. The task ends when the test opens its [`Gate`](gate::Gate).
 //!
 //! Other modules test what becomes of a request whose client leaves: a [`Scene`](scene::Scene) brings the request to a
 //! [`Stage`](scene::Stage), and a [`Way`](leaving::Way) states how the client leaves there.

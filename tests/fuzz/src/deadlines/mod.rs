@@ -1,4 +1,5 @@
-//! Deadlines of all kinds: the client's in `grpc-timeout` and `prefer`, and the platform's. Whatever the fields contain:
+//! Deadlines of all kinds: the client's in `grpc-timeout` and `prefer`, and the platform's. Whatever the fields
+//! contain:
 //!
 //! * A source returns exactly the deadline that the specification of its field defines, to the nanosecond, less its
 //!   margin. If the specification does not allow the value, the source returns none.
