@@ -39,7 +39,9 @@ impl Load {
             .args(["--script", script, url])
             .output()?;
         let printed = String::from_utf8_lossy(&output.stdout);
-        let figures = printed.lines().find_map(|line| line.strip_prefix("figures "));
+        let figures = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("figures "));
         figures
             .and_then(Figures::parse)
             .ok_or_else(|| format!("wrk: {}\n{printed}", output.status).into())

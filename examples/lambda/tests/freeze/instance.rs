@@ -16,7 +16,7 @@ use crate::answer::Answer;
 use crate::event::Event;
 use crate::form::Form;
 use crate::limit::within_limit;
-use crate::stub::{NextRequest, Call, Stub};
+use crate::stub::{Call, NextRequest, Stub};
 
 /// A running instance. The drop kills it, stopped or not.
 #[derive(Debug)]

@@ -78,7 +78,10 @@ async fn a_posted_stream_does_not_know_its_request_while_it_streams() {
     let export = export(&mut instance, "").await;
     assert_eq!(export.at_next, 0, "no layer waited");
     let warning = instance.line_with("WARN").await;
-    assert!(warning.contains("export.rs"), "it names the place: {warning}");
+    assert!(
+        warning.contains("export.rs"),
+        "it names the place: {warning}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
