@@ -288,7 +288,7 @@ async fn flush_now_and_then(shop: Arc<Shop>, stop: CancellationToken) {
     }
 }
 
-/// Prints each task that has not completed.
+/// Prints each report that is not clean, and each late task that has not completed.
 struct Printer;
 
 impl DrainObserver for Printer {

@@ -130,7 +130,7 @@ fn work_that_takes_too_long_is_not_acknowledged_and_the_process_is_gone_in_time(
         first.starts_with("shut down (shutdown): 0 of 1 "),
         "{printed:?}"
     );
-    // The process measures the same.
+    // The report of the process shows the same time.
     let last = printed.last().expect("a report");
     assert!(last.starts_with("shut down after 9."), "{last}");
 }

@@ -110,7 +110,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail if the process has ended by itself.
+        // Errors are ignored, because the process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

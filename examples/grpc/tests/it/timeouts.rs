@@ -95,7 +95,7 @@ fn the_servers_timeout_cuts_a_held_head() {
     });
 }
 
-/// Neither `Server::timeout`, nor the timers for the `grpc-timeout` in the server and the client.
+/// This includes `Server::timeout`, and the timers for the `grpc-timeout` in the server and the client.
 #[test]
 fn no_timer_of_tonic_cuts_a_held_end() {
     run(async {

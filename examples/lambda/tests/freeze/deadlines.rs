@@ -15,7 +15,7 @@ const LEFT: Duration = Duration::from_secs(3);
 /// Work that takes longer than any invocation.
 const ENDLESS: Duration = Duration::from_secs(600);
 
-/// The least duration of the wait, less half a second for what comes before it.
+/// The least duration of the wait: [`LEFT`] less the margin, and less half a second for what comes before the wait.
 const WAIT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
