@@ -1,5 +1,7 @@
-//! Two ways to do work that an answer promises. As a required task the work can be late, so that the response fails,
-//! and still be done. Awaited by the handler it cannot.
+//! Two ways to do the work that an answer promises:
+//!
+//! * As a required task, the work may be late: the response fails, and the work is done all the same.
+//! * If the handler awaits the work, this cannot happen.
 
 use std::convert::Infallible;
 use std::sync::Arc;
