@@ -1,8 +1,8 @@
 //! Wakers that call back into the request, and wakers that panic.
 //!
-//! The code of a test runs in the wake-up of a waker and in the drop of its last reference. Each poll has a waker of its
-//! own, so that the crate may hold the last reference. The clone of a waker runs no code of the test, because it is the
-//! clone of an `Arc`. Other clones need a waker that is made by hand, which is `unsafe`.
+//! The code of a test runs in the wake-up of a waker and in the drop of its last reference. Each poll has a waker of
+//! its own, so that the crate may hold the last reference. The clone of a waker runs no code of the test, because it is
+//! the clone of an `Arc`. Other clones need a waker that is made by hand, which is `unsafe`.
 
 use std::fmt;
 use std::future::Future;

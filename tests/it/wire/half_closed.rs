@@ -1,7 +1,7 @@
 //! HTTP/1: clients that close their sending side after the request, and wait for the answer.
 //!
-//! Unless half-closed connections are allowed, hyper treats this as a disconnect as soon as it notices. A quick response
-//! has often been sent by then. A response that waits for a task has not.
+//! Unless half-closed connections are allowed, hyper treats this as a disconnect as soon as it notices. A quick
+//! response has often been sent by then. A response that waits for a task has not.
 
 use std::convert::Infallible;
 
