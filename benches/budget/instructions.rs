@@ -1,7 +1,7 @@
-//! The binding rows.
+//! Runs the binding rows.
 //!
-//! They have an allocator of their own, and the rows that are timed have the system's. So another program
-//! counts.
+//! The binding rows need an allocator of their own, and the timed rows need the system's. So another program counts
+//! the binding rows.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::BoxError;
 use crate::other::bench;
 
 pub(crate) fn measure(arguments: &[String]) -> Result<ExitCode, BoxError> {
-    // Cargo adds it for each bench, last.
+    // Cargo adds this argument for each bench.
     let arguments = arguments.iter().filter(|argument| *argument != "--bench");
     let status = bench("instructions").args(arguments).status()?;
     Ok(if status.success() {

@@ -1,6 +1,6 @@
-//! The row of what is kept in memory.
+//! The row of the memory that a held request keeps.
 //!
-//! An allocator that counts would be counted in all other rows. So it is another program that measures.
+//! An allocator that counts would change all other rows. So another program measures this row.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use crate::other::bench;
 use crate::row::{Goal, Reading, Row};
 
 pub(crate) fn row() -> Result<Row, BoxError> {
-    // Bytes are the same in each run, and one reading is enough.
+    // The bytes are the same in each run: one reading is enough.
     let readings = vec![of_the_bench_held()?];
     Ok(Row {
         work: "a request held for one task",
@@ -25,10 +25,10 @@ fn of_the_bench_held() -> Result<Reading, BoxError> {
         .arg("--figures")
         .stderr(Stdio::inherit())
         .output()?;
-    let said = String::from_utf8(output.stdout)?;
-    let figures = said.split_whitespace().map(str::parse);
+    let printed = String::from_utf8(output.stdout)?;
+    let figures = printed.split_whitespace().map(str::parse);
     match figures.collect::<Result<Vec<f64>, _>>()?[..] {
         [ours, theirs] if output.status.success() => Ok(Reading { ours, theirs }),
-        _ => Err(format!("cargo bench --bench held: {}\n{said}", output.status).into()),
+        _ => Err(format!("cargo bench --bench held: {}\n{printed}", output.status).into()),
     }
 }

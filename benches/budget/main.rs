@@ -1,14 +1,16 @@
-//! The cost budget, measured: what a request costs beside what a user would write otherwise.
+//! Measures the cost budget: what a request costs, compared with what a user would write instead.
 //!
 //! ```sh
 //! cargo bench --bench budget                    # the goals
 //! cargo bench --bench budget -- --instructions  # the binding rows
 //! ```
 //!
-//! The binding rows are the bench `instructions`, which takes the arguments that follow. For the goals it prints a table in less than a minute, and exits with 1 where a goal is missed by more than the
-//! spread of what was measured. A figure is the mean of some readings, which take turns, and `±` is how far
-//! the least of them is from the most: another run hardly ever differs by as much. (A standard error is
-//! less than runs differ by: what slows the machine for a while slows all readings.)
+//! With `--instructions`, the program starts the bench `instructions` and passes it the arguments that follow.
+//!
+//! Without it, the program prints a table of the goals, in less than a minute. It exits with 1 if a goal is missed by
+//! more than the spread of the readings. A figure is the mean of several readings that take turns, and `±` is the
+//! distance from the least reading to the most. Another run hardly ever differs by as much. (A standard error would be
+//! less than the difference between runs, because a slow period of the machine slows all readings.)
 
 #[path = "../common/app.rs"]
 mod app;
@@ -43,28 +45,28 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
-use in_memory::Asked;
+use in_memory::Child;
 use markdown::Table;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// What the program asks of itself, under valgrind.
+    /// What the program runs as a child under valgrind.
     #[command(subcommand)]
-    asked: Option<Asked>,
-    /// Measures the binding rows alone, which are the bench `instructions`. What follows are its arguments.
+    child: Option<Child>,
+    /// Measures the binding rows alone: runs the bench `instructions` with the arguments that follow.
     #[arg(long, value_name = "ARGUMENT", num_args = 0.., allow_hyphen_values = true)]
     instructions: Option<Vec<String>>,
-    /// What cargo gives to each bench.
+    /// Passed by cargo to each bench.
     #[arg(long = "bench", global = true, hide = true)]
     _bench: bool,
 }
 
 fn main() -> Result<ExitCode, BoxError> {
     let args = Args::parse();
-    if let Some(asked) = args.asked {
-        return in_memory::serve(asked).map(|()| ExitCode::SUCCESS);
+    if let Some(child) = args.child {
+        return in_memory::serve(child).map(|()| ExitCode::SUCCESS);
     }
     match args.instructions {
         Some(arguments) => instructions::measure(&arguments),

@@ -1,18 +1,18 @@
 //! Places on the stack.
 //!
-//! Where a program's stack starts changes from run to run, and with it which values lie across two cache
-//! lines, and which share a place in a cache with those on the heap. From its first request to its last
-//! the same code may take a fifth more or less. So many places are tried in each run. They are those of
-//! threads: the stack of a thread starts at a page.
+//! The address at which a program's stack starts changes from run to run. It decides which values cross a cache line
+//! and which values collide in a cache with values on the heap. The same code may take a fifth more or less, for a
+//! whole run. So each run tries many places. It uses the stacks of threads, because the stack of a thread starts at a
+//! page.
 
 use std::hint::black_box;
 
-/// What compilers align frames to.
+/// The alignment of stack frames.
 const STEP: usize = 16;
 
 const PAGE: usize = 4096;
 
-/// One of each that there can be within a cache line of 64 bytes.
+/// All places that a frame can have within a cache line of 64 bytes.
 pub(crate) const ALL: [Place; 4] = [
     Place(below::<{ STEP }>),
     Place(below::<{ 2 * STEP }>),
@@ -23,11 +23,11 @@ pub(crate) const ALL: [Place; 4] = [
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place(fn(usize, Work<'_>));
 
-/// What is done at a place.
+/// The work that runs at a place.
 type Work<'a> = &'a mut (dyn FnMut() + Send);
 
 impl Place {
-    /// Does some work there, so many pages from where the stack starts, or a little more.
+    /// Runs the work at this place, at least `pages` pages from the start of the stack.
     pub(crate) fn visit(self, pages: usize, work: Work<'_>) {
         self.0(pages, work);
     }
@@ -38,7 +38,7 @@ fn below<const BYTES: usize>(pages: usize, work: Work<'_>) {
     let room = [0_u8; BYTES];
     black_box(&room);
     deeper(pages, work);
-    // It is still there.
+    // Keeps `room` on the stack until here.
     black_box(&room);
 }
 

@@ -1,7 +1,7 @@
-//! Contenders in turns.
+//! Runs contenders in turns.
 //!
-//! A machine that others use is slower at times, and never faster: the best turn of a contender counts.
-//! Turns are short, so that some of them are not disturbed.
+//! Other programs can make the machine slower, but never faster: so the best turn of a contender counts. Turns are
+//! short, so that some of them are not disturbed.
 
 use std::thread;
 
@@ -10,26 +10,26 @@ use tokio::runtime::Builder;
 use crate::contender::Contender;
 use crate::place::{self, Place};
 
-/// How often a figure is read.
+/// The number of readings of a figure.
 pub(crate) const READINGS: usize = 5;
 
-/// Of one reading, each a page away from the last.
+/// The number of passes of one reading. Each is a page away from the previous one.
 const PASSES: usize = 16;
 
-/// Turns of each contender at one place in one pass.
+/// The number of turns of each contender, at one place in one pass.
 const ROUNDS: usize = 8;
 
-/// Contenders that are compared.
+/// A set of contenders that are compared.
 pub(crate) struct Race {
     contenders: Box<dyn Fn() -> Vec<Contender> + Sync>,
-    /// In one turn, so that it takes about half a millisecond.
+    /// The number of requests in one turn, chosen so that a turn takes about half a millisecond.
     requests: u64,
 }
 
-/// What a request of each contender takes, in nanoseconds, in the contenders' order.
+/// The time of one request of each contender, in nanoseconds, in the contenders' order.
 pub(crate) type Times = Vec<f64>;
 
-/// Runs some races. All readings of all of them take turns, so that each has its share of quiet times.
+/// Runs several races. All readings of all races take turns, so that each reading has its share of quiet times.
 pub(crate) fn run<const N: usize>(races: [Race; N]) -> [[Times; READINGS]; N] {
     let mut passes = races.map(|race| (race, [const { Vec::new() }; READINGS]));
     for pass in 0..PASSES {
@@ -42,7 +42,7 @@ pub(crate) fn run<const N: usize>(races: [Race; N]) -> [[Times; READINGS]; N] {
     passes.map(|(_, readings)| readings.map(|passes| best(&passes)))
 }
 
-/// At each place, and of that the mean: a single best turn is too good at times.
+/// Returns the mean over all places of the best turn at each place. A single best turn is too good at times.
 fn best(passes: &[Pass]) -> Times {
     let at = |place: usize, which: usize| {
         let times = passes.iter().map(|pass| pass[place][which]);
@@ -56,7 +56,7 @@ fn best(passes: &[Pass]) -> Times {
     Vec::from_iter((0..passes[0][0].len()).map(mean))
 }
 
-/// At each place.
+/// The times at each place.
 type Pass = [Times; place::ALL.len()];
 
 impl Race {
@@ -75,7 +75,8 @@ impl Race {
         place::ALL.map(|place| self.visit(place, pages))
     }
 
-    /// With services, a runtime and a thread that are new, so that their memory is not the last ones'.
+    /// Takes the turns at one place. Services, runtime and thread are new, so that they do not share memory with the
+    /// previous ones.
     fn visit(&self, place: Place, pages: usize) -> Times {
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
@@ -99,7 +100,7 @@ impl Race {
                 let request = took.as_secs_f64() * 1e9 / self.requests as f64;
                 best[which] = best[which].min(request);
             }
-            // Each comes first and last, and after each of its neighbours.
+            // Each contender comes first once and last once, and after each of its neighbours.
             order.reverse();
             order.rotate_left(1);
         }

@@ -1,17 +1,17 @@
 //! One line of the budget.
 
-/// What was measured, and what it is to be.
+/// A measurement and its goal.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) work: &'static str,
     pub(crate) unit: &'static str,
-    /// What ours is compared with.
+    /// The contender that ours is compared with.
     pub(crate) with: &'static str,
     pub(crate) readings: Vec<Reading>,
     pub(crate) goal: Goal,
 }
 
-/// Both at the same time.
+/// One measurement of both contenders, taken at the same time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
     pub(crate) ours: f64,
@@ -20,9 +20,9 @@ pub(crate) struct Reading {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
-    /// Ours is at most so many times theirs.
+    /// Ours is at most this many times theirs.
     Times(f64),
-    /// Ours is at most so much more.
+    /// Ours is at most this much more than theirs.
     More(f64),
 }
 
@@ -52,7 +52,7 @@ impl Row {
         ]
     }
 
-    /// By more than the spread of what was measured.
+    /// Returns whether the goal is missed by more than the spread of the readings.
     pub(crate) fn is_missed(&self) -> bool {
         self.figure() - self.spread() > self.goal.at_most()
     }
@@ -82,7 +82,7 @@ impl Row {
         }
     }
 
-    /// From the least reading to the most.
+    /// Returns the distance from the least reading to the most.
     fn spread(&self) -> f64 {
         let figures = self
             .readings

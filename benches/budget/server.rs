@@ -5,7 +5,7 @@ use crate::in_memory::instructions_a_request;
 use crate::row::{Goal, Reading, Row};
 use crate::{BoxError, tool};
 
-/// Instructions hardly differ from run to run.
+/// A few are enough: instructions hardly differ from run to run.
 const READINGS: usize = 3;
 
 pub(crate) fn row() -> Result<Row, BoxError> {

@@ -13,13 +13,13 @@ use crate::row::{Goal, Reading, Row};
 const JOIN_SET: &str = "`JoinSet` + timeout + `abort_all`";
 const TASK_TRACKER: &str = "`TaskTracker` + timeout";
 
-/// Of a streamed body.
+/// The number of frames of a streamed body.
 const FRAMES: usize = 1_000;
 
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) rows: Vec<Row>,
-    /// Nanoseconds of one read.
+    /// The time of one clock read, in nanoseconds.
     pub(crate) clock: f64,
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn measure() -> Measured {
     Measured { rows, clock }
 }
 
-/// Of two contenders, by their places in the race.
+/// Returns the readings of two contenders, which are given by their places in the race.
 fn readings(race: &[Times; READINGS], ours: usize, theirs: usize) -> [Reading; READINGS] {
     race.each_ref().map(|times| Reading {
         ours: times[ours],

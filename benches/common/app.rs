@@ -1,4 +1,4 @@
-//! One small app, bare or with one layer or another.
+//! A small app, bare or with one of several layers.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ pub(crate) enum App {
     AddExtension,
     InFlightRequests,
     TaskTracker,
-    /// Its handler spawns one task that has nothing to do.
+    /// The layer, and a handler that spawns one empty task.
     OneTask,
 }
 
 impl App {
-    /// Its name as an argument of a child process.
+    /// Returns the app's name as an argument of a child process.
     pub(crate) fn argument(self) -> String {
         let value = self.to_possible_value().expect("no app is hidden");
         value.get_name().to_owned()
     }
 
-    /// What a table calls it.
+    /// Returns the app's name in a table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
@@ -41,7 +41,7 @@ impl App {
         let bare = Router::new().route("/", get(answer));
         match self {
             Self::Bare => bare,
-            // What a state that is shared by all requests is, as a rule.
+            // State that all requests share is usually an `Arc`.
             Self::AddExtension => bare.layer(AddExtensionLayer::new(Arc::new("state"))),
             Self::InFlightRequests => bare.layer(InFlightRequestsLayer::pair().0),
             Self::TaskTracker => bare.layer(TaskTrackerLayer::new()),

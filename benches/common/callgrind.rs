@@ -1,4 +1,4 @@
-//! Instructions, counted by callgrind.
+//! Counts instructions with callgrind.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::process::{Command, Output};
 
 use crate::BoxError;
 
-/// How many requests the two runs have.
+/// The numbers of requests in the two runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Requests {
-    /// Enough for everything that happens only once.
+    /// Enough requests for everything that happens only once.
     pub(crate) few: u32,
     pub(crate) many: u32,
 }
 
 impl Requests {
-    /// Counts what one request takes: the difference between a run with few requests and one with many.
+    /// Returns the instructions of one request, from the difference between a run with few requests and one with many.
     pub(crate) fn instructions_of_one(
         self,
         run: impl Fn(u32) -> Result<Command, BoxError>,
@@ -25,7 +25,8 @@ impl Requests {
     }
 }
 
-/// Makes the command, without the program to run. Instructions are written to the profile by function.
+/// Returns the callgrind command without the program to run. Callgrind writes the instructions of each function to
+/// `profile`.
 pub(crate) fn command(profile: &Path) -> Command {
     let mut out = OsString::from("--callgrind-out-file=");
     out.push(profile);

@@ -1,4 +1,4 @@
-//! What a clock read costs: it is a large part of a request with a task, and differs from machine to machine.
+//! The cost of a clock read. It is a large part of a request with a task, and differs from machine to machine.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use tower::service_fn;
 use crate::contender::Contender;
 use crate::contenders::answer;
 
-/// The bare handler, and one clock read.
+/// Returns the bare handler with one clock read.
 pub(crate) fn clock() -> Contender {
     Contender::new(service_fn(|_: Request<()>| async {
         black_box(Instant::now());

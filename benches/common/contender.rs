@@ -1,4 +1,4 @@
-//! A way to serve requests, and how long it takes.
+//! A way to serve requests, and the time it takes.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// Serves so many requests, and says how long that took.
+    /// Serves this many requests, and returns how long that took.
     pub(crate) fn run(&self, requests: u64) -> Running {
         (self.run)(requests)
     }
@@ -53,7 +53,7 @@ async fn read<B: Body>(body: B) {
     }
 }
 
-/// Runs requests one after the other in a task: waking the root of `block_on` costs more than what is
+/// Runs the requests one after another in a task: waking the root future of `block_on` would cost more than what is
 /// measured.
 async fn in_a_task<F>(requests: F) -> Duration
 where

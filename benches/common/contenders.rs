@@ -1,4 +1,4 @@
-//! Who is measured: the same handler, served in several ways.
+//! The contenders: the same handler, served in several ways.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use tower_task_tracker::{TaskTrackerLayer, Tasks, spawn};
 
 use crate::contender::Contender;
 
-/// The layer's own default.
+/// The default drain timeout of the layer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Makes each of a request's tasks.
+/// Makes the tasks of a request.
 pub(crate) trait Task<F>: Fn() -> F + Copy + Send + Sync + 'static {}
 
 impl<F, M> Task<F> for M where M: Fn() -> F + Copy + Send + Sync + 'static {}
 
-/// Of the handler.
+/// Returns the response of every handler.
 pub(crate) fn answer() -> Response<Full<Bytes>> {
     Response::new(Full::from("thank you"))
 }
 
-/// Spawns nothing.
+/// Returns a handler that spawns nothing.
 pub(crate) fn handler()
 -> impl Service<Request<()>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
 + Clone
@@ -37,7 +37,7 @@ pub(crate) fn handler()
     service_fn(|_: Request<()>| async { Ok::<_, Infallible>(answer()) })
 }
 
-/// The handler alone.
+/// Returns the handler without a layer.
 pub(crate) fn bare() -> Contender {
     Contender::new(handler())
 }
@@ -46,17 +46,17 @@ pub(crate) fn add_extension() -> Contender {
     Contender::new(AddExtensionLayer::new(Arc::new("state")).layer(handler()))
 }
 
-/// The layer, and a handler that spawns nothing.
+/// Returns the layer with a handler that spawns nothing.
 pub(crate) fn ours_idle() -> Contender {
     Contender::new(TaskTrackerLayer::new().layer(handler()))
 }
 
-/// The layer, and so many empty tasks spawned through the handle in the request.
+/// Returns the layer with a handler that spawns this many empty tasks through the `Tasks` in the request.
 pub(crate) fn ours(tasks: usize) -> Contender {
     ours_with(&TaskTrackerLayer::new(), tasks, || async {})
 }
 
-/// The same with a layer that has settings, or with other tasks.
+/// Like [`ours`], with a given layer and given tasks.
 pub(crate) fn ours_with<F>(layer: &TaskTrackerLayer, tasks: usize, task: impl Task<F>) -> Contender
 where
     F: Future<Output = ()> + Send + 'static,
@@ -71,7 +71,7 @@ where
     Contender::new(layer.layer(handler))
 }
 
-/// The same through the free function.
+/// Like [`ours`], with the free function `spawn`.
 pub(crate) fn ours_free(tasks: usize) -> Contender {
     let handler = service_fn(move |_: Request<()>| async move {
         for _ in 0..tasks {
@@ -82,12 +82,12 @@ pub(crate) fn ours_free(tasks: usize) -> Contender {
     Contender::new(TaskTrackerLayer::new().layer(handler))
 }
 
-/// By hand, with the same powers.
+/// Returns a handler that does by hand what the layer does: it waits for its tasks with a limit, and aborts the rest.
 pub(crate) fn join_set(tasks: usize) -> Contender {
     join_set_with(tasks, || async {})
 }
 
-/// The same with other tasks.
+/// Like [`join_set`], with given tasks.
 pub(crate) fn join_set_with<F>(tasks: usize, task: impl Task<F>) -> Contender
 where
     F: Future<Output = ()> + Send + 'static,
@@ -106,7 +106,7 @@ where
     Contender::new(handler)
 }
 
-/// By hand, with the fewest powers.
+/// Returns a handler that does the least by hand: it waits for its tasks with a limit.
 pub(crate) fn task_tracker(tasks: usize) -> Contender {
     let handler = service_fn(move |_: Request<()>| async move {
         let tracker = TaskTracker::new();

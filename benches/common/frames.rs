@@ -1,4 +1,4 @@
-//! A body that streams: its length is not known, and a server asks for its end.
+//! A body that streams: its length is unknown, so that a server polls it to its end.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::{Service, service_fn};
 
-/// So many frames, each there at once.
+/// A body of this many frames, each ready at once.
 pub(crate) struct Frames(pub(crate) usize);
 
 impl Body for Frames {
@@ -23,7 +23,7 @@ impl Body for Frames {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = self.0.checked_sub(1).map(|left| {
             self.0 = left;
-            // So that it is not known what there is to drop.
+            // Hides from the compiler that there is nothing to drop.
             let data = black_box(Bytes::from_static(b"thank you"));
             Ok(Frame::data(data))
         });
@@ -31,7 +31,7 @@ impl Body for Frames {
     }
 }
 
-/// A handler that spawns nothing.
+/// Returns a handler that spawns nothing and streams this many frames.
 pub(crate) fn stream(
     frames: usize,
 ) -> impl Service<Request<()>, Response = Response<Frames>, Error = Infallible, Future: Send>

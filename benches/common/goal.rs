@@ -1,8 +1,8 @@
-//! What a figure of the cost budget is to be.
+//! Compares a figure of the cost budget with its goal.
 
 use std::process::ExitCode;
 
-/// Says whether a figure met its goal. The code is the program's.
+/// Prints whether a figure meets its goal, and returns the exit code of the program.
 pub(crate) fn at_most(goal: f64, figure: f64, what: &str) -> ExitCode {
     let (verdict, code) = if figure <= goal {
         ("met", ExitCode::SUCCESS)

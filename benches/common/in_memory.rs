@@ -1,4 +1,4 @@
-//! What is counted: a server and its client in one process.
+//! A server and its client in one process: the program whose instructions are counted.
 
 use std::env;
 use std::path::Path;
@@ -16,22 +16,22 @@ use crate::app::App;
 use crate::callgrind::{self, Requests};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
-pub(crate) enum Asked {
-    /// Serves some requests and ends: what is run under valgrind.
+pub(crate) enum Child {
+    /// Serves some requests and ends. The parent runs this under valgrind.
     Serve {
         requests: usize,
-        /// None has the client write and read alone.
+        /// If there is none, the client gets a constant answer without a server.
         app: Option<App>,
     },
 }
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n";
 
-/// As long as a server's: the date of an answer is always as long.
+/// As long as the answer of a server, because a date always has the same length.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n\
     content-length: 5\r\ndate: Sat, 21 Nov 2026 17:09:20 GMT\r\n\r\nhello";
 
-/// More than there is ever on the way.
+/// More than is ever in transit.
 const BUFFER: usize = 4096;
 
 const REQUESTS: Requests = Requests {
@@ -39,7 +39,8 @@ const REQUESTS: Requests = Requests {
     many: 6_000,
 };
 
-/// Has this program serve under callgrind. Without an app it is the client that costs.
+/// Runs this program as a server under callgrind, and returns the instructions of one request. Without an app, these
+/// are the instructions of the client.
 pub(crate) fn instructions_a_request(app: Option<App>) -> Result<f64, BoxError> {
     REQUESTS.instructions_of_one(|requests| {
         let mut command = callgrind::command(Path::new("/dev/null"));
@@ -51,21 +52,21 @@ pub(crate) fn instructions_a_request(app: Option<App>) -> Result<f64, BoxError> 
     })
 }
 
-pub(crate) fn serve(asked: Asked) -> Result<(), BoxError> {
-    let Asked::Serve { requests, app } = asked;
+pub(crate) fn serve(child: Child) -> Result<(), BoxError> {
+    let Child::Serve { requests, app } = child;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (near, far) = duplex(BUFFER);
         match app {
             Some(app) => tokio::spawn(answer(far, app.router())),
-            None => tokio::spawn(answer_always_the_same(far)),
+            None => tokio::spawn(answer_constantly(far)),
         };
-        // Not here: to wake the root of `block_on` costs more.
-        tokio::spawn(ask(near, requests)).await?
+        // In a task: waking the root future of `block_on` costs more.
+        tokio::spawn(send_requests(near, requests)).await?
     })
 }
 
-async fn ask(mut server: DuplexStream, requests: usize) -> Result<(), BoxError> {
+async fn send_requests(mut server: DuplexStream, requests: usize) -> Result<(), BoxError> {
     let mut answer = [0; ANSWER.len()];
     for _ in 0..requests {
         server.write_all(REQUEST).await?;
@@ -78,14 +79,14 @@ async fn ask(mut server: DuplexStream, requests: usize) -> Result<(), BoxError> 
 }
 
 async fn answer(client: DuplexStream, app: Router) -> Result<(), BoxError> {
-    // As `axum::serve` does: without it each request makes its route, and calls the layer.
+    // As `axum::serve` does. Without it, each request would build its route and call the layer.
     let app = app.with_state(());
     let service = TowerToHyperService::new(app);
     let connection = http1::Builder::new().serve_connection(TokioIo::new(client), service);
     Ok(connection.await?)
 }
 
-async fn answer_always_the_same(mut client: DuplexStream) -> Result<(), BoxError> {
+async fn answer_constantly(mut client: DuplexStream) -> Result<(), BoxError> {
     let mut request = [0; REQUEST.len()];
     loop {
         client.read_exact(&mut request).await?;

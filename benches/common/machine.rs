@@ -1,4 +1,4 @@
-//! What was measured where.
+//! The machine that measures.
 
 use std::fs;
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::thread::available_parallelism;
 
 use crate::BoxError;
 
-/// How many cores there are.
+/// Returns the number of cores.
 pub(crate) fn cores() -> Result<usize, BoxError> {
     Ok(available_parallelism()?.get())
 }
 
-/// The line above a table: where and when it is made, with what, and how busy the machine is before.
+/// Returns the line above a table: the machine, the versions, the load before the measurement and the date.
 pub(crate) fn headline(more: &[String]) -> Result<String, BoxError> {
     let processors = fs::read_to_string("/proc/cpuinfo")?;
     let model = processors
@@ -30,9 +30,9 @@ pub(crate) fn headline(more: &[String]) -> Result<String, BoxError> {
     Ok(parts.join("; "))
 }
 
-/// What a program says first, whatever it makes of it.
+/// Runs a program and returns its first line of output, also if the program fails.
 pub(crate) fn first_line(command: &mut Command) -> Result<String, BoxError> {
     let output = command.output()?;
-    let said = String::from_utf8(output.stdout)?;
-    Ok(said.lines().next().unwrap_or_default().to_owned())
+    let printed = String::from_utf8(output.stdout)?;
+    Ok(printed.lines().next().unwrap_or_default().to_owned())
 }

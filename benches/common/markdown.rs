@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Displayed as Markdown. The first column is text, the others are figures.
+/// A table that is displayed as Markdown. The first column is text, the others are figures.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -17,9 +17,11 @@ impl Table {
         }
     }
 
+    /// Adds a row.
+    ///
     /// # Panics
     ///
-    /// Unless there is a cell for each title.
+    /// If the number of cells differs from the number of titles.
     pub(crate) fn row(&mut self, cells: impl Into<Vec<String>>) {
         let cells = cells.into();
         assert_eq!(cells.len(), self.rows[0].len(), "a cell for each title");

@@ -1,8 +1,8 @@
-//! One figure from the rounds of a measurement.
+//! Sums up the rounds of a measurement in one figure.
 
 use std::fmt;
 
-/// The middle one of some figures, and how far apart they are. Displayed with the precision asked for.
+/// The median, the least and the most of several figures. `Display` uses the precision of the formatter.
 pub(crate) struct Spread {
     pub(crate) median: f64,
     least: f64,
@@ -12,13 +12,13 @@ pub(crate) struct Spread {
 impl Spread {
     /// # Panics
     ///
-    /// Without figures.
+    /// If there are no figures.
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut figures = Vec::from_iter(figures);
         figures.sort_by(f64::total_cmp);
         let last = figures.len() - 1;
         Self {
-            // The middle one, or between the two.
+            // The middle figure, or the mean of the two in the middle.
             median: (figures[last / 2] + figures[last.div_ceil(2)]) / 2.0,
             least: figures[0],
             most: figures[last],

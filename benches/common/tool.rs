@@ -1,11 +1,11 @@
-//! Programs that measure, from Debian's packages.
+//! Installs measuring programs from Debian's packages.
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
 use crate::BoxError;
 
-/// Installs a package, unless the program of its name is there.
+/// Installs a package, unless a program with its name exists.
 pub(crate) fn ensure(name: &str) -> Result<(), BoxError> {
     match quiet(name).arg("--version").status() {
         Err(error) if error.kind() == ErrorKind::NotFound => install(name),
@@ -25,7 +25,7 @@ fn install(name: &str) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Says nothing where the tables go.
+/// Returns a command that prints nothing to stdout, which is for the tables.
 fn quiet(program: &str) -> Command {
     let mut command = Command::new(program);
     command.stdout(Stdio::null());

@@ -1,4 +1,4 @@
-//! Contenders in a group of criterion.
+//! Measures contenders in a group of criterion.
 
 use criterion::measurement::WallTime;
 use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
@@ -27,7 +27,7 @@ impl<'a> Group<'a> {
         Self { group, runtime }
     }
 
-    /// What is counted, if it is not requests.
+    /// Counts elements, such as frames, instead of requests.
     pub(crate) fn elements_of_a_request(&mut self, elements: u64) {
         self.group.throughput(Throughput::Elements(elements));
     }
@@ -37,7 +37,7 @@ impl<'a> Group<'a> {
             .bench_function(name, |bencher| run(bencher, &self.runtime, contender));
     }
 
-    /// One of several that have so many tasks.
+    /// Measures a contender that has this many tasks.
     pub(crate) fn measure_with(&mut self, tasks: usize, name: &str, contender: &Contender) {
         self.group
             .bench_function(BenchmarkId::new(name, tasks), |bencher| {

@@ -1,4 +1,4 @@
-//! A response that is held for one empty task: a head that waits, and an end.
+//! A response that is held for one empty task: at its head, and at its end.
 
 use std::convert::Infallible;
 
@@ -31,7 +31,7 @@ fn end_by_hand() -> Contender {
     Contender::new(handler)
 }
 
-/// The body streams: the layer lets its head pass.
+/// Returns a contender whose body streams, so that the layer holds the end and not the head.
 fn end() -> Contender {
     let handler = service_fn(|request: Request<()>| async move {
         let own: &Tasks = request.extensions().get().expect("the layer's");

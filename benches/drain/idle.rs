@@ -34,7 +34,7 @@ fn timeout() -> Contender {
     Contender::new(layer.layer(handler()))
 }
 
-/// Nobody subscribes to its spans. It is for requests that have a body.
+/// Returns a `TraceLayer` without a subscriber to its spans. The layer requires that the request has a body.
 fn trace() -> Contender {
     let handler = service_fn(|_: Request<Empty<Bytes>>| async { Ok::<_, Infallible>(answer()) });
     let traced = TraceLayer::new_for_http().layer(handler);

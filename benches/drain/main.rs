@@ -1,13 +1,12 @@
-//! What a request costs, part by part, with the floors beside it.
+//! Measures what a request costs, part by part, beside the least that it could cost.
 //!
 //! ```sh
 //! cargo bench --bench drain                # all groups, in less than five minutes
 //! cargo bench --bench drain -- idle        # or those that match
 //! ```
 //!
-//! At its end a run prints its results as Markdown, too. Everything is in one process. Contenders are
-//! measured one after the other: what else the machine does meanwhile changes the figures of some. The
-//! bench `budget` has them take turns.
+//! At its end, a run also prints its results as Markdown. Everything runs in one process. Contenders are measured one
+//! after another, so other work of the machine changes the figures of some. In the bench `budget` they take turns.
 
 #[path = "../common/contender.rs"]
 mod contender;

@@ -1,4 +1,4 @@
-//! What criterion has written of one contender.
+//! Reads criterion's results of one contender.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) struct Id {
     pub(crate) group: String,
     #[serde(rename = "function_id")]
     pub(crate) contender: String,
-    /// How many, where that differs.
+    /// The number of tasks, if the group has several.
     #[serde(rename = "value_str")]
     pub(crate) tasks: Option<String>,
     throughput: Throughput,
@@ -38,7 +38,7 @@ struct Estimates {
     median: Estimate,
 }
 
-/// In nanoseconds.
+/// An estimate in nanoseconds.
 #[derive(Deserialize)]
 struct Estimate {
     point_estimate: f64,
@@ -52,7 +52,7 @@ struct Interval {
 }
 
 impl Measured {
-    /// From the folder of one result.
+    /// Reads the folder of one result.
     pub(crate) fn read(folder: &Path) -> Result<Self, BoxError> {
         let estimates = folder.join("estimates.json");
         Ok(Self {
@@ -62,7 +62,7 @@ impl Measured {
         })
     }
 
-    /// The time of each element, and half of its confidence interval.
+    /// Returns the time of each element, and half of its confidence interval.
     pub(crate) fn cell(&self) -> String {
         let each = |time: f64| time / self.id.throughput.elements;
         let Estimate {

@@ -1,4 +1,4 @@
-//! What criterion has written, as Markdown.
+//! Prints criterion's results as Markdown.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::BoxError;
 use crate::markdown::Table;
 use crate::measured::Measured;
 
-/// Of this run.
+/// The results of this run.
 pub(crate) struct Results {
     folder: PathBuf,
     start: SystemTime,
@@ -18,7 +18,7 @@ pub(crate) struct Results {
 impl Results {
     pub(crate) fn from_now_on() -> Result<Self, BoxError> {
         let program = env::current_exe()?;
-        // Cargo puts it in `release/deps` of its target folder, and criterion's results are beside that.
+        // Cargo puts the program in `release/deps` of its target folder, and criterion's results beside `release`.
         let target = program.ancestors().nth(3).ok_or("not built by cargo")?;
         Ok(Self {
             folder: target.join("criterion"),
@@ -26,7 +26,7 @@ impl Results {
         })
     }
 
-    /// One of each group, in the order of measurement.
+    /// Returns one table for each group, in the order of measurement.
     pub(crate) fn tables(&self) -> Result<String, BoxError> {
         let mut all = Vec::new();
         if self.folder.is_dir() {
@@ -42,7 +42,7 @@ impl Results {
     }
 }
 
-/// In a folder and those below it. The last result of a contender is in a folder `new`.
+/// Reads the results in a folder and below it. The last result of a contender is in a folder `new`.
 fn find(folder: &Path, all: &mut Vec<Measured>) -> Result<(), BoxError> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -55,7 +55,7 @@ fn find(folder: &Path, all: &mut Vec<Measured>) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A row for each contender, and a column for each number k of tasks.
+/// Returns a table with a row for each contender and a column for each number k of tasks.
 fn table(group: &[Measured]) -> Table {
     let rows = distinct(group.iter().map(|measured| &measured.id.contender));
     let columns = distinct(group.iter().map(|measured| &measured.id.tasks));
@@ -77,7 +77,7 @@ fn table(group: &[Measured]) -> Table {
     table
 }
 
-/// In the order in which they come first.
+/// Removes duplicates. Keeps the order of the first occurrences.
 fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut distinct = Vec::new();
     for one in all {

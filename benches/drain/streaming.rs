@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::contenders::TIMEOUT;
 use crate::frames::Frames;
 
-/// Frames, and an end that is held by hand.
+/// A body whose end waits for the tasks of a tracker.
 pub(crate) struct HeldEnd {
     frames: Frames,
     drained: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -41,7 +41,7 @@ impl Body for HeldEnd {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = ready!(Pin::new(&mut self.frames).poll_frame(cx));
         if frame.is_none() {
-            // Whoever has seen the end does not poll again.
+            // Not polled after it has ended: a caller does not poll a body after its end.
             ready!(self.drained.as_mut().poll(cx));
         }
         Poll::Ready(frame)

@@ -1,4 +1,4 @@
-//! Requests with empty tasks: by hand, and ours.
+//! Requests with empty tasks: by hand, and with the layer.
 
 use std::convert::Infallible;
 
@@ -29,7 +29,7 @@ fn of(group: &mut Group<'_>) {
     }
 }
 
-/// By hand, and a task that hangs is waited for until the client gives up.
+/// Returns a handler that waits by hand without a limit: if a task hangs, so does the response.
 fn task_tracker_without_limit(tasks: usize) -> Contender {
     let handler = service_fn(move |_: Request<()>| async move {
         let tracker = TaskTracker::new();

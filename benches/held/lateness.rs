@@ -1,4 +1,4 @@
-//! How long after its task a response comes.
+//! Measures how long after its task a response comes.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::{BoxError, REQUESTS};
 
 const ROUNDS: usize = 11;
 
-/// Of the requests of one round, in milliseconds: the middle one, p99 and the latest.
+/// The median, p99 and maximum over the requests of one round, in milliseconds.
 type Lateness = [f64; 3];
 
-/// Each way with the spread of its rounds.
+/// Returns each way with the spread of its rounds.
 pub(crate) fn measure() -> Result<Vec<(Way, [Spread; 3])>, BoxError> {
     let ways = [Way::NoTask, Way::ByHand, Way::Layer];
     let mut rounds = ways.map(|way| (way, Vec::with_capacity(ROUNDS)));
-    // One way after the other in each round, so that what else the machine does is fair to them.
+    // Each round measures every way, so that other work of the machine affects all of them alike.
     for _ in 0..ROUNDS {
         for (way, rounds) in &mut rounds {
             rounds.push(round(*way)?);

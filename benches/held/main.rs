@@ -1,15 +1,15 @@
-//! Ten thousand responses held at once, with a task of 100 ms each: how late are they, and what do
-//! they keep in memory?
+//! Ten thousand responses are held at once, for a task of 100 ms each: how late are they, and how much memory do they
+//! keep?
 //!
 //! ```sh
 //! cargo bench --bench held
 //! ```
 //!
-//! The requests are calls of a service, each in a task of its own as with a server. The memory is
-//! what the allocator is asked for, so that it is the same on every machine.
+//! A request is a call of the service in a task of its own, as in a server. The memory is what the allocator hands out,
+//! so that it is the same on every machine.
 //!
-//! With `-- --figures` it prints two numbers alone: the bytes that are kept beyond the task, with the
-//! layer and by hand. The bench `budget` reads them.
+//! With `-- --figures` the program prints two numbers alone: the bytes that a request keeps in addition to its task,
+//! with the layer and by hand. The bench `budget` reads them.
 
 #[path = "../common/goal.rs"]
 mod goal;
@@ -37,21 +37,21 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// How many there are at once.
+/// The number of requests at once.
 const REQUESTS: u32 = 10_000;
 
-/// Of the layer's p50 to that by hand.
+/// The most that the ratio of the layer's p50 to the p50 by hand may be.
 const LATENESS_GOAL: f64 = 1.5;
 
-/// Bytes that a held request may keep more than one by hand.
+/// The most bytes that a held request may keep in addition to a request by hand.
 const MEMORY_GOAL: f64 = 600.0;
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// For other programs: the bytes kept, with the layer and by hand, and nothing else.
+    /// Prints only the bytes kept, with the layer and by hand: for other programs.
     #[arg(long)]
     figures: bool,
-    /// What cargo gives to each bench.
+    /// Passed by cargo to each bench.
     #[arg(long = "bench", hide = true)]
     _bench: bool,
 }
@@ -83,7 +83,7 @@ fn lateness() -> Result<(), BoxError> {
     };
     let ratio = median(Way::Layer) / median(Way::ByHand);
     let what = "p50 of `TaskTrackerLayer` to by hand";
-    // It is a time, and does not decide the exit code.
+    // A time does not decide the exit code.
     let _ = goal::at_most(LATENESS_GOAL, ratio, what);
     println!();
     Ok(())

@@ -1,4 +1,4 @@
-//! A request that has a task, held in one way or another.
+//! A request with a task, whose response is held in one of several ways.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::TaskTrackerLayer;
 
-/// How long the task of a request takes.
+/// The duration of the task of a request.
 pub(crate) const TASK: Duration = Duration::from_millis(100);
 
-/// The layer's own default.
+/// The default drain timeout of the layer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,11 @@ pub(crate) enum Way {
     Layer,
 }
 
-/// When a request came, and when its answer was there.
+/// When a request arrived, and when its response was ready.
 pub(crate) type Times = (Instant, Instant);
 
 impl Way {
-    /// What a table calls it.
+    /// Returns the name of this way in a table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NoTask => "no task: the handler waits 100 ms",
@@ -42,7 +42,7 @@ impl Way {
         }
     }
 
-    /// What starts one request each time it is called.
+    /// Returns a function that starts one request each time it is called.
     pub(crate) fn starter(self) -> Box<dyn Fn() -> JoinHandle<Times>> {
         match self {
             Self::NoTask => starter(service_fn(no_task)),
@@ -52,7 +52,7 @@ impl Way {
     }
 }
 
-/// The task. Its time starts here, so that it does not matter when it is polled first.
+/// Returns the task. Its time starts with this call, so the first poll does not matter.
 pub(crate) fn task() -> Sleep {
     sleep(TASK)
 }
@@ -68,7 +68,7 @@ async fn by_hand(_: Request<()>) -> Answer {
     let tracker = TaskTracker::new();
     tracker.spawn(task());
     tracker.close();
-    // An answer that is late is an answer.
+    // A late response is still a response.
     let _ = timeout(DRAIN_TIMEOUT, tracker.wait()).await;
     Ok(answer())
 }
@@ -89,7 +89,7 @@ where
     S::Future: Send,
     B: Body<Data: Send, Error: Send> + Send + 'static,
 {
-    // The future that is spawned has room for a pointer, whatever the service is.
+    // The spawned future contains a pointer, so that its size does not depend on the service.
     let service = Arc::new(service);
     Box::new(move || tokio::spawn(serve(service.clone())))
 }

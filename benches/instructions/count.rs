@@ -1,4 +1,4 @@
-//! This program as a child of callgrind.
+//! Runs this program under callgrind.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ const REQUESTS: Requests = Requests {
     many: 1_200,
 };
 
-/// Instructions of a request of each contender.
+/// The instructions of one request, for each contender.
 #[derive(Debug)]
 pub(crate) struct Count(BTreeMap<&'static str, f64>);
 
 impl Count {
-    /// Counts each contender once, on all cores: what else the machine does changes no count.
+    /// Counts each contender once, on all cores: other work of the machine changes no count.
     pub(crate) fn of(contenders: impl IntoIterator<Item = &'static str>) -> Result<Self, BoxError> {
         let mut left = Vec::from_iter(contenders);
         left.sort_unstable();
@@ -45,22 +45,26 @@ impl Count {
         })
     }
 
+    /// Returns the instructions of one request of a contender.
+    ///
     /// # Panics
     ///
-    /// Unless the contender was counted.
+    /// If the contender was not counted.
     pub(crate) fn get(&self, contender: &str) -> f64 {
         self.0[contender]
     }
 }
 
-/// Writes a profile and returns how many requests are in it.
+/// Writes a profile and returns the number of requests in it.
 pub(crate) fn profile(contender: &str, file: &Path) -> Result<u32, BoxError> {
     callgrind::collected(&mut serve(contender, REQUESTS.many, file)?)?;
     Ok(REQUESTS.many)
 }
 
-/// Starts this program by a path that is as long in each checkout: its name, in which cargo writes a hash. Of the
-/// environment only what finds valgrind is left.
+/// Returns the command that starts this program. Two things keep the figures the same in every checkout:
+///
+/// * The path of the program is relative and always has the same length, because its name ends in a hash of cargo's.
+/// * The environment contains nothing but `PATH`, which is needed to find valgrind.
 fn serve(contender: &str, requests: u32, profile: &Path) -> Result<Command, BoxError> {
     let program = env::current_exe()?;
     let (Some(folder), Some(name)) = (program.parent(), program.file_name()) else {

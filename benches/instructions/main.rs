@@ -6,15 +6,15 @@
 //! cargo bench --bench instructions -- --profile ours-1 /tmp/out   # for callgrind_annotate
 //! ```
 //!
-//! `cargo bench --bench budget -- --instructions` starts it. It prints a table, and exits with 1 if a row is
-//! more than 2 % above its bound.
+//! `cargo bench --bench budget -- --instructions` starts this program, too. It prints a table, and exits with 1 if a
+//! row is more than 2 % above its bound.
 //!
-//! The program starts itself under callgrind, once for some requests and once for many: the difference is what
-//! requests take. What could change the figures from run to run is held constant:
+//! The program starts itself under callgrind twice, with few requests and with many. The difference is the cost of the
+//! requests. Everything that could change the figures from run to run is constant:
 //!
-//! * The heap: its allocator takes as many instructions for each block, whatever is allocated already.
-//! * The stack: requests run on a thread of their own, whose stack does not depend on the environment or on the
-//!   arguments of the program. The program starts without an environment, by a relative path.
+//! * The heap: the allocator takes the same number of instructions for each block, whatever is allocated already.
+//! * The stack: requests run on a thread of their own, whose stack depends neither on the environment nor on the
+//!   arguments of the program. The program starts without an environment except for `PATH`, by a relative path.
 
 #[path = "../common/callgrind.rs"]
 mod callgrind;
@@ -55,22 +55,22 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
-    asked: Option<Asked>,
-    /// Measures this row alone. May be given more than once.
+    child: Option<Child>,
+    /// Measures this row alone. May be repeated.
     #[arg(long, value_name = "ROW", value_parser = PossibleValuesParser::new(row::ALL.map(|row| row.id)))]
     only: Vec<String>,
     /// Writes a profile of one contender for `callgrind_annotate`, instead of the table. The path of a file is
     /// relative to `benches/`.
     #[arg(long, num_args = 2, value_names = ["CONTENDER", "FILE"])]
     profile: Option<Vec<String>>,
-    /// What cargo gives to each bench.
+    /// Passed by cargo to each bench.
     #[arg(long = "bench", global = true, hide = true)]
     _bench: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum Asked {
-    /// Serves some requests and ends: what is run under valgrind.
+enum Child {
+    /// Serves some requests and ends. The parent runs this under valgrind.
     Serve {
         #[arg(value_parser = PossibleValuesParser::new(named::names()))]
         contender: String,
@@ -80,10 +80,10 @@ enum Asked {
 
 fn main() -> Result<ExitCode, BoxError> {
     let args = Args::parse();
-    if let Some(Asked::Serve {
+    if let Some(Child::Serve {
         contender,
         requests,
-    }) = args.asked
+    }) = args.child
     {
         return named::serve(&contender, requests).map(|()| ExitCode::SUCCESS);
     }

@@ -1,4 +1,4 @@
-//! The contenders by their names.
+//! Finds contenders by their names.
 
 use std::thread;
 
@@ -38,7 +38,7 @@ const ALL: [Named; 30] = [
     ("by-hand-woken-16", || join_set_woken(16)),
     ("ours-reported-1", ours_reported),
     ("by-hand-reported-1", join_set_reported),
-    // In no row: to be profiled.
+    // In no row: for `--profile` alone.
     ("ours-free-1", || ours_free(1)),
     ("ours-free-4", || ours_free(4)),
     ("ours-free-16", || ours_free(16)),
@@ -51,6 +51,8 @@ pub(crate) fn names() -> [&'static str; ALL.len()] {
     ALL.map(|(name, _)| name)
 }
 
+/// Returns the name if a contender has it.
+///
 /// # Errors
 ///
 /// If no contender has this name.
@@ -61,7 +63,7 @@ pub(crate) fn find(wanted: &str) -> Result<&'static str, BoxError> {
     Ok(found)
 }
 
-/// Serves requests on a thread of its own. Its stack and its lists of free blocks are new, so that they do not
+/// Serves requests on a thread of its own. The thread's stack and lists of free blocks are new, so that they do not
 /// depend on what the program did before.
 pub(crate) fn serve(wanted: &str, requests: u64) -> Result<(), BoxError> {
     let found = ALL.iter().find(|(name, _)| *name == wanted);

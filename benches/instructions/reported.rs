@@ -1,4 +1,4 @@
-//! Requests of a server that reads reports and logs warnings, as most do. Each has one empty task.
+//! Requests of a server that reads reports and logs warnings, as most servers do. Each has one empty task.
 
 use std::hint::black_box;
 use std::io;
@@ -9,7 +9,7 @@ use tracing::Level;
 use crate::contender::Contender;
 use crate::contenders::{join_set, ours_with};
 
-/// The layer with `on_drain`, under a subscriber.
+/// Returns the layer with `on_drain`, under a subscriber.
 pub(crate) fn ours_reported() -> Contender {
     subscribe();
     let layer = TaskTrackerLayer::new().on_drain(|report| {
@@ -18,13 +18,13 @@ pub(crate) fn ours_reported() -> Contender {
     ours_with(&layer, 1, || async {})
 }
 
-/// By hand, under the same subscriber.
+/// Returns the handler that does it by hand, under the same subscriber.
 pub(crate) fn join_set_reported() -> Contender {
     subscribe();
     join_set(1)
 }
 
-/// From now on warnings are formatted, and then thrown away.
+/// Installs a subscriber that formats warnings and discards them.
 fn subscribe() {
     tracing_subscriber::fmt()
         .with_max_level(Level::WARN)

@@ -1,8 +1,8 @@
-//! The binding rows, and some for information.
+//! The binding rows, and some rows for information.
 
 use crate::count::Count;
 
-/// How far above its bound a figure may be.
+/// A row is missed if its figure is above its bound times this factor.
 const TOLERANCE: f64 = 1.02;
 
 pub(crate) const ALL: [Row; 11] = [
@@ -101,7 +101,7 @@ pub(crate) const ALL: [Row; 11] = [
     },
 ];
 
-/// What the rows with tasks have in common.
+/// The fields that the rows with tasks share.
 const BY_HAND: Row = Row {
     id: "",
     work: "",
@@ -119,14 +119,14 @@ pub(crate) struct Row {
     pub(crate) id: &'static str,
     work: &'static str,
     ours: &'static str,
-    /// What ours is compared with.
+    /// The name of the contender that ours is compared with.
     with: &'static str,
     theirs: &'static str,
-    /// If there is one, what both add to this contender is compared.
+    /// The contender that is subtracted from both. If there is none, both are compared as they are.
     added_to: Option<&'static str>,
     /// The bound, if the row is binding.
     at_most: Option<f64>,
-    /// What to reach after the bound.
+    /// The aim after the bound.
     beyond: Option<f64>,
 }
 
@@ -147,7 +147,7 @@ impl Row {
         "beyond",
     ];
 
-    /// One for each title.
+    /// Returns a cell for each title.
     pub(crate) fn cells(&self, count: &Count) -> [String; Self::TITLES.len()] {
         [
             self.work.to_owned(),

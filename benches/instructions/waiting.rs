@@ -9,7 +9,7 @@ use tower_task_tracker::TaskTrackerLayer;
 use crate::contender::Contender;
 use crate::contenders::{join_set_with, ours_with};
 
-/// Each task waits until no other task is ready.
+/// Returns the layer with tasks that wait until no other task is ready.
 pub(crate) fn ours_waiting(tasks: usize) -> Contender {
     ours_with(&TaskTrackerLayer::new(), tasks, yield_now)
 }
@@ -18,7 +18,8 @@ pub(crate) fn join_set_waiting(tasks: usize) -> Contender {
     join_set_with(tasks, yield_now)
 }
 
-/// Each task wakes itself before it waits, so that it is next after the tasks that are ready by then.
+/// Returns the layer with tasks that wake themselves before they wait. So a task runs again after the tasks that are
+/// ready at that moment.
 pub(crate) fn ours_woken(tasks: usize) -> Contender {
     ours_with(&TaskTrackerLayer::new(), tasks, wake_and_wait)
 }

@@ -1,4 +1,4 @@
-//! The server, seen from its parent.
+//! The server process, as its parent sees it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,21 +8,21 @@ use std::{env, fs};
 use crate::BoxError;
 use crate::app::App;
 
-/// A server that runs. Dropping it kills it, and waits for its end.
+/// A running server. The drop kills it and waits for its end.
 pub(crate) struct Instance {
     child: Child,
     port: u16,
 }
 
 impl Instance {
-    /// Starts one, and waits until it listens.
+    /// Starts a server and waits until it listens.
     pub(crate) fn start(app: App) -> Result<Self, BoxError> {
         let child = Command::new(env::current_exe()?)
             .args(["--serve", &app.argument()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        // A guard before anything can fail.
+        // From here on the drop kills the process, whatever fails.
         let mut instance = Self { child, port: 0 };
         let stdout = instance.child.stdout.take().ok_or("it has no stdout")?;
         let mut port = String::new();
@@ -32,7 +32,7 @@ impl Instance {
         Ok(instance)
     }
 
-    /// How long it has been on a processor, in user code and in the kernel.
+    /// Returns how long the server has been on a processor, in user code and in the kernel.
     pub(crate) fn time_on_processor(&self) -> Result<Duration, BoxError> {
         let mut nanoseconds = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -50,7 +50,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Both do nothing once its end was waited for: its number may be another process's then.
+        // Both do nothing after a successful wait. By then the process id may belong to another process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

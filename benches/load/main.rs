@@ -1,13 +1,13 @@
-//! A server on the loopback under load, with one layer and another.
+//! A server on the loopback under load, with one of several layers.
 //!
 //! ```sh
 //! cargo bench --bench load
 //! cargo bench --bench load -- --rounds 9 --seconds 5
 //! ```
 //!
-//! `axum::serve` in a process of its own, and wrk as its clients, with half of the cores each. Every
-//! connection sends a request when it has the answer to the last one: the server has always something to
-//! do, and a latency is mostly the time in which it answers the other connections.
+//! `axum::serve` runs in a process of its own and wrk is its client. Each uses half of the cores. Every connection
+//! sends a request when it has the answer to the previous one. So the server is always busy, and a latency is mostly
+//! the time in which it answers the other connections.
 
 #[path = "../common/app.rs"]
 mod app;
@@ -35,19 +35,19 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// Serves this app until the end of stdin: what is put under load.
+    /// Serves this app until the end of stdin. The parent puts it under load.
     #[arg(long, value_name = "APP")]
     serve: Option<App>,
-    /// How often each server is measured.
+    /// The number of measurements of each server.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long a server is under load in a round.
+    /// How long a server is under load in one round.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// How many connections there are.
+    /// The number of connections.
     #[arg(long, default_value_t = 32)]
     connections: usize,
-    /// What cargo gives to each bench.
+    /// Passed by cargo to each bench.
     #[arg(long = "bench", hide = true)]
     _bench: bool,
 }

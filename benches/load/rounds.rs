@@ -1,4 +1,4 @@
-//! The servers, one after the other, round after round.
+//! Measures the servers one after another, round after round.
 
 use crate::BoxError;
 use crate::app::App;
@@ -7,7 +7,7 @@ use crate::markdown::Table;
 use crate::spread::Spread;
 use crate::wrk::{Figures, Load};
 
-/// The first one is what the others are compared with.
+/// All apps. The others are compared with the first one.
 const APPS: [App; 4] = [
     App::Bare,
     App::AddExtension,
@@ -15,12 +15,12 @@ const APPS: [App; 4] = [
     App::TaskTracker,
 ];
 
-/// Each app with its rounds.
+/// The rounds of each app.
 pub(crate) struct Rounds([(App, Vec<Round>); APPS.len()]);
 
 struct Round {
     figures: Figures,
-    /// What the server spent on a request, in microseconds.
+    /// The processor time of the server for one request, in microseconds.
     processor: f64,
 }
 
@@ -28,7 +28,7 @@ impl Rounds {
     pub(crate) fn run(rounds: u32, load: &Load) -> Result<Self, BoxError> {
         let mut measured = APPS.map(|app| (app, Vec::new()));
         for number in 1..=rounds {
-            // Another one is first each time: what else the machine does is fair to all of them.
+            // Each round starts with another server, so that other work of the machine affects all of them alike.
             measured.rotate_left(1);
             for (app, rounds) in &mut measured {
                 eprintln!("round {number}: {}", app.name());
@@ -39,7 +39,7 @@ impl Rounds {
         Ok(Self(measured))
     }
 
-    /// Medians of the rounds, and how far apart they were.
+    /// Returns the table of the medians, with the least and the most of the rounds.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new([
             "server",
@@ -54,7 +54,7 @@ impl Rounds {
         let (_, bare) = &measured[0];
         for (app, rounds) in measured {
             let of = |figure: fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
-            // A round with the bare one's of the same number: its neighbour in time.
+            // Compares each round with the bare server's round of the same number, which is close in time.
             let pairs = rounds.iter().zip(bare);
             let ratios = pairs.map(|(round, bare)| round.processor / bare.processor);
             table.row([
@@ -73,7 +73,7 @@ impl Rounds {
 
 impl Round {
     fn run(app: App, load: &Load) -> Result<Self, BoxError> {
-        // A new process each time: how fast one is depends a little on where its memory is.
+        // A new process each time: its speed depends a little on where its memory is.
         let server = Instance::start(app)?;
         load.for_a_second().put_on(&server.url())?;
         let before = server.time_on_processor()?;

@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 use crate::BoxError;
 use crate::app::App;
 
-/// Says its port on stdout, and serves until stdin ends: with the parent, at the latest.
+/// Prints the port to stdout and serves until stdin ends, which is when the parent ends at the latest.
 pub(crate) fn serve(app: App, threads: usize) -> Result<(), BoxError> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
@@ -20,7 +20,7 @@ pub(crate) fn serve(app: App, threads: usize) -> Result<(), BoxError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         println!("{}", listener.local_addr()?.port());
         let listener = listener.tap_io(|stream| {
-            // Without it the server is slower, not wrong.
+            // If this fails, the server is slower, but works.
             let _ = stream.set_nodelay(true);
         });
         let mut parent = tokio::io::stdin();

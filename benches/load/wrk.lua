@@ -1,4 +1,4 @@
--- One line for `wrk.rs`: requests, microseconds, three percentiles in microseconds, and how much failed.
+-- Prints one line for `wrk.rs`: requests, microseconds, three percentiles in microseconds, and the number of failures.
 done = function(summary, latency, _)
     local errors = summary.errors
     local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout

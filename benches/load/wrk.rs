@@ -1,18 +1,18 @@
-//! wrk, and what it measures.
+//! Runs wrk and reads its figures.
 
 use std::fmt;
 use std::process::Command;
 
 use crate::BoxError;
 
-/// What it puts on a server.
+/// The load that wrk puts on a server.
 pub(crate) struct Load {
     pub(crate) threads: usize,
     pub(crate) connections: usize,
     pub(crate) seconds: u32,
 }
 
-/// Of one round.
+/// The figures of one round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) requests: f64,
@@ -22,7 +22,7 @@ pub(crate) struct Figures {
 }
 
 impl Load {
-    /// The same, as short as wrk does it: to warm up.
+    /// Returns the same load for one second, the shortest that wrk allows: for the warm-up.
     pub(crate) fn for_a_second(&self) -> Self {
         Self {
             seconds: 1,
@@ -38,16 +38,18 @@ impl Load {
             .arg(format!("--duration={}s", self.seconds))
             .args(["--script", script, url])
             .output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let figures = said.lines().find_map(|line| line.strip_prefix("figures "));
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let figures = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("figures "));
         figures
             .and_then(Figures::parse)
-            .ok_or_else(|| format!("wrk: {}\n{said}", output.status).into())
+            .ok_or_else(|| format!("wrk: {}\n{printed}", output.status).into())
     }
 }
 
 impl Figures {
-    /// None, too, where a request has failed: what was measured then is something else.
+    /// Parses the line of `wrk.lua`. Returns `None` also if a request has failed: the figures are worthless then.
     fn parse(line: &str) -> Option<Self> {
         let numbers = line.split(' ').map(|number| number.parse::<f64>().ok());
         let numbers = numbers.collect::<Option<Vec<_>>>()?;

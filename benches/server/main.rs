@@ -1,15 +1,15 @@
-//! A whole axum server in instructions: how many does a request cost, with one layer and another?
+//! Counts the instructions of a request to a whole axum server, with each of several layers.
 //!
 //! ```sh
 //! cargo bench --bench server
 //! ```
 //!
-//! The server is served by hyper over a connection in memory, on a current-thread runtime; its one
-//! client keeps the connection alive and sends a request when it has the answer to the last. The
-//! program starts itself under valgrind, once for some requests and once for many: the difference
-//! is what requests cost, without the start of the process. Instructions of the kernel are not counted.
+//! hyper serves one connection in memory, on a current-thread runtime. The one client keeps the connection alive and
+//! sends a request when it has the answer to the previous one. The program starts itself under valgrind twice, with few
+//! requests and with many: the difference is the cost of the requests, without the start of the process. The
+//! instructions of the kernel are not counted.
 //!
-//! To see where they go, run the executable of the bench as the program does:
+//! To see which functions take the instructions, run the executable of the bench as the program does:
 //!
 //! ```sh
 //! valgrind --tool=callgrind --callgrind-out-file=out target/release/deps/server-<hash> serve 6000 task-tracker
@@ -36,12 +36,12 @@ use std::process::{Command, ExitCode};
 
 use app::App;
 use clap::Parser;
-use in_memory::{Asked, instructions_a_request};
+use in_memory::{Child, instructions_a_request};
 use markdown::Table;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Of `TaskTrackerLayer` to `AddExtensionLayer`.
+/// The most that the ratio of `TaskTrackerLayer` to `AddExtensionLayer` may be.
 const GOAL: f64 = 1.08;
 
 const APPS: [App; 5] = [
@@ -55,15 +55,15 @@ const APPS: [App; 5] = [
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
-    asked: Option<Asked>,
-    /// What cargo gives to each bench.
+    child: Option<Child>,
+    /// Passed by cargo to each bench.
     #[arg(long = "bench", global = true, hide = true)]
     _bench: bool,
 }
 
 fn main() -> Result<ExitCode, BoxError> {
-    match Args::parse().asked {
-        Some(asked) => in_memory::serve(asked).map(|()| ExitCode::SUCCESS),
+    match Args::parse().child {
+        Some(child) => in_memory::serve(child).map(|()| ExitCode::SUCCESS),
         None => measure(),
     }
 }

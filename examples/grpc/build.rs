@@ -1,4 +1,4 @@
-//! Makes the Rust code of `proto/orders.proto`.
+//! Generates the Rust code of `proto/orders.proto`.
 
 use std::error::Error;
 

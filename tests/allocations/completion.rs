@@ -1,4 +1,4 @@
-//! The price of `RunToCompletionLayer` while no client leaves.
+//! What `RunToCompletionLayer` allocates while no client leaves.
 
 use std::convert::Infallible;
 use std::future::poll_fn;

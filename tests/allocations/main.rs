@@ -1,4 +1,4 @@
-//! What is allocated, counted by the allocator: figures that are the same on every machine.
+//! Allocations, counted by the allocator. The counts are the same on every machine.
 
 mod completion;
 mod nested;

@@ -1,4 +1,4 @@
-//! What a long request costs that calls an inner layer again and again.
+//! What one long request allocates when it calls an inner layer again and again.
 
 use std::convert::Infallible;
 use std::time::Duration;

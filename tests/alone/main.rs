@@ -1,5 +1,5 @@
-//! What there is in every set of features, none of them too: tasks, scopes and the handle over tokio alone.
-//! How all of it behaves is tested beside this, with all features.
+//! What exists in every set of features, also without any: tasks, scopes and the handle, on tokio alone.
+//! The other test binaries check its behaviour in full, with all features.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! What is counted, and from when to when.
+//! What is counted, and from when until when.
 
 use std::convert::Infallible;
 use std::future::pending;

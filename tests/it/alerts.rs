@@ -1,4 +1,4 @@
-//! Warnings and errors that an alert can be built on: each is there once, and not without a reason.
+//! Warnings and errors that an alert can be built on: each is logged once, and only with a reason.
 
 use std::convert::Infallible;
 use std::future::pending;

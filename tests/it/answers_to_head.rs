@@ -1,4 +1,4 @@
-//! The body of an answer to `HEAD`, which no client is to get.
+//! The body of an answer to `HEAD`, which is never sent to the client.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The response body, frame by frame, where the property tests are too blunt.
+//! The response body, frame by frame, for cases that the property tests do not single out.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The error of a body: where it is an error, and what finds the error inside of it.
+//! `BodyError`: which errors of a body it wraps, and how the inner error is found through it.
 
 use std::convert::Infallible;
 use std::error::Error;

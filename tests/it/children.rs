@@ -1,4 +1,4 @@
-//! What detached tasks and stragglers spawn is detached itself.
+//! Tasks spawned by detached tasks and by stragglers are detached themselves.
 
 use std::borrow::Cow;
 use std::convert::Infallible;

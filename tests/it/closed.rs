@@ -1,4 +1,4 @@
-//! What sees that a span closes.
+//! A subscriber layer that records which spans close.
 
 use std::sync::{Arc, Mutex};
 

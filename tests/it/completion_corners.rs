@@ -1,4 +1,4 @@
-//! Handlers that run to completion, in the corners of other rules.
+//! `RunToCompletionLayer` in combination with other rules.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Tasks that a deadline, a shutdown or a client that leaves has cut short, and those that only seem to be.
+//! Tasks that a deadline, a shutdown or a disconnect cuts short, and tasks that only seem to be cut short.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Tasks that nobody waits for.
+//! Detached tasks: no response waits for them.
 
 use tokio::time::Instant;
 use tower::ServiceExt;

@@ -1,4 +1,4 @@
-//! A response that is dropped before its end: the client is gone.
+//! A response that is dropped before its end: the client has gone.
 
 use std::convert::Infallible;
 use std::time::Duration;

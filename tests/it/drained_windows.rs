@@ -1,5 +1,5 @@
-//! The window of a response is shut once it has drained and the response goes on, or fails: a destructor that asks for
-//! the deadline then finds no drain timeout.
+//! Once a response has drained and goes on or fails, its window is closed: a destructor that then reads the deadline
+//! finds no drain timeout.
 
 use std::cell::Cell;
 use std::convert::Infallible;

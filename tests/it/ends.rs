@@ -1,4 +1,5 @@
-//! The order of things at the end of a task: a response that its end lets go has everything of it.
+//! The order of events at the end of a task: if the end releases a response, the log, the counts and the report of that
+//! task are complete by then.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What users write: it has to compile.
+//! Code as users write it: it has to compile.
 
 use std::sync::Arc;
 

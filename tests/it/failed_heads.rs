@@ -1,4 +1,4 @@
-//! What a failed head keeps of the answer that it refuses, and what it makes of a real connection.
+//! Which fields of a refused answer a failed head keeps, and what the refusal does on a real connection.
 
 use std::convert::Infallible;
 use std::time::Duration;

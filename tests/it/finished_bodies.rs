@@ -1,4 +1,4 @@
-//! A body that the server would not ask for more is dropped before a wait: a task that waits for its drop does not
+//! A body that the server would not poll again is dropped before a wait. So a task that waits for its drop does not
 //! wait for the response.
 
 use std::convert::Infallible;

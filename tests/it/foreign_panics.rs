@@ -1,5 +1,5 @@
-//! Subscribers and recorders that panic, or take their time: what is not ours, and runs in the middle of
-//! ours.
+//! Subscribers and recorders that panic or that take long. They are foreign code that runs in the middle of the
+//! crate's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What the front page says, and nothing else here tests.
+//! Statements of the front page that no other module here tests.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is seen of a process from outside of its requests, and what keeps it from being overrun.
+//! What `TrackerHandle` shows of a process, and how `max_live_tasks` protects it from overload.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Responses that are not held: their tasks are tracked and reported all the same.
+//! `Hold::Never`: responses are not held, but their tasks are tracked and reported.
 
 use std::future::pending;
 

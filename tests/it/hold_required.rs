@@ -1,4 +1,4 @@
-//! Responses that wait for required tasks alone.
+//! `Hold::Required`: responses wait for required tasks alone.
 
 use std::convert::Infallible;
 use std::pin::Pin;

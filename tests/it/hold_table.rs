@@ -1,4 +1,4 @@
-//! What is held, row by row: the real source of the decision, asked directly.
+//! The table of what is held, row by row. The tests call the library's own decision directly.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};

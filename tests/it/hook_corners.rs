@@ -1,4 +1,4 @@
-//! Corners of what is awaited before the release.
+//! `before_release` in combination with other rules.
 
 use std::convert::Infallible;
 use std::future::pending;

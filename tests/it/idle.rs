@@ -1,4 +1,4 @@
-//! When the handle is idle: after everything of a request, and not before.
+//! When the handle becomes idle: after everything of a request, and not before.
 
 use std::convert::Infallible;
 use std::future::Future;

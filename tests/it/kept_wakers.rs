@@ -1,5 +1,5 @@
-//! A request that is released gives the waker of its wait back: a `Tasks` that is kept does not keep the server's task,
-//! and a task that runs on does not wake it.
+//! A released request drops the waker of its wait. So a kept `Tasks` does not keep the server's task alive, and a task
+//! that runs on does not wake the server's task.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};

@@ -1,4 +1,4 @@
-//! Tasks that end after everything else, and tasks that begin with the end.
+//! Tasks that end after everything else, and tasks that are spawned at the very end of a response.
 
 use std::convert::Infallible;
 use std::pin::pin;

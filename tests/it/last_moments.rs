@@ -1,5 +1,5 @@
-//! What happens in the last moment of a wait, between its look at the tasks and the release. There a subscriber is asked
-//! whether it reads the report, which may take its time.
+//! Events in the last moment of a wait, between its look at the tasks and the release. In that moment the library calls
+//! a subscriber to learn whether the report is logged, and the call may take long.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! What is logged of tasks that no report counts: in their own spans, with the request's id.
+//! How tasks that no report counts are logged: in their own spans, with the request's id.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! A shutdown that begins while the first task of a request is on its way to the registry.
+//! A shutdown that begins while the first task of a request is about to enter the registry.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Tasks that come when their request was released, and tasks outside of any request.
+//! Tasks that are spawned after the release of their request, and tasks outside any request.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

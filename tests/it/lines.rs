@@ -1,4 +1,4 @@
-//! What is logged.
+//! Helpers that record the log.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What is logged: each event, with its level and its fields, in the span of its request.
+//! The log: each event has its level and its fields, and is in the span of its request.
 
 use http::Request;
 use http::request::Parts;

@@ -1,5 +1,5 @@
-//! How the crate behaves, seen from outside. Each module is about one thing, and each test's name
-//! says what holds. Which rule is where:
+//! The behaviour of the crate, seen from outside. Each module covers one topic, and the name of each test states a
+//! rule. Which modules cover which rule:
 //!
 //! | rule | modules |
 //! |---|---|
@@ -17,16 +17,16 @@
 //! | panics | `panics`, `foreign`, `foreign_panics` |
 //! | context, logs | `context`, `spares`, `logs`, `alerts`, `late_logs`, `spans`, `span_ends`, `throttle` |
 //! | counts, ages | `accounting`, `reports`, `observers` |
-//! | the end of a task: its order | `ends`, `span_ends` |
+//! | order of events at the end of a task | `ends`, `span_ends` |
 //! | when the handle is idle | `idle`, `handle`, `last_ends` |
 //! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`, `shutdown_inside`; `examples/graceful_shutdown` |
 //! | before the release | `before_release`, `hook_corners` |
 //! | ordering of layers | `stacks`, `wire::stacks` |
-//! | any service, functions | `scope`, `scope_layer`, `scope_failures` |
+//! | services that are not HTTP, functions | `scope`, `scope_layer`, `scope_failures` |
 //! | run to completion | `run_to_completion`, `completion_corners`, `wire::completion` |
 //! | no race at the release | `races`, `last_moments`; `tests/models` |
-//! | what the front page says beside | `front_page`, `readme` |
-//! | all of them at once | `tests/properties` |
+//! | other statements of the front page | `front_page`, `readme` |
+//! | all rules at once | `tests/properties` |
 
 mod accounting;
 mod alerts;

@@ -1,4 +1,4 @@
-//! Layers inside of layers: the outermost holds, the innermost settings win.
+//! Nested layers: the outermost holds, and the innermost settings win.
 
 use std::convert::Infallible;
 

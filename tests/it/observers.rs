@@ -1,4 +1,4 @@
-//! Who is told of a request, and what that does to it.
+//! Which observers are called for a request, and how their callbacks affect it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

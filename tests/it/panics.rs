@@ -1,4 +1,4 @@
-//! Panics: of tasks and handlers, and of ours where the crate is used against its rules.
+//! Panics of tasks and handlers, and panics of the crate where it is misused.
 
 use std::convert::Infallible;
 use std::future::{Future, pending, ready};

@@ -1,4 +1,4 @@
-//! Threads against each other.
+//! Races between threads.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! What the README and the guides say of the crate's own files.
+//! Statements of the README and of the guides about the crate's own files.
 
 use std::ffi::OsStr;
 use std::fs;

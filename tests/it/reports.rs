@@ -1,4 +1,4 @@
-//! What is told of a request.
+//! The contents of a report.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! Tasks that the response depends on.
+//! Required tasks: the response depends on them.
 
 use std::convert::Infallible;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! Corners of tasks that the response depends on.
+//! Required tasks in combination with other rules.
 
 use std::cell::Cell;
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! What becomes of a body that has begun when a task fails that the response depends on.
+//! What becomes of a body that has begun when a required task fails.
 
 use std::convert::Infallible;
 use std::error::Error;

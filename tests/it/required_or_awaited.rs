@@ -1,5 +1,7 @@
-//! Work that an answer claims: as a required task it can be late and be done all the same, awaited by the
-//! handler it cannot.
+//! Two ways to do the work that an answer promises:
+//!
+//! * As a required task, the work may be late: the response fails, and the work is done all the same.
+//! * If the handler awaits the work, this cannot happen.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A head that is held for required tasks alone, while those come and go on another thread.
+//! A head that is held for required tasks alone, while such tasks start and end on another thread.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Handlers that run to their end when nobody waits for their answer any more.
+//! Handlers that run to their end after their caller has dropped the response.
 
 use std::convert::Infallible;
 use std::sync::Arc;

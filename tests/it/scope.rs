@@ -1,4 +1,4 @@
-//! The drain of a function.
+//! `scope`: a function that waits for its tasks.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The drain of services that are not HTTP.
+//! Services that are not HTTP.
 
 use std::convert::Infallible;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! How a held head tells for how long it was held.
+//! How a held head states how long it was held.
 
 use std::convert::Infallible;
 

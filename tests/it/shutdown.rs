@@ -1,4 +1,4 @@
-//! The process is told to stop: what that does to requests that come, and to responses that are held.
+//! A shutdown: how it affects new requests and held responses.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Code of tracked requests that waits for its own process: for a shutdown, or for the handle to be idle.
+//! Code of tracked requests that waits for its own process: for a shutdown, or until the handle is idle.
 
 use std::convert::Infallible;
 use std::pin::Pin;

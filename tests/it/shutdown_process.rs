@@ -1,4 +1,4 @@
-//! The process is told to stop: the work of the process itself.
+//! A shutdown: tasks that belong to the process itself.
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! The process is told to stop: tasks that no response waits for.
+//! A shutdown: tasks that no response waits for.
 
 use std::time::Duration;
 

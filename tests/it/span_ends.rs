@@ -1,5 +1,5 @@
-//! When the span of a request closes: once the response is out and nothing is waited for, whatever is kept
-//! of the request.
+//! When the span of a request closes: once the response is out and nothing is waited for, even if parts of the request
+//! are kept.
 
 use std::any::Any;
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! Requests that are served with what others have left behind: nothing of those is in them.
+//! The memory of a request is used again: nothing of an earlier request is left in it.
 
 use std::sync::Arc;
 

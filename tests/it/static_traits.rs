@@ -1,4 +1,4 @@
-//! What the types are, whoever uses them.
+//! The auto traits and derived traits of the public types.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};

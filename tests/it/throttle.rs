@@ -1,4 +1,4 @@
-//! How often an event is let through that a client can cause.
+//! How often an event that a client can cause is logged.
 
 use std::time::Duration;
 

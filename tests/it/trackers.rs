@@ -1,5 +1,5 @@
-//! The tokio-util tracker of a request: its tasks are waited for, and seen though they end in the first
-//! turn of the scheduler.
+//! The `TaskTracker` of a request: its tasks are waited for. They are reported even if they end in the first turn of
+//! the scheduler.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What is kept of a body that is looked at before a wait, and what is not asked of it.
+//! What is kept of a body that is polled before a wait, and how far it is polled.
 
 use std::sync::atomic::Ordering;
 use std::task::Poll;

@@ -1,4 +1,4 @@
-//! Aborts against the spawn that attaches the handle, and against the end.
+//! Aborts that race the spawn that attaches the handle, and aborts that race the end of the task.
 
 use loom::thread;
 

@@ -1,4 +1,4 @@
-//! The list of a process, against members that come and go while it is read.
+//! The registry of a process, read while members are added and removed.
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 

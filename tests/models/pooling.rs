@@ -1,4 +1,4 @@
-//! The memory of a request that is used again, against what still refers to it.
+//! The memory of a request that is used again, while something still refers to it.
 
 use std::sync::Arc;
 

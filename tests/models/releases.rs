@@ -1,4 +1,4 @@
-//! Spawns and ends against the release.
+//! Spawns and ends that race the release.
 
 use std::sync::Arc;
 

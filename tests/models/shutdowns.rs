@@ -1,4 +1,4 @@
-//! A shutdown against spawns and waits.
+//! A shutdown that races spawns and waits.
 
 use std::future::poll_fn;
 use std::panic::Location;

@@ -1,4 +1,4 @@
-//! What takes the place of the library's `sync`: `loom`'s primitives, and an abort handle without a task.
+//! Replaces the library's `sync`: `loom`'s primitives, and an abort handle without a task.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicBool as Flag;

@@ -1,4 +1,4 @@
-//! Waits against what ends them. A lost wake-up is a deadlock, which the model reports.
+//! Waits that race the events that end them. A lost wake-up is a deadlock, which loom reports.
 
 use std::future::poll_fn;
 use std::panic::Location;

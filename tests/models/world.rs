@@ -1,4 +1,4 @@
-//! Requests of a process without a runtime.
+//! Requests of a process, without a runtime.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};

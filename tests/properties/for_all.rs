@@ -1,4 +1,4 @@
-//! Property tests in virtual time.
+//! Runs property tests in virtual time.
 
 use std::fmt::Debug;
 

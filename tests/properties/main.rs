@@ -1,4 +1,4 @@
-//! Property tests, in virtual time. `PROPTEST_CASES` sets how many cases each has.
+//! Property tests, in virtual time. `PROPTEST_CASES` sets how many cases each test has.
 
 mod deadlines;
 mod for_all;

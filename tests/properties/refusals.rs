@@ -1,4 +1,4 @@
-//! Whatever stands in a head that is refused.
+//! Refused heads with fields of any name and value.
 
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue};

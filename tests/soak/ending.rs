@@ -1,4 +1,4 @@
-//! The ways in which a request of the soak comes to its end.
+//! The ways in which a request of the soak test ends.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A request, or a process, that spawns one short task after the other: nobody keeps a list of them.
+//! A request, or a process, that spawns one short task after another: no list of them grows.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};

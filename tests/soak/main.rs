@@ -1,5 +1,5 @@
-//! The soak: thousands of responses held at once and a hundred thousand tasks, round after round, and
-//! nothing stays behind.
+//! The soak test: thousands of responses are held at once, with a hundred thousand tasks, round after round. Nothing
+//! stays behind.
 
 mod ending;
 mod long_lives;

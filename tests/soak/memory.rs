@@ -1,4 +1,4 @@
-//! How much memory is in use, and waiting for it to come back.
+//! How much memory is in use, and a wait until it has fallen back.
 
 use std::time::{Duration, Instant};
 

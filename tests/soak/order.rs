@@ -1,4 +1,4 @@
-//! One request of the soak: its tasks, its response and its client.
+//! One request of the soak test: its tasks, its response and its client.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};

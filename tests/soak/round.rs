@@ -1,4 +1,4 @@
-//! A round: thousands of requests of every ending are held at once, and then all of them end.
+//! A round: thousands of requests, with every kind of ending, are held at once. Then all of them end.
 
 use std::fmt;
 use std::sync::{Arc, RwLock};

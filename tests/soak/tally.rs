@@ -1,4 +1,4 @@
-//! What was started, as the test counts it itself, and what was told of it.
+//! What the test itself counts as started, and what the crate reports.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

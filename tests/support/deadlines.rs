@@ -1,4 +1,4 @@
-//! How long a response is held whose task never ends, and what closed its window.
+//! Measures how long a response is held whose task never ends, and which limit closes its window.
 
 use std::fmt::Debug;
 use std::future::pending;

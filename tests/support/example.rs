@@ -1,4 +1,4 @@
-//! An example as a real process, for the tests of the examples.
+//! Runs an example as a real process, for the tests of the examples.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! A body that does what it is told to.
+//! A body whose frames and hints the test sets.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

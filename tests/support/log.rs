@@ -1,4 +1,4 @@
-//! What observers are told, kept to be looked at.
+//! An observer that records its calls.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! Answers that are refused, and what is left of their heads.
+//! Answers that are refused, and the fields that are kept of their heads.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Runtimes of one thread, for tests that are no `tokio::test`.
+//! Single-threaded runtimes, for tests that are no `tokio::test`.
 
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,4 +1,4 @@
-//! What sees that something is dropped, or woken.
+//! Records that a value is dropped, or that a waker is woken.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,32 +1,32 @@
 //! An allocator of constant cost, for benches that count instructions.
 //!
-//! With a general allocator the same program takes up to a tenth more instructions when only the length of
-//! its path changes: what it finds on its heap decides how it searches, splits and merges. Here each
-//! allocation pops a block from a list and each deallocation pushes one, whatever came before.
+//! With a general allocator, the same program takes up to a tenth more instructions if only the length of its path
+//! changes: the state of the heap decides how the allocator searches, splits and merges. Here each allocation pops a
+//! block from a list and each deallocation pushes one, whatever happened before.
 //!
-//! * A block's size is a power of two, and a multiple of its alignment is its address.
+//! * The size of a block is a power of two. Its address is a multiple of its size.
 //! * Each thread has its own lists. A block goes to the list of the thread that frees it.
-//! * Memory is never given back to the system.
+//! * Memory is never returned to the system.
 //! * `realloc` always copies.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
 
-/// The allocator. Make it the `#[global_allocator]`.
+/// The allocator, to be used as the `#[global_allocator]`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConstantAlloc;
 
-/// As for `malloc`, and room for a [`Free`].
+/// The smallest block: as large as that of `malloc`, with room for a [`Free`].
 const SMALLEST: usize = 16;
 
-/// Larger blocks come from the system. A request has none.
+/// The largest block of a list. Larger blocks come from the system; a request needs none.
 const LARGEST: usize = 1 << 16;
 
-/// What is cut into blocks at once.
+/// The memory that is cut into blocks at once.
 const SLAB: usize = LARGEST;
 
-/// One list for each power of two. A power of two itself, so that an index can be masked.
+/// The number of lists: one for each power of two. It is a power of two itself, so that an index can be masked.
 const LISTS: usize = 32;
 
 /// A free block.
@@ -37,7 +37,7 @@ struct Free {
 type List = Cell<Option<NonNull<Free>>>;
 
 thread_local! {
-    // Constant and without a destructor, so that an access is one instruction.
+    // Constant and without a destructor: so an access is one instruction.
     static LISTS_OF_THREAD: [List; LISTS] = const { [const { Cell::new(None) }; LISTS] };
 }
 
@@ -49,7 +49,7 @@ unsafe impl GlobalAlloc for ConstantAlloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = block_size(layout);
         if size > LARGEST {
-            // SAFETY: the caller's promises are those that the system asks for.
+            // SAFETY: the caller guarantees what the system requires.
             return unsafe { System.alloc(layout) };
         }
         LISTS_OF_THREAD.with(|lists| {
@@ -57,7 +57,7 @@ unsafe impl GlobalAlloc for ConstantAlloc {
             let Some(block) = list.get().or_else(|| slab(size)) else {
                 return null_mut();
             };
-            // SAFETY: what is in a list is a free block, which begins with a `Free`.
+            // SAFETY: a list contains free blocks, and each begins with a `Free`.
             list.set(unsafe { block.read() }.next);
             block.as_ptr().cast()
         })
@@ -67,14 +67,14 @@ unsafe impl GlobalAlloc for ConstantAlloc {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let size = block_size(layout);
         if size > LARGEST {
-            // SAFETY: it came from the system, because its layout is the same as then.
+            // SAFETY: the block came from the system, because its layout is the one it was allocated with.
             return unsafe { System.dealloc(block, layout) };
         }
         LISTS_OF_THREAD.with(|lists| {
             let list = &lists[index(size)];
             // SAFETY: an allocated block is not null.
             let block = unsafe { NonNull::new_unchecked(block.cast::<Free>()) };
-            // SAFETY: the caller has given up the block, which has room for a `Free` and is aligned for it.
+            // SAFETY: the caller no longer uses the block, which has room for a `Free` and is aligned for it.
             unsafe { block.write(Free { next: list.get() }) };
             list.set(Some(block));
         });
@@ -84,7 +84,7 @@ unsafe impl GlobalAlloc for ConstantAlloc {
 #[inline]
 fn block_size(layout: Layout) -> usize {
     let size = layout.size().max(layout.align()).max(SMALLEST);
-    // A size is at most `isize::MAX`, so that this does not overflow.
+    // A size is at most `isize::MAX`, so the shift does not overflow.
     1 << (usize::BITS - (size - 1).leading_zeros())
 }
 
@@ -93,7 +93,7 @@ fn index(size: usize) -> usize {
     size.trailing_zeros() as usize % LISTS
 }
 
-/// Cuts a slab from the system into a list of free blocks. `None` if there is no memory left.
+/// Cuts a slab from the system into a list of free blocks. Returns `None` if there is no memory left.
 #[cold]
 fn slab(size: usize) -> Option<NonNull<Free>> {
     let layout = Layout::from_size_align(SLAB, size).ok()?;
@@ -119,17 +119,17 @@ mod tests {
     }
 
     fn allocated(layout: Layout) -> *mut u8 {
-        // SAFETY: no test asks for a size of zero.
+        // SAFETY: no test uses a size of zero.
         let block = unsafe { ConstantAlloc.alloc(layout) };
         assert!(!block.is_null(), "there is memory");
         assert_eq!(block as usize % layout.align(), 0, "it is aligned");
-        // SAFETY: the block is as large as it was asked for.
+        // SAFETY: the block is at least as large as its layout.
         unsafe { block.write_bytes(0xA5, layout.size()) };
         block
     }
 
     fn freed(block: *mut u8, layout: Layout) {
-        // SAFETY: each test frees what it has allocated, once and with its layout.
+        // SAFETY: each test frees a block once, with the layout it was allocated with.
         unsafe { ConstantAlloc.dealloc(block, layout) };
     }
 

@@ -1,8 +1,8 @@
 //! A shop on Cloud Run: an order is answered when its audit entry is written.
 //!
-//! With request-based billing an instance has a CPU only while a request is being processed, so what
-//! runs on after the answer may not run for a long time, or ever. `README.md` says how to deploy
-//! this, and how to see that rule broken and kept, there and on your own machine.
+//! With request-based billing an instance has a CPU only while it processes a request. Work that goes on after the
+//! response may be delayed for a long time, or never run. `README.md` describes how to deploy this example, and how to
+//! see lost and kept work on Cloud Run and on your own machine.
 
 mod orders;
 
@@ -23,22 +23,22 @@ use tower_task_tracker::{ShutdownReport, TaskTrackerLayer, TrackerHandle, deadli
 /// Takes orders until SIGTERM.
 #[derive(Debug, Parser)]
 struct Settings {
-    /// The address to listen on. Cloud Run asks for all of them.
+    /// The address to listen on. Cloud Run requires all of them.
     #[arg(long, env = "HOST", default_value = "0.0.0.0")]
     host: IpAddr,
-    /// The port to listen on; Cloud Run says which. 0 for any that is free.
+    /// The port to listen on, which Cloud Run sets. 0 selects any free port.
     #[arg(long, env = "PORT", default_value_t = 8080)]
     port: u16,
 }
 
-/// The request timeout of the service. Cloud Run does not tell a service its timeout: set this
+/// The variable with the request timeout of the service. Cloud Run does not pass the timeout on: set this
 /// variable to the same number of seconds when you deploy.
 const REQUEST_TIMEOUT: &str = "CLOUD_RUN_TIMEOUT_SECONDS";
 
-/// The answer has to be on its way before Cloud Run answers 504 in our place.
+/// The time that a response needs to leave before Cloud Run answers 504 instead.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// Cloud Run sends SIGKILL 10 s after SIGTERM.
+/// The budget of the shutdown. Cloud Run sends SIGKILL 10 s after SIGTERM.
 const BUDGET: Duration = Duration::from_secs(9);
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -55,11 +55,11 @@ async fn main() {
     process::exit(code);
 }
 
-/// Says whether nothing was lost.
+/// Serves until SIGTERM. Returns true if no work was lost.
 async fn run(Settings { host, port }: Settings) -> Result<bool, Failure> {
     let listener = TcpListener::bind((host, port)).await;
     let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
-    // From here on SIGTERM ends the process no more.
+    // From here on SIGTERM does not end the process.
     let mut sigterm = signal(SignalKind::terminate())?;
     println!("listening on http://{}", listener.local_addr()?);
 
@@ -81,16 +81,16 @@ async fn run(Settings { host, port }: Settings) -> Result<bool, Failure> {
     Ok(report.is_clean())
 }
 
-/// What is done at SIGTERM. `served` ends when everything that was accepted is answered.
+/// Shuts down after SIGTERM. `served` ends when every accepted request is answered.
 async fn shut_down(handle: &TrackerHandle, served: impl Future) -> ShutdownReport {
     let signal = Instant::now();
-    // No answer is held past the budget. It also stops the server from accepting.
+    // Cancels the token on which the server stops accepting. No response is held past the budget.
     handle.begin_shutdown(BUDGET);
-    // Answers that were held to the last moment have a little more time to leave.
+    // Responses that are held until the end of the budget need a little more time to leave.
     if timeout(BUDGET + MARGIN, served).await.is_err() {
         println!("some connections are still open");
     }
-    // What no answer waits for: the work of clients that have left.
+    // Waits for the tasks that no response waits for: those of clients that have left.
     let left = BUDGET.saturating_sub(signal.elapsed());
     handle.shutdown(left).await
 }

@@ -1,4 +1,4 @@
-//! Placing an order, and asking whether its audit entry was written.
+//! The routes: place an order, and show whether its audit entry is written.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,10 +21,10 @@ pub(crate) fn routes() -> Router {
 
 #[derive(Debug, Deserialize)]
 struct Wanted {
-    /// How long the audit entry takes, in milliseconds.
+    /// The duration of the audit entry, in milliseconds.
     #[serde(default = "usual")]
     takes: u64,
-    /// Break the rule, for comparison: answer while the audit entry is still to be written.
+    /// Answers before the audit entry is written. This breaks the rule, for comparison.
     #[serde(default)]
     untracked: bool,
 }
@@ -41,11 +41,11 @@ async fn place_order(
     let id = shop.place();
     let audit = shop.audit(id, Duration::from_millis(takes));
     if untracked {
-        // The mistake: nobody waits for it.
+        // The mistake: no response waits for this task.
         #[expect(clippy::disallowed_methods, reason = "for comparison")]
         tokio::spawn(audit);
     } else {
-        // An order whose entry fails, or is late, is not acknowledged.
+        // If the entry fails or is late, the order is not acknowledged.
         tasks.named("audit").required().spawn(audit);
     }
     format!("order {id}\n")
@@ -58,14 +58,14 @@ async fn show_order(State(shop): State<Shop>, Path(id): Path<usize>) -> Result<S
     }
 }
 
-/// The orders of this instance, the first one is number 1.
+/// The orders of this instance. The first one is number 1.
 #[derive(Debug, Clone, Default)]
 struct Shop(Arc<Mutex<Vec<Order>>>);
 
 #[derive(Debug)]
 struct Order {
     placed: Instant,
-    /// After how many milliseconds its entry was written.
+    /// The milliseconds from the order to its entry. `None` until the entry is written.
     audited: Option<u128>,
 }
 
@@ -81,7 +81,7 @@ impl Shop {
         })
     }
 
-    /// Writes the audit entry, which is a line of the log: Cloud Logging keeps it.
+    /// Writes the audit entry: a line of the log, which Cloud Logging keeps.
     async fn audit(self, id: usize, takes: Duration) -> io::Result<()> {
         sleep(takes).await;
         let after = self.with(|orders| {
@@ -91,7 +91,7 @@ impl Shop {
         writeln!(io::stdout(), "order {id}: audited after {after} ms")
     }
 
-    /// `None` if there is no such order.
+    /// Returns `None` if there is no such order, and `Some(None)` if its entry is not written yet.
     fn audited(&self, id: usize) -> Option<Option<u128>> {
         let index = id.checked_sub(1)?;
         self.with(|orders| Some(orders.get(index)?.audited))

@@ -1,5 +1,5 @@
-//! What `clippy.toml` forbids is what nobody waits for, and what it names instead is waited for. Each line
-//! that is forbidden says so: clippy tells of one that it lets pass.
+//! No response waits for a task that is spawned with a method that `clippy.toml` forbids. The methods that it names
+//! instead are tracked. Each forbidden line has an `#[expect]`, so that clippy reports a line that it does not forbid.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn all_that_is_named_instead_is_tracked_and_not_forbidden() {
     assert_eq!((report.spawned, report.completed), (7, 7), "{report}");
 }
 
-/// What is named for connections that outlive their request: no response waits for it.
+/// `clippy.toml` names two methods for connections that outlive their request. No response waits for them.
 #[tokio::test]
 async fn a_connection_is_not_waited_for_and_the_process_may_track_it() {
     let handle = TrackerHandle::new();
@@ -81,7 +81,7 @@ async fn a_connection_is_not_waited_for_and_the_process_may_track_it() {
     );
 }
 
-/// A `JoinSet` is not forbidden: a handler may await it.
+/// A `JoinSet` is not forbidden, because a handler may await it.
 #[tokio::test]
 async fn what_a_task_of_a_join_set_spawns_is_tracked_in_the_scope_of_its_request_alone() {
     for (is_scoped, spawned) in [(false, 0), (true, 1)] {

@@ -1,15 +1,15 @@
-//! What becomes of work that is not done at the deadline: a route for each policy.
+//! What becomes of work that is not done at the deadline, with one route for each policy.
 //!
 //! ```sh
 //! cargo run -p deadlines
 //! ```
 //!
-//! The outer layer lets a response wait until 2 s after its request came, and each route has a layer
-//! of its own that says what is different there. Below is what `curl` prints, without the headers
-//! that have nothing to do with the wait, and after `# the server:` what the server prints: the
-//! report of the request, and the ends of tasks that came after it.
+//! The outer layer holds a response for at most 2 s after the arrival of its request. Each route has a layer of its own
+//! with the settings that differ. Below is the output of `curl`, without the headers that do not concern the wait.
+//! After `# the server:` comes the output of the server: the report of the request, and the ends of tasks that end
+//! later.
 //!
-//! `/detach` gives its thumbnails 1 s of their 2.5 s. They run on, and are told of once more:
+//! `/detach` waits 1 s for its thumbnails, which take 2.5 s. They run on, and their late end is printed:
 //!
 //! ```text
 //! $ curl -i -X POST -w '%{time_total} s\n' http://127.0.0.1:3000/detach
@@ -23,8 +23,8 @@
 //! ended late: thumbnails (completed, 2.5s)
 //! ```
 //!
-//! `/cancel` asks its tasks to stop, 1.5 s before the deadline. The import saves what it has; the
-//! export does not watch the token, and is aborted 0.1 s before the deadline:
+//! `/cancel` requests its tasks to stop, 1.5 s before the deadline. The import saves the rows that it has. The export
+//! does not watch the token, and is aborted 0.1 s before the deadline:
 //!
 //! ```text
 //! $ curl -i -X POST -w '%{time_total} s\n' http://127.0.0.1:3000/cancel
@@ -38,7 +38,7 @@
 //! deadline exceeded (total timeout): 1 of 2 tasks completed, held 1.9s; asked to stop; failures: export (aborted, 1.9s)
 //! ```
 //!
-//! `/abort` asks nobody. Destructors run all the same, and the client is told by the status:
+//! `/abort` aborts its tasks without a grace. Their destructors still run. The status shows the deadline to the client:
 //!
 //! ```text
 //! $ curl -i -X POST -w '%{time_total} s\n' http://127.0.0.1:3000/abort
@@ -51,7 +51,7 @@
 //! deadline exceeded (drain timeout): 0 of 1 tasks completed, held 902.6ms; asked to stop; failures: render (aborted, 902.5ms)
 //! ```
 //!
-//! `/required` says thank you only if the charge goes through:
+//! `/required` answers `thank you` only if the charge succeeds:
 //!
 //! ```text
 //! $ curl -i -X POST -w '%{time_total} s\n' 'http://127.0.0.1:3000/required?charge=ok'
@@ -80,8 +80,8 @@
 //! deadline exceeded (total timeout): 0 of 1 tasks completed, held 1.9s; a required task has failed: charge (aborted, 1.9s); asked to stop
 //! ```
 //!
-//! `/prefer` gives up to 4 s, and aborts what is late for that. A client may ask for less: it is
-//! answered sooner, but what it asks for never ends the work:
+//! `/prefer` waits for up to 4 s, and then aborts late tasks. A client may request a shorter wait. Then it is answered
+//! sooner, but its request never ends the work:
 //!
 //! ```text
 //! $ curl -i -X POST -w '%{time_total} s\n' http://127.0.0.1:3000/prefer
@@ -104,10 +104,10 @@
 //! ended late: index (completed, 2.5s)
 //! ```
 //!
-//! Ctrl-C stops it when every task is done, the late ones too.
+//! After Ctrl-C the server ends when every task is done, including late ones.
 //!
-//! Now start it as a platform does that tells how long a request may take. No response waits longer
-//! than that, less 0.2 s for its way to the client:
+//! Now start the server as a platform does that sets a request timeout. No response waits longer than this timeout,
+//! less 0.2 s for its way to the client:
 //!
 //! ```sh
 //! CLOUD_RUN_TIMEOUT_SECONDS=1 cargo run -p deadlines
@@ -141,10 +141,10 @@ use tower_task_tracker::{
     DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, Tasks, Unfinished,
 };
 
-/// Starts work that is late, on 127.0.0.1.
+/// Serves routes whose work is late, on 127.0.0.1.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 3000)]
     port: u16,
 }
@@ -162,12 +162,12 @@ async fn main() -> io::Result<()> {
     axum::serve(listener, router(&base))
         .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
         .await?;
-    // What was detached is not lost when the server stops.
+    // The process does not end before the tasks that run on.
     base.handle().wait_idle().await;
     Ok(())
 }
 
-/// The outer layer holds, and each route says only what is different there.
+/// Returns the routes. The outer layer holds the response, and the layer of a route sets only what differs.
 fn router(base: &TaskTrackerLayer) -> Router {
     let detach = base.clone().drain_timeout(seconds(1.0));
     let cancel = base.clone().at_deadline(Unfinished::Cancel {
@@ -178,12 +178,12 @@ fn router(base: &TaskTrackerLayer) -> Router {
         .drain_timeout(seconds(1.0))
         .at_deadline(Unfinished::Abort)
         .deadline_status(StatusCode::GATEWAY_TIMEOUT);
-    // Aborted as well: who is told that it failed must not pay for it later.
+    // Aborted, so that a client whose order has failed is not charged later.
     let required = base
         .clone()
         .at_deadline(Unfinished::Abort)
         .failure_status(StatusCode::BAD_GATEWAY);
-    // More patient than the others, as long as the client is.
+    // Waits longer than the other routes, unless the client prefers less.
     let prefer = base
         .clone()
         .total_timeout(seconds(4.0))
@@ -198,7 +198,7 @@ fn router(base: &TaskTrackerLayer) -> Router {
         .layer(base.clone())
 }
 
-/// Prints each report, and what no report can tell: the ends of tasks that it calls stragglers.
+/// Prints each report, and what no report contains: the ends of stragglers.
 struct Printer;
 
 impl DrainObserver for Printer {
@@ -211,7 +211,7 @@ impl DrainObserver for Printer {
     }
 }
 
-/// Thumbnails may be late: nobody has to wait for them.
+/// Thumbnails may be late: the client does not need them.
 async fn upload(tasks: Tasks) -> &'static str {
     tasks.named("thumbnails").spawn(sleep(seconds(2.5)));
     "uploaded\n"
@@ -219,12 +219,12 @@ async fn upload(tasks: Tasks) -> &'static str {
 
 async fn import_and_export(tasks: Tasks) -> &'static str {
     tasks.named("import").spawn(import(tasks.clone()));
-    // It does not know how to stop half-way.
+    // The export cannot stop half-way.
     tasks.named("export").spawn(sleep(seconds(5.0)));
     "started\n"
 }
 
-/// Stops when it is asked to. Saving is part of its grace.
+/// Stops when the token is cancelled, and saves its rows within the grace.
 async fn import(tasks: Tasks) {
     let stop = tasks.cancellation_token();
     let all_rows = sleep(seconds(5.0));
@@ -263,7 +263,7 @@ enum Charge {
     Late,
 }
 
-/// The answer is taken back if the money does not come.
+/// The answer is replaced by a failure if the charge fails.
 async fn order(tasks: Tasks, Query(order): Query<Order>) -> &'static str {
     tasks.named("charge").required().spawn(charge(order.charge));
     "thank you\n"

@@ -1,5 +1,5 @@
-//! The header of `src/main.rs` is true: its commands are carried out on the real example,
-//! and what comes is what stands there, but for the times.
+//! The header of `src/main.rs` is correct. Its commands run on the real example, and the output is that of the header,
+//! except for the times.
 
 use std::thread;
 use std::time::Instant;
@@ -24,7 +24,7 @@ fn the_limit_of_a_platform_does_what_the_header_of_the_example_says() {
     check(&on_a_platform, &[(VARIABLE, "1")]);
 }
 
-/// What is shown without and with the limit of a platform.
+/// Returns the parts of the header without and with the limit of a platform.
 fn header() -> (String, String) {
     let lines = SOURCE.lines().map_while(|line| line.strip_prefix("//!"));
     let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
@@ -35,7 +35,7 @@ fn header() -> (String, String) {
     (as_usual.to_owned(), on_a_platform.to_owned())
 }
 
-/// All at once, each on a server of its own: most of the time they wait.
+/// Runs all commands at once, each on a server of its own, because most of the time they wait.
 fn check(header: &str, environment: &[(&str, &str)]) {
     let shown: Vec<Shown> = header.split("$ curl ").skip(1).map(Shown::parse).collect();
     assert!(!shown.is_empty(), "a command in: {header}");
@@ -46,7 +46,7 @@ fn check(header: &str, environment: &[(&str, &str)]) {
     });
 }
 
-/// As a platform would start it, or without one.
+/// Starts the example with the environment of a platform, or without one.
 fn start(environment: &[(&str, &str)]) -> Example {
     Example::start(env!("CARGO_BIN_EXE_deadlines"), |command| {
         command
@@ -55,7 +55,7 @@ fn start(environment: &[(&str, &str)]) -> Example {
     })
 }
 
-/// A command and what it is said to do.
+/// A command of the header and its output.
 struct Shown<'a> {
     command: &'a str,
     answer: String,
@@ -87,7 +87,7 @@ impl<'a> Shown<'a> {
         let answer = without_times(&shown(&answer));
         let took = start.elapsed().as_secs_f64();
         assert_eq!(answer, self.answer, "{command}");
-        // The tenths are what the route makes of it, the rest is the machine's.
+        // The route determines the tenths. The rest depends on the machine.
         let least = (seconds * 10.0).floor() / 10.0;
         let range = least..seconds + LIMIT.as_secs_f64();
         assert!(range.contains(&took), "{command}\n{took} s");
@@ -99,7 +99,7 @@ impl<'a> Shown<'a> {
         assert_eq!(example.last_lines(), [""; 0], "{command}");
     }
 
-    /// What `curl` sends.
+    /// Returns the request that `curl` sends.
     fn request(&self) -> String {
         let between = |before, after| self.command.split_once(before)?.1.split(after).next();
         let path = between("http://127.0.0.1:3000", '\'').expect("where to");
@@ -108,7 +108,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// What is shown of an answer: the status, the time that it was held, and the body.
+/// Returns the parts of an answer that the header shows: the status, the time that it was held, and the body.
 fn shown(answer: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
     let (status, headers) = head.split_once("\r\n").expect("some headers");
@@ -118,7 +118,7 @@ fn shown(answer: &str) -> String {
     shown.trim_end().to_owned()
 }
 
-/// With `_` for every number that has a decimal point, and its unit: those are times.
+/// Replaces every number that has a decimal point, and its unit, with `_`. These numbers are times.
 fn without_times(text: &str) -> String {
     let parts = text.split_inclusive([' ', ',', ';', ':', '=', '(', ')', '\n']);
     let masked = parts.map(|part| {

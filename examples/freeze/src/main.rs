@@ -1,11 +1,10 @@
-//! A platform that freezes an instance when its response ends, and what is lost then: with the
-//! layer and without it.
+//! Shows what is lost if a platform freezes an instance when its response ends: with the layer and without it.
 //!
 //! ```sh
 //! cargo run -p freeze
 //! ```
 //!
-//! It exits with 0 if the layer lost nothing where the control, without it, lost most.
+//! The exit code is 0 if the server with the layer lost nothing, and the control without it lost most of its work.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,11 +15,11 @@ mod proof;
 
 use proof::{Proof, Protocol, Tally};
 
-/// Of 50 orders each; each tally needs 500.
+/// The number of rounds, of 50 orders each. A tally needs at least 500 orders.
 const ROUNDS: u32 = 12;
 
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    // This executable is also the instance that is frozen.
+    // This executable also serves as the instance that is frozen.
     if let Some(served) = proof::serve_if_asked() {
         return Ok(served);
     }

@@ -1,4 +1,4 @@
-//! The freeze: work behind an acknowledged request survives the end of its instance.
+//! The work of an acknowledged request is done, even if its instance is frozen and never thawed.
 
 #[path = "../src/proof/mod.rs"]
 mod proof;
@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use proof::{Proof, Protocol};
 
-/// Enough for a proof, and a little more.
+/// Slightly more rounds than a proof needs.
 const ROUNDS: u32 = 12;
 
 fn main() -> ExitCode {
-    // Before the arguments are taken for those of a test run: this executable is also the instance.
+    // This executable also serves as the instance, so this check comes before the arguments of a test run are parsed.
     if let Some(served) = proof::serve_if_asked() {
         return served;
     }
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// The control is part of each trial: where it keeps its work, the layer has proved nothing.
+/// Runs the layer and the control. If the control keeps its work, the layer has proved nothing.
 fn prove(protocol: Protocol) -> Result<(), Failed> {
     Proof::run(protocol, ROUNDS, &|| ())?.verdict()?;
     Ok(())

@@ -1,17 +1,20 @@
-//! SIGTERM, from the signal to the exit code: with axum's server, or with hyper's.
+//! A shutdown from SIGTERM to the exit code, with axum's server or with hyper's.
 //!
-//! Cloud Run sends SIGTERM, and SIGKILL 10 s later. At the signal this server begins the shutdown
-//! with a budget of 9 s and stops accepting. Answers wait for their work as before, but not past the
-//! budget; then what no answer waits for has the rest of it, and what is still not done is aborted,
-//! and named. The exit code is 0 if nothing had to be aborted, and 1 otherwise.
+//! Cloud Run sends SIGTERM, and SIGKILL 10 s later. At SIGTERM this server does the following:
+//!
+//! 1. It begins the shutdown with a budget of 9 s, and stops accepting.
+//! 2. Responses wait for their tasks as before, but not past the budget.
+//! 3. Tasks that no response waits for have the rest of the budget.
+//! 4. Tasks that are still alive at the end of the budget are aborted, and printed with their names.
+//! 5. The exit code is 0 if no task had to be aborted, and 1 otherwise.
 //!
 //! ```sh
 //! cargo run -p graceful-shutdown
 //! cargo run -p graceful-shutdown -- --server hyper
 //! ```
 //!
-//! It prints its process id. Place an order that takes 3 s, and stop the server a second later. The
-//! answer waits for the order; a copy of it, which nobody waits for, takes as long again:
+//! The server prints its process id. Place an order that takes 3 s, and stop the server a second later. The response
+//! waits for the order. A copy of the order is a detached task, which takes twice as long:
 //!
 //! ```text
 //! $ curl -i -X POST -w '%{time_total} s\n' 'http://127.0.0.1:3000/orders?id=1&takes=3000' &
@@ -32,10 +35,10 @@
 //! shut down after 5.1s: 3 tasks completed
 //! ```
 //!
-//! The process ended 5 s after the signal, with 0. The last line counts the tasks that ended since the
-//! signal (the third one is the flusher), and tells how long ago that was.
+//! The process ended 5 s after the signal, with exit code 0. The last line shows the time since the signal, and counts
+//! the tasks that ended since then. The third task is the flusher.
 //!
-//! With `takes=60000` the answer comes at the end of the budget, and does not claim what is not done:
+//! With `takes=60000` the response comes at the end of the budget, as a failure:
 //!
 //! ```text
 //! HTTP/1.1 503 Service Unavailable
@@ -53,8 +56,7 @@
 //! shut down after 9.0s: 1 tasks completed, 2 aborted; failures: detached (aborted, 10.0s), held (aborted, 10.0s)
 //! ```
 //!
-//! That was 9 s after the signal, and the exit code was 1. With `--server hyper` all of it is the
-//! same.
+//! That was 9 s after the signal, and the exit code was 1. With `--server hyper` the output is the same.
 
 use std::error::Error;
 use std::future::Future;
@@ -87,16 +89,16 @@ use tower_task_tracker::{TaskTrackerLayer, Tasks, TrackerHandle};
 /// Takes orders on 127.0.0.1 until SIGTERM.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 3000)]
     port: u16,
     /// How long work may go on after SIGTERM.
     #[arg(long, value_name = "SECONDS", default_value = "9", value_parser = seconds)]
     budget: Duration,
-    /// The folder that the orders are written to; it is made if there is none.
+    /// The folder that the orders are written to. It is created if it does not exist.
     #[arg(long, value_name = "FOLDER", default_value_os_t = default_folder())]
     data: PathBuf,
-    /// What serves the connections.
+    /// The server that serves the connections.
     #[arg(long, value_enum, default_value_t = Server::Axum)]
     server: Server,
 }
@@ -126,15 +128,15 @@ async fn main() {
             2
         }
     };
-    // Who returns drops the runtime, and that waits for blocking closures: nobody can abort those.
+    // A return would drop the runtime, and that waits for blocking closures, which cannot be aborted.
     process::exit(code);
 }
 
-/// Says whether nothing was lost.
+/// Serves until SIGTERM and shuts down. Returns true if no work was lost.
 async fn run(args: Args) -> Result<bool, Failure> {
     fs::create_dir_all(&args.data).await?;
     let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
-    // From here on SIGTERM ends the process no more.
+    // From here on SIGTERM does not end the process.
     let mut sigterm = signal(SignalKind::terminate())?;
     println!("listening on http://{}", listener.local_addr()?);
     println!("to stop it: kill {}", process::id());
@@ -163,25 +165,24 @@ async fn run(args: Args) -> Result<bool, Failure> {
     Ok(report.is_clean())
 }
 
-/// What is done at the signal, whatever it is that serves. `served` ends when everything was answered.
+/// Shuts down after the signal, with any server. `served` ends when every accepted request is answered.
 async fn stop<S: Future>(handle: &TrackerHandle, budget: Duration, served: S) -> ShutdownReport {
     let signal = Instant::now();
-    // No response is held past the budget. It cancels the token of the process, too, on which the
-    // server stops to accept.
+    // Cancels the token of the process, on which the server stops accepting. No response is held past the budget.
     handle.begin_shutdown(budget);
-    // Before `shutdown`: what a handler has still to spawn is not seen by the handle. Answers that
-    // were held to the last moment have a little more time to reach their clients.
+    // Await the server before `shutdown`, because the handle does not count tasks that a handler has yet to spawn.
+    // Responses that are held until the end of the budget need a little more time to reach their clients.
     let for_answers = budget.saturating_add(Duration::from_millis(500));
     if timeout(for_answers, served).await.is_err() {
         println!("some connections are still open");
     }
-    // Nobody holds a response for what is left: detached tasks, and the work of clients that left.
+    // Waits for the tasks that no response waits for: detached tasks, and those of clients that have left.
     handle
         .shutdown(budget.saturating_sub(signal.elapsed()))
         .await
 }
 
-/// Ends when `stop` is cancelled and everything that was accepted before is answered.
+/// Serves until `stop` is cancelled and every request that was accepted before is answered.
 async fn serve(
     server: Server,
     listener: TcpListener,
@@ -203,7 +204,7 @@ async fn serve(
 
 async fn serve_with_hyper(mut listener: TcpListener, app: Router, stop: CancellationToken) {
     let connections = GracefulShutdown::new();
-    // axum's `accept` goes on after errors.
+    // axum's `accept` retries after errors.
     while let Some((stream, _)) = stop
         .run_until_cancelled(Listener::accept(&mut listener))
         .await
@@ -219,7 +220,7 @@ async fn serve_with_hyper(mut listener: TcpListener, app: Router, stop: Cancella
             }
         });
     }
-    // While it is open the kernel accepts.
+    // While the listener is open, the kernel accepts connections.
     drop(listener);
     connections.shutdown().await;
 }
@@ -233,12 +234,12 @@ fn routes(shop: Arc<Shop>) -> Router {
 #[derive(Deserialize)]
 struct Order {
     id: u32,
-    /// In milliseconds.
+    /// The duration of the work, in milliseconds.
     takes: u64,
 }
 
-/// The answer waits until the order is written, and says so if it could not be: an order that is
-/// acknowledged is on disk. Nobody waits for its copy, but the shutdown.
+/// The response waits until the order is written, and fails if the write fails. So an acknowledged order is on disk.
+/// Only the shutdown waits for the copy.
 async fn place_order(
     State(shop): State<Arc<Shop>>,
     Query(Order { id, takes }): Query<Order>,
@@ -247,7 +248,7 @@ async fn place_order(
     let takes = Duration::from_millis(takes);
     let held = shop.clone().write(format!("held-{id}"), takes);
     tasks.named("held").required().spawn(held);
-    // As long again.
+    // The copy takes twice as long.
     let detached = shop.write(format!("detached-{id}"), takes.saturating_mul(2));
     tasks
         .named("detached")
@@ -276,8 +277,8 @@ impl Shop {
     }
 }
 
-/// Work of the process itself: `shutdown` waits for it as well. It stops at the signal, when there is
-/// work to come: the last flush is done by [`run`].
+/// A task of the process itself, which `shutdown` also waits for. It ends at the signal, before other tasks end. So
+/// [`run`] does the last flush.
 async fn flush_now_and_then(shop: Arc<Shop>, stop: CancellationToken) {
     let pause = || sleep(Duration::from_millis(200));
     while stop.run_until_cancelled(pause()).await.is_some() {
@@ -287,7 +288,7 @@ async fn flush_now_and_then(shop: Arc<Shop>, stop: CancellationToken) {
     }
 }
 
-/// Names what did not come to its end: the report of the shutdown only counts it.
+/// Prints each report that is not clean, and each late task that has not completed.
 struct Printer;
 
 impl DrainObserver for Printer {

@@ -1,5 +1,4 @@
-//! The example keeps what it says when it is stopped as a platform does it: a real
-//! process under load gets SIGTERM, and nothing that it has acknowledged is lost.
+//! Stops the example as a platform does. A real process under load receives SIGTERM, and no acknowledged order is lost.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,19 +22,19 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-/// More than anything here takes, however busy the machine is.
+/// More than any step takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// More than the work of the load takes, and less than [`LIMIT`].
+/// A budget that is longer than the work of the load, and less than [`LIMIT`].
 const ENOUGH: Duration = Duration::from_secs(25);
 
-/// Less than the work takes, and enough to see what is refused meanwhile.
+/// A budget that is shorter than the work, and long enough to observe refused connections.
 const TOO_LITTLE: Duration = Duration::from_secs(5);
 
-/// How many orders are on their way at any time.
+/// The number of orders that are open at any time.
 const CUSTOMERS: u32 = 50;
 
-/// In milliseconds.
+/// The duration of an order that exceeds every budget, in milliseconds.
 const TOO_LONG: u64 = 600_000;
 
 #[tokio::test]
@@ -61,7 +60,7 @@ async fn hyper_lets_go_what_takes_longer_than_the_budget() {
 async fn loses_nothing(server: &str) {
     let mut example = Example::start(server, ENOUGH).await;
     let address = example.address;
-    // Neither of them asks for anything while the server stops.
+    // These two connections send nothing while the server stops.
     let _silent = TcpStream::connect(address).await.expect("it listens");
     let mut idle = Connection::http1(address).await.expect("it listens");
     let answer = idle.place(0, 0).await;
@@ -74,7 +73,7 @@ async fn loses_nothing(server: &str) {
     shop.closes.store(true, Ordering::SeqCst);
     let signal = Instant::now();
     example.terminate();
-    // Another one changes nothing.
+    // A second signal changes nothing.
     shop.next_acknowledged().await;
     example.terminate();
     let acknowledged = shop.closed().await;
@@ -93,7 +92,7 @@ async fn loses_nothing(server: &str) {
         assert!(example.has(&format!("held-{id}")), "held: {id}");
         assert!(example.has(&format!("detached-{id}")), "detached: {id}");
     }
-    // An order that was accepted and whose client has gone is whole as well.
+    // An accepted order whose client has gone is complete, too.
     let written = example.files();
     let [held, detached] = ["held-", "detached-"].map(|kind| {
         let ids = written.iter().filter_map(|name| name.strip_prefix(kind));
@@ -115,7 +114,7 @@ async fn lets_go_in_time(server: &str) {
         let mut connection = connection.expect("it listens");
         long.spawn(async move { connection.place(id, TOO_LONG).await });
     }
-    // What was sent before these has been read when they are answered.
+    // When these orders are answered, the server has read all orders that were sent before.
     let mut connection = Connection::http1(address).await.expect("it listens");
     let short = LONG..LONG + 20;
     for id in short.clone() {
@@ -135,7 +134,7 @@ async fn lets_go_in_time(server: &str) {
 
     while let Some(answer) = timeout(LIMIT, long.join_next()).await.expect("let go") {
         let status = answer.expect("no panic").expect("an answer, not a reset");
-        // Their work is required: what is not done is not called a success.
+        // Their tasks are required, so unfinished work is not answered with a success.
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }
     let Ended { code, lines } = example.ended().await;
@@ -143,7 +142,7 @@ async fn lets_go_in_time(server: &str) {
     assert_eq!(code, Some(1), "{lines:?}");
     assert!((TOO_LITTLE..TOO_LITTLE + LIMIT).contains(&took), "{took:?}");
 
-    // Their windows close by themselves, not because the server is given up.
+    // The shutdown closes their windows. It does not drop the server.
     let first = lines.first().expect("a report");
     assert!(first.starts_with("shut down (shutdown): "), "{lines:?}");
     for kind in ["held", "detached"] {
@@ -161,12 +160,12 @@ async fn lets_go_in_time(server: &str) {
     }
 }
 
-/// The load: so many customers that each place one order after the other, until they are refused.
+/// The load: customers that each place one order after another, until they are refused.
 struct Shop {
     customers: JoinSet<()>,
     acknowledged: mpsc::UnboundedReceiver<u32>,
     ids: Vec<u32>,
-    /// From here on an order may fail.
+    /// True once an order may fail.
     closes: Arc<AtomicBool>,
 }
 
@@ -180,7 +179,7 @@ impl Shop {
             closes: Arc::default(),
         };
         let next_id = Arc::new(AtomicU32::new(1));
-        // Streams of one connection have to end well beside each other.
+        // Several customers share one connection, to test that its streams end independently.
         let shared = Connection::http2(address).await.expect("it listens");
         for number in 0..CUSTOMERS {
             let customer = Customer {
@@ -201,7 +200,7 @@ impl Shop {
         self.ids.push(id.expect("in time").expect("an open shop"));
     }
 
-    /// Waits until everybody was refused, and says what was acknowledged.
+    /// Waits until every customer is refused. Returns the ids of the acknowledged orders.
     async fn closed(mut self) -> Vec<u32> {
         let mut ids = self.ids;
         while let Some(id) = timeout(LIMIT, self.acknowledged.recv())
@@ -248,12 +247,12 @@ impl Customer {
 
     async fn places_one(&self, connection: &mut Connection) -> bool {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        // Not all in step, so that the signal finds orders in every state.
+        // The durations differ, so that the signal finds orders in every state.
         let takes = 50 + u64::from(id % 10) * 10;
         match connection.place(id, takes).await {
             Ok(status) => {
                 assert_eq!(status, StatusCode::OK, "order {id}");
-                // Nobody counts any more when a test has failed.
+                // The receiver is gone if the test has failed.
                 let _ = self.acknowledged.send(id);
                 true
             }
@@ -269,7 +268,7 @@ impl Customer {
     }
 }
 
-/// A connection that is kept alive.
+/// A kept-alive connection.
 enum Connection {
     Http1(http1::SendRequest<Empty<Bytes>>),
     Http2(http2::SendRequest<Empty<Bytes>>),
@@ -278,7 +277,7 @@ enum Connection {
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Connection {
-    /// A third of the customers uses HTTP/2.
+    /// Opens a connection for a customer. A third of the customers use HTTP/2.
     async fn of_customer(number: u32, address: SocketAddr) -> Result<Self, BoxError> {
         if number % 3 == 0 {
             Self::http2(address).await
@@ -290,7 +289,7 @@ impl Connection {
     async fn http1(address: SocketAddr) -> Result<Self, BoxError> {
         let io = TokioIo::new(TcpStream::connect(address).await?);
         let (sender, connection) = http1::handshake(io).await?;
-        // Its errors reach the order that is on it.
+        // The order on this connection returns the connection's errors.
         tokio::spawn(connection);
         Ok(Self::Http1(sender))
     }
@@ -302,7 +301,7 @@ impl Connection {
         Ok(Self::Http2(sender))
     }
 
-    /// For one more order at the same time, if that is possible.
+    /// Returns another handle for a concurrent order, if the protocol allows it.
     fn share(&self) -> Option<Self> {
         match self {
             Self::Http1(_) => None,
@@ -310,7 +309,7 @@ impl Connection {
         }
     }
 
-    /// Places an order. It is answered when this is `Ok`, and acknowledged if that says so.
+    /// Places an order. If this returns `Ok`, the order is answered. If the status is 200, it is acknowledged.
     async fn place(&mut self, id: u32, takes: u64) -> Result<StatusCode, BoxError> {
         let request = Request::post(format!("http://localhost/orders?id={id}&takes={takes}"));
         let request = request.body(Empty::new())?;
@@ -337,7 +336,7 @@ impl Connection {
     }
 }
 
-/// The example as a process. Dropping it kills it.
+/// The example as a process. The drop kills it.
 struct Example {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -345,7 +344,7 @@ struct Example {
     data: TempDir,
 }
 
-/// How it ended by itself.
+/// How the process ended by itself.
 struct Ended {
     code: Option<i32>,
     lines: Vec<String>,
@@ -385,7 +384,7 @@ impl Example {
     }
 
     fn terminate(&self) {
-        // Without one its end was waited for already, and the number may be another process's.
+        // `id` returns `None` after a wait: then the number may belong to another process.
         let number = self.child.id().expect("it runs");
         let number = number.try_into().ok().and_then(Pid::from_raw);
         let sent = kill_process(number.expect("a process"), Signal::TERM);
@@ -396,7 +395,7 @@ impl Example {
         self.child.try_wait().expect("it is ours").is_none()
     }
 
-    /// Waits until no more connections are accepted.
+    /// Waits until the server accepts no more connections.
     async fn refuses(&self) {
         let refused = async {
             while TcpStream::connect(self.address).await.is_ok() {

@@ -1,4 +1,4 @@
-//! The client: it prints what comes, and when.
+//! The client, which prints what it receives, and when.
 
 use grpc_example::Order;
 use grpc_example::orders_client::OrdersClient;

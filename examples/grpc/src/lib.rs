@@ -1,9 +1,9 @@
-//! What the shop and its clients have in common: the code that is made from `proto/orders.proto`.
+//! The code that the shop and its clients share: it is generated from `proto/orders.proto`.
 
 pub use self::generated::*;
 
 mod generated {
-    // It names its types without backticks.
+    // The generated docs name types without backticks.
     #![allow(clippy::doc_markdown)]
 
     tonic::include_proto!("orders");

@@ -1,14 +1,14 @@
-//! A gRPC shop on tonic, and its client: messages come at once, and a call ends when its tasks are done.
+//! A gRPC shop on tonic, with its client. Messages come at once, and a call ends when its tasks are done.
 //!
-//! The shop audits each order, which takes 0.4 s, and mails about it, which takes 1 s. An order that is
-//! not audited has failed; the mail only has to be sent before the instance may be frozen.
+//! The shop audits each order, which takes 0.4 s, and sends a mail, which takes 1 s. If the audit fails, the order
+//! fails. The mail only has to be sent before the instance may be frozen.
 //!
 //! ```sh
 //! cargo run -p grpc-example -- serve
 //! ```
 //!
-//! A unary call, in another terminal. Its message is sent when the audit is done and its trailers
-//! follow the mail; tonic's client returns at the trailers:
+//! A unary call, in another terminal. Its message is sent when the audit is done, and its trailers when the mail is
+//! sent. tonic's client returns at the trailers:
 //!
 //! ```text
 //! $ cargo run -q -p grpc-example -- place tea 2
@@ -19,8 +19,7 @@
 //! drained: 2 of 2 tasks completed, held 1.0s
 //! ```
 //!
-//! The audit of gold fails, and the call with it. A call that fails by itself keeps its status, and is
-//! audited as well:
+//! The audit of gold fails, and so does the call. A call that fails by itself keeps its status, and is audited, too:
 //!
 //! ```text
 //! $ cargo run -q -p grpc-example -- place gold
@@ -36,7 +35,7 @@
 //! drained: 1 of 1 tasks completed, held 401.3ms
 //! ```
 //!
-//! A stream: each message comes when it is told, and the end, with the status, after the tasks:
+//! A stream. Each message comes when it is sent, and the end comes after the tasks, with the status:
 //!
 //! ```text
 //! $ cargo run -q -p grpc-example -- follow tea
@@ -59,8 +58,8 @@
 //! drained: 2 of 3 tasks completed, held 1.0s; a required task has failed: audit (failed, 401.3ms: the book is locked)
 //! ```
 //!
-//! A client that sets a `grpc-timeout` gets the end before that, by a margin of 0.2 s. The tasks go on.
-//! What a call depends on was late then, and the call has failed:
+//! If a client sets a `grpc-timeout`, the call ends 0.2 s before it, and the tasks go on. If a task that the call
+//! depends on is late, the call fails:
 //!
 //! ```text
 //! $ cargo run -q -p grpc-example -- follow tea --timeout 1200
@@ -81,11 +80,11 @@
 //! mailed: 1 x tea
 //! ```
 //!
-//! The margin is needed because tonic has timers of its own for a `grpc-timeout`, in the client and around
-//! the layer in the server. Each runs until the head comes, and then the call is `CANCELLED`; none of them
-//! ends a call whose head has been sent, so that without the layer's deadline it is held on.
+//! The margin is needed because tonic has timers of its own for a `grpc-timeout`, in the client and around the layer in
+//! the server. If such a timer expires before the head comes, the call is `CANCELLED`. The timers do not end a call
+//! whose head has been sent. So without the layer's deadline such a call stays held.
 //!
-//! At Ctrl-C the server waits for the calls that are held, and for the tasks, up to 9 s.
+//! After Ctrl-C the server waits up to 9 s for the calls that are held, and for the tasks.
 
 mod client;
 mod server;
@@ -111,9 +110,9 @@ struct Args {
 enum Command {
     /// Serves the shop until Ctrl-C.
     Serve,
-    /// Orders something: a unary call.
+    /// Places an order: a unary call.
     Place(What),
-    /// Orders something, and follows it: a server-streaming call.
+    /// Places an order, and follows its progress: a server-streaming call.
     Follow(What),
 }
 
@@ -122,7 +121,7 @@ struct What {
     item: String,
     #[arg(default_value_t = 1)]
     quantity: u32,
-    /// How long to wait for the end of the call: its `grpc-timeout`.
+    /// The `grpc-timeout` of the call: how long to wait for its end.
     #[arg(long, value_name = "MILLISECONDS", value_parser = milliseconds)]
     timeout: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! The server: tonic's own, with the layer around all of its services.
+//! The server: tonic's own, with the layer around all services.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use tower_task_tracker::{TaskTrackerLayer, deadline};
 use super::Failure;
 use super::shop::Shop;
 
-/// For what is still held or running at Ctrl-C.
+/// The budget of the shutdown, for held calls and for tasks.
 const BUDGET: Duration = Duration::from_secs(9);
 
 pub(crate) async fn serve(port: u16) -> Result<(), Failure> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    // tonic's own timer for a `grpc-timeout` is further out, and cuts a held head: the margin lets the
-    // answer go before that, and before the client gives up.
+    // tonic's own timer for a `grpc-timeout` is outside the layer, and would cut a held head. With the margin, the
+    // answer leaves before this timer expires, and before the client gives up.
     let source = deadline::grpc_timeout().margin(Duration::from_millis(200));
     let tracker = TaskTrackerLayer::new()
         .deadline_source(source)
@@ -29,7 +29,7 @@ pub(crate) async fn serve(port: u16) -> Result<(), Failure> {
     let handle = tracker.handle();
     let stop = handle.process_tasks().cancellation_token();
 
-    // Or else the first message waits for the client's acknowledgement of the head.
+    // Without it, the first message would wait for the client's acknowledgement of the head.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = Server::builder()
         .layer(tracker)
@@ -41,9 +41,9 @@ pub(crate) async fn serve(port: u16) -> Result<(), Failure> {
         stop = tokio::signal::ctrl_c() => stop?,
     }
     let signal = Instant::now();
-    // It cancels the token that the server stops on, and no call is held past the budget.
+    // Cancels the token on which the server stops. No call is held past the budget.
     handle.begin_shutdown(BUDGET);
-    // A moment more, for what was held to the last to reach its clients.
+    // Calls that are held until the end of the budget need a little more time to reach their clients.
     match timeout(BUDGET + Duration::from_millis(500), served).await {
         Ok(served) => served?,
         Err(_) => println!("some connections are still open"),

@@ -1,4 +1,4 @@
-//! The service: what each call answers, and what is still to be done then.
+//! The service: its answers, and the work that goes on after them.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) struct Shop;
 
-/// What a client follows.
+/// The progress of an order, as a client follows it.
 type Steps = ReceiverStream<Result<Step, Status>>;
 
 #[tonic::async_trait]
 impl Orders for Shop {
     async fn place(&self, request: Request<Order>) -> Result<Response<Receipt>, Status> {
         let order = request.into_inner();
-        // For a call that fails as well.
+        // A call that fails is audited, too.
         finish(order.clone());
         if order.quantity == 0 {
             return Err(Status::invalid_argument("nothing is ordered"));
@@ -28,12 +28,12 @@ impl Orders for Shop {
 
     type FollowStream = Steps;
 
-    /// The steps are told as they happen, by a task that is tracked as well.
+    /// Streams the steps as they happen. A tracked task sends them.
     async fn follow(&self, request: Request<Order>) -> Result<Response<Steps>, Status> {
-        let (steps, told) = mpsc::channel(4);
+        let (steps, receiver) = mpsc::channel(4);
         let order = request.into_inner();
         tower_task_tracker::named("order").spawn(async move { carry_out(order, &steps).await });
-        Ok(Response::new(ReceiverStream::new(told)))
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     async fn place_all(
@@ -55,14 +55,14 @@ impl Orders for Shop {
         &self,
         request: Request<Streaming<Order>>,
     ) -> Result<Response<Steps>, Status> {
-        let (steps, told) = mpsc::channel(4);
+        let (steps, receiver) = mpsc::channel(4);
         let mut coming = request.into_inner();
         tower_task_tracker::named("orders").spawn(async move {
             while let Ok(Some(order)) = coming.message().await {
                 carry_out(order, &steps).await;
             }
         });
-        Ok(Response::new(ReceiverStream::new(told)))
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 
@@ -76,8 +76,8 @@ async fn carry_out(order: Order, steps: &mpsc::Sender<Result<Step, Status>>) {
     finish(order);
 }
 
-/// The call fails if the audit does: in its head if nothing was sent yet, and otherwise in its
-/// trailers. The mail is not what the client asked for: the call ends after it, but does not fail with it.
+/// Spawns the audit and the mail. If the audit fails, the call fails: in its head if nothing has been sent yet, and
+/// otherwise in its trailers. The call ends after the mail, but does not fail with it.
 fn finish(order: Order) {
     let audit = audit(order.clone());
     tower_task_tracker::named("audit").required().spawn(audit);
@@ -86,7 +86,7 @@ fn finish(order: Order) {
     }
 }
 
-/// The audit of gold is locked.
+/// Audits an order. The audit of gold fails.
 async fn audit(order: Order) -> Result<(), &'static str> {
     sleep(Duration::from_millis(400)).await;
     if order.item == "gold" {

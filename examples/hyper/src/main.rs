@@ -1,4 +1,4 @@
-//! One handler on hyper alone, for HTTP/1 and HTTP/2, that answers once its task is done.
+//! A handler on hyper alone, for HTTP/1 and HTTP/2, whose response waits for its task.
 //!
 //! ```sh
 //! cargo run -p hyper-example
@@ -6,8 +6,8 @@
 //! curl -w '%{time_total} s\n' --http2-prior-knowledge http://127.0.0.1:3000/tea
 //! ```
 //!
-//! Both take 0.2 s, and before they are answered the server prints `/tea is written down` and
-//! `drained: 1 of 1 tasks completed, held 201.3ms`. Ctrl-C stops it as soon as no task is alive.
+//! Both take 0.2 s. Before each response the server prints `/tea is written down` and
+//! `drained: 1 of 1 tasks completed, held 201.3ms`. After Ctrl-C the server ends as soon as no task is alive.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,10 +25,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
 use tower_task_tracker::TaskTrackerLayer;
 
-/// Writes down what is asked for, on 127.0.0.1.
+/// Writes down the path of each request, on 127.0.0.1.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 3000)]
     port: u16,
 }
@@ -43,7 +43,7 @@ async fn main() -> io::Result<()> {
         never = accept(&listener, &tracker) => never?,
         stop = tokio::signal::ctrl_c() => stop?,
     }
-    // Whether the answers have left as well is for hyper-util's `GracefulShutdown` to see.
+    // This does not wait until the responses are sent. hyper-util's `GracefulShutdown` does.
     tracker.handle().wait_idle().await;
     Ok(())
 }
@@ -66,7 +66,7 @@ async fn serve(stream: TcpStream, tracker: TaskTrackerLayer) {
 
 async fn handle(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
-    // Nothing is handed down: the task finds the request it belongs to.
+    // The handler passes nothing on: `spawn` finds the request in its context.
     tower_task_tracker::spawn(async move {
         tokio::time::sleep(Duration::from_millis(200)).await;
         println!("{path} is written down");

@@ -9,20 +9,21 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::export::export;
 use crate::order::Order;
 
-/// The routes, without anything that waits for their work.
+/// Returns the routes, without a layer that waits for their work.
 ///
-/// * `POST /orders?id=1&takes=200` takes an order, and answers before its work is done;
-/// * `GET /export?id=1&takes=200&rows=3` streams, and starts work while it does.
+/// * `POST /orders?id=1&takes=200` takes an order, and answers before its work is done.
+/// * `GET /export?id=1&takes=200&rows=3` streams, and starts work while it streams.
 pub fn app() -> Router {
     Router::new()
         .route("/orders", post(take))
         .route("/export", get(export))
-        // Inside of what waits: a panic that gets as far as that drops the request, and then nobody
-        // waits for its tasks. Here it becomes an answer like any other.
+        // Inside the layer that waits. There a panic becomes a response like any other. If it reached the layer, it
+        // would drop the request, and the layer would not wait for its tasks.
         .layer(CatchPanicLayer::new())
 }
 
-/// Awaits nothing. Where the answer waits for the work, the task's failure is the answer's too.
+/// Takes an order, and answers without awaiting the work. If the response waits for the work and the work fails, the
+/// response fails, too.
 async fn take(Query(order): Query<Order>) -> (StatusCode, String) {
     tower_task_tracker::named("order")
         .required()

@@ -12,22 +12,22 @@ use crate::order::Order;
 
 #[derive(Deserialize)]
 pub(crate) struct Export {
-    /// The number of the first row's order; the other rows have those that follow.
+    /// The number of the order of the first row. The other rows have the numbers that follow.
     id: u32,
-    /// For how long each of them is worked on, in milliseconds.
+    /// The duration of the work of each row, in milliseconds.
     takes: u64,
-    /// How many rows there are.
+    /// The number of rows.
     rows: u32,
-    /// Their work ends in an error.
+    /// Whether the work of the rows ends in an error.
     #[serde(default)]
     fails: bool,
-    /// The body spawns through the `Tasks` that the handler was given, not through those that are
-    /// current when it is polled: a streamed body that was posted finds none.
+    /// Whether the body spawns through the `Tasks` of the handler. Otherwise it spawns through the current `Tasks` when
+    /// it is polled, and a streamed body in `posted` has none.
     #[serde(default)]
     by_hand: bool,
 }
 
-/// One row an order; that a row was exported is written down by a task that the body spawns.
+/// Streams one row for each order. For each row the body spawns a task, which records the export of the row.
 pub(crate) async fn export(tasks: Tasks, Query(export): Query<Export>) -> Body {
     let Export {
         id,

@@ -1,4 +1,4 @@
-//! An order, and the work behind it.
+//! An order and its work.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,28 +7,28 @@ use std::{env, io};
 use serde::Deserialize;
 use tokio::{fs, time};
 
-/// An order, as a query or as the body of a message.
+/// An order, from a query or from the body of a message.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Order {
-    /// Its number.
+    /// The number of the order.
     pub id: u32,
-    /// For how long it is worked on, in milliseconds.
+    /// The duration of the work, in milliseconds.
     #[serde(default)]
     pub takes: u64,
-    /// The work ends in an error.
+    /// Whether the work ends in an error.
     #[serde(default)]
     pub fails: bool,
-    /// The handler panics when the work has begun.
+    /// Whether the handler panics after it has started the work.
     #[serde(default)]
     pub panics: bool,
 }
 
 impl Order {
-    /// The work: a while later, a file that is named by the order's number, and a line in the log.
+    /// Does the work: waits, and then writes a file named after the order's number, and a line to the log.
     ///
     /// # Errors
     ///
-    /// When the order is one that fails, or the file cannot be written.
+    /// If `fails` is set, or if the file cannot be written.
     pub async fn work(self) -> io::Result<()> {
         time::sleep(Duration::from_millis(self.takes)).await;
         if self.fails {
@@ -42,7 +42,7 @@ impl Order {
     }
 }
 
-/// The only place where a Lambda function may write is `/tmp`.
+/// Returns the folder for the files, below `/tmp` by default: a Lambda function may write nowhere else.
 fn folder() -> PathBuf {
     env::var_os("ORDERS").map_or_else(|| "/tmp/orders".into(), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! What `lambda_http` takes of the layer: both of its ways to answer, whatever the error of the body is.
+//! `lambda_http` accepts the layer in both of its ways to answer, whatever the error type of the body is.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,7 +17,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 #[test]
 fn both_ways_to_answer_take_every_inner_error() {
-    // They are not begun: nothing of Lambda's is here.
+    // The futures are not polled, because there is no runtime API here.
     fn are_taken<E: Into<BoxError> + Debug + Send + 'static>() {
         let service = service_fn(async |_: Request| {
             let frames = stream::empty::<Result<Frame<Bytes>, E>>();

@@ -1,12 +1,11 @@
-//! A shop that shows Prometheus how its background tasks are doing.
+//! A shop that exports metrics of its background tasks to Prometheus.
 //!
 //! ```sh
 //! cargo run -p metrics-example
 //! ```
 //!
-//! Each order has an audit entry, a receipt and some news for everybody, which are three tasks. Its
-//! client says how the audit entry ends. A late one makes its response wait for 1 s and itself takes 6 s;
-//! while three of them are alive, orders are refused:
+//! Each order has three tasks: an audit entry, a receipt and some news. The request states how the audit entry ends. A
+//! late entry takes 6 s, and its response waits for 1 s. While three tasks are alive, orders are refused:
 //!
 //! ```text
 //! $ curl -X POST 'http://127.0.0.1:3000/orders?audit=ok'
@@ -27,8 +26,8 @@
 //! 503
 //! ```
 //!
-//! 6 s later everything has ended, and this is the page, in another order, and with `...` for some of
-//! the buckets:
+//! 6 s later every task has ended. The page then contains these lines, in another order, with `...` for some of the
+//! buckets:
 //!
 //! ```text
 //! $ curl http://127.0.0.1:3000/metrics
@@ -93,16 +92,16 @@ use tokio::net::TcpListener;
 use tokio::time::{interval, sleep};
 use tower_task_tracker::{TaskTrackerLayer, Tasks, Unfinished, describe_metrics};
 
-/// The upper ends of the buckets, in seconds: the last one is the drain timeout.
+/// The upper limits of the buckets, in seconds. The last one is the drain timeout.
 const BUCKETS: [f64; 7] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 
-/// With so many tasks alive, new orders are refused.
+/// While this many tasks are alive, new orders are refused.
 const MAX_LIVE_TASKS: usize = 3;
 
-/// Takes orders on 127.0.0.1, and shows its metrics.
+/// Takes orders on 127.0.0.1, and exports metrics.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 3000)]
     port: u16,
 }
@@ -121,7 +120,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let router = Router::new()
         .route("/orders", post(place_order))
         .layer(tracker)
-        // Outside of the layer: an overloaded server must not refuse to tell that it is.
+        // Outside the layer, so that the metrics of an overloaded server can still be read.
         .route("/metrics", get(async move || metrics.render()));
     axum::serve(listener, router)
         .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
@@ -130,9 +129,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is recorded before there is a recorder is lost, so this comes first.
+/// Installs the recorder. This comes first, because metrics that are recorded before it are lost.
 fn record_metrics() -> Result<PrometheusHandle, Box<dyn Error>> {
-    // Without buckets it would be a summary, which cannot be added up over several instances.
+    // Without buckets the metric would be a summary, which cannot be added up over several instances.
     let drain = "tower_task_tracker_drain_duration_seconds".to_owned();
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(drain), &BUCKETS)?
@@ -140,7 +139,7 @@ fn record_metrics() -> Result<PrometheusHandle, Box<dyn Error>> {
     describe_metrics();
     let upkeep = handle.clone();
     tokio::spawn(async move {
-        // Values wait in memory until somebody asks for the page, or this is called.
+        // Values stay in memory until the page is requested or `run_upkeep` is called.
         let mut tick = interval(seconds(5.0));
         loop {
             tick.tick().await;
@@ -165,7 +164,7 @@ enum Audit {
     Late,
 }
 
-/// An audit entry that ends as the client wants it to, a receipt, and some news for everybody.
+/// Spawns an audit entry that ends as the request states, a receipt, and some news.
 async fn place_order(tasks: Tasks, Query(order): Query<Order>) -> &'static str {
     let audit = tasks.named("audit").fallible().spawn(audit(order.audit));
     if let Audit::Aborted = order.audit {
@@ -174,14 +173,14 @@ async fn place_order(tasks: Tasks, Query(order): Query<Order>) -> &'static str {
     if let Audit::Late = order.audit {
         tokio::spawn(index(tasks.clone()));
     }
-    // A task without a name has no label `task`.
+    // The receipt. A task without a name has no label `task`.
     tasks.spawn(sleep(seconds(0.03)));
-    // Nobody waits for it, but it is a task like any other.
+    // No response waits for a detached task, but it is counted like any other.
     tasks.named("news").detached().spawn(sleep(seconds(0.02)));
     "thank you\n"
 }
 
-/// Code that is no task of the request, and has kept its `Tasks`: when it spawns, the response is long gone.
+/// Runs outside the request, but keeps its `Tasks`. The response has long been released when this spawns.
 async fn index(tasks: Tasks) {
     sleep(seconds(5.0)).await;
     tasks.named("index").spawn(async {});

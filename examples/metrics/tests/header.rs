@@ -1,12 +1,12 @@
-//! The header of `src/main.rs` is true: its orders are placed with the real example, and what
-//! it says of the page stands there.
+//! The header of `src/main.rs` is correct. Its orders are placed with the real example, and the page contains the lines
+//! of the header.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-// Other examples use the rest of it.
+// This test uses only a part of the module.
 #[allow(dead_code)]
 #[path = "../../../tests/support/example.rs"]
 mod example;
@@ -116,16 +116,16 @@ fn start() -> Example {
 struct Shop<'a>(&'a Server);
 
 impl Shop<'_> {
-    /// The head and the body of the answer.
+    /// Places an order. Returns the head and the body of the answer.
     fn order(&self, audit: &str) -> (String, String) {
-        self.ask("POST", &format!("/orders?audit={audit}"))
+        self.send("POST", &format!("/orders?audit={audit}"))
     }
 
-    /// The page, as soon as it has this line.
+    /// Waits until the page contains this line, and returns the page.
     fn page_with(&self, line: &str) -> String {
         let start = Instant::now();
         loop {
-            let (_, page) = self.ask("GET", "/metrics");
+            let (_, page) = self.send("GET", "/metrics");
             if page.lines().any(|this| this == line) {
                 return page;
             }
@@ -134,7 +134,7 @@ impl Shop<'_> {
         }
     }
 
-    fn ask(&self, method: &str, path: &str) -> (String, String) {
+    fn send(&self, method: &str, path: &str) -> (String, String) {
         let request =
             format!("{method} {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
         let answer = self.0.answer(&request);
@@ -149,7 +149,7 @@ fn header() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Without what a busy machine makes of it: the sum of the times, and how many are in each bucket.
+/// Removes the values that depend on the machine: the sum of the times, and the number of times in each bucket.
 fn without_times(line: &str) -> String {
     let is_time = line.contains("_seconds_sum{") || line.contains("_seconds_bucket{");
     match line.rsplit_once(' ') {

@@ -1,10 +1,10 @@
-//! A shop that answers an order once its audit entry and its receipt are in the database.
+//! A shop that answers an order when its audit entry and its receipt are in the database.
 //!
 //! ```sh
 //! cargo run -p orders
 //! ```
 //!
-//! Place an order and look at it right away:
+//! Place an order, then place another one and look at it right away:
 //!
 //! ```sh
 //! curl -i -w '\n%{time_total} s\n' http://127.0.0.1:3000/orders \
@@ -14,15 +14,14 @@
 //!     -d '{"item":"tea","quantity":2}')"
 //! ```
 //!
-//! The first line takes 0.2 s, the delay of the audit entry, and the server prints
-//! `drained: 2 of 2 tasks completed, held 201.3ms`. The second one places an order and asks for it
-//! at once: `audit` and `receipt` are there.
+//! The first command takes 0.2 s, the delay of the audit entry, and the server prints
+//! `drained: 2 of 2 tasks completed, held 201.3ms`. In the output of the second command, `audit` and `receipt` are set.
 //!
-//! Then start it with `-- --untracked`: the same code on `tokio::spawn`, without the layer. The
-//! first line takes a few milliseconds, and in the second one `audit` and `receipt` are `null`. On a
-//! platform that freezes an instance between requests they may stay so.
+//! Then start the server with `-- --untracked`: the same code with `tokio::spawn`, without the layer. The first command
+//! takes a few milliseconds. In the output of the second one, `audit` and `receipt` are `null`. If a platform freezes
+//! the instance between requests, they may stay `null`.
 //!
-//! Whatever is wrong with a request is told as JSON, with a fitting status:
+//! A bad request is answered with a 4xx status and a message in JSON:
 //!
 //! ```sh
 //! curl -i http://127.0.0.1:3000/orders/0
@@ -30,8 +29,8 @@
 //!     -d '{"item":"tea","quantity":0}'
 //! ```
 //!
-//! Stop it with Ctrl-C while a request waits: the answer still goes out, and the tasks of clients
-//! that have left are waited for. A second Ctrl-C quits at once.
+//! Stop the server with Ctrl-C while a request waits. The response is still sent, and the server waits for the tasks of
+//! clients that have left. A second Ctrl-C ends the process at once.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -55,19 +54,19 @@ use tokio::net::TcpListener;
 use tower_task_tracker::{TaskTrackerLayer, Tasks};
 use tracing_subscriber::EnvFilter;
 
-/// Takes orders on 127.0.0.1, and answers once everything about them is on disk.
+/// Takes orders on 127.0.0.1, and answers an order when everything about it is on disk.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The database file; it is made if there is none.
+    /// The database file. It is created if it does not exist.
     #[arg(long, value_name = "PATH", default_value_os_t = default_path())]
     db: PathBuf,
-    /// How long it takes until an audit entry is written.
+    /// The time until an audit entry is written.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 200)]
     audit_ms: u64,
-    /// Leave the layer out, for comparison: nothing waits for the tasks.
+    /// Omits the layer, for comparison: no response waits for the tasks.
     #[arg(long)]
     untracked: bool,
 }
@@ -89,7 +88,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Logs to stderr; `RUST_LOG` says what. The drain reports are this crate's debug events.
+/// Logs to stderr, filtered by `RUST_LOG`. tower-task-tracker logs its drain reports as debug events.
 fn start_log() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,tower_task_tracker=debug"));
@@ -111,11 +110,11 @@ async fn run(args: Args) -> Result<(), Failure> {
     let listener = TcpListener::bind(("127.0.0.1", args.port))
         .await
         .map_err(|error| format!("cannot listen on 127.0.0.1:{}: {error}", args.port))?;
-    say(format_args!("database {path}"));
+    print_line(format_args!("database {path}"));
     let address = listener.local_addr()?;
-    say(format_args!("listening on http://{address}"));
+    print_line(format_args!("listening on http://{address}"));
 
-    let tracker = TaskTrackerLayer::new().on_drain(|report| say(report));
+    let tracker = TaskTrackerLayer::new().on_drain(|report| print_line(report));
     let handle = tracker.handle();
     let router = if args.untracked {
         routes(post(place_order_untracked)).with_state(shop)
@@ -125,12 +124,12 @@ async fn run(args: Args) -> Result<(), Failure> {
     axum::serve(listener, router)
         .with_graceful_shutdown(ctrl_c())
         .await?;
-    // Every response is out. What is left are tasks whose client has gone, or whose window closed.
+    // Every response is sent. Waits for the tasks whose client has gone or whose window has closed.
     handle.wait_idle().await;
     Ok(())
 }
 
-/// The first Ctrl-C. A second one ends the process, whoever is still being waited for.
+/// Waits for the first Ctrl-C. A second one ends the process at once.
 async fn ctrl_c() {
     tokio::signal::ctrl_c().await.unwrap_or_default();
     tokio::spawn(async {
@@ -139,8 +138,8 @@ async fn ctrl_c() {
     });
 }
 
-/// One line on stdout, which may be closed.
-fn say(line: impl Display) {
+/// Prints one line to stdout. If stdout is closed, the error is ignored.
+fn print_line(line: impl Display) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
@@ -185,7 +184,7 @@ struct OrderStatus {
     receipt: Option<String>,
 }
 
-/// The answer is held back until both tasks are done.
+/// Places an order. The layer holds the response until both tasks are done.
 async fn place_order(
     State(shop): State<Shop>,
     tasks: Tasks,
@@ -197,7 +196,7 @@ async fn place_order(
     Ok(created(order))
 }
 
-/// What one would write without this crate: the answer is out before either task is done.
+/// The same without this crate: the response is sent before either task is done.
 async fn place_order_untracked(
     State(shop): State<Shop>,
     body: Result<Json<NewOrder>, JsonRejection>,
@@ -241,7 +240,7 @@ async fn audit(shop: Shop, id: i64) {
     }
 }
 
-/// As a library may do it: nobody hands it the request's `Tasks`.
+/// Stands in for a library: its functions do not receive the request's `Tasks`.
 mod receipts {
     use super::{Database, Duration, Order};
 
@@ -254,7 +253,7 @@ mod receipts {
     }
 
     fn render(database: &Database, order: &Order) {
-        // As long as a typesetter may take.
+        // Stands in for the time that typesetting takes.
         std::thread::sleep(Duration::from_millis(50));
         let receipt = format!("{} x {}, with thanks", order.quantity, order.item);
         if let Err(error) = database.write_receipt(order.id, &receipt) {
@@ -270,8 +269,8 @@ impl Database {
     fn open(path: &FilePath) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        // The version is written each time: what cannot be written to is refused here, not at the
-        // first order.
+        // Writes the version each time: so a database that cannot be written is an error here, and not at the first
+        // order.
         connection.execute_batch(
             "pragma journal_mode = wal;
              begin immediate;
@@ -322,7 +321,7 @@ impl Database {
         self.with(|connection| connection.execute(sql, (id, receipt)).map(drop))
     }
 
-    /// Off the threads that poll futures: `SQLite` waits for the disk.
+    /// Runs `f` on a blocking thread, because `SQLite` waits for the disk.
     async fn run<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -338,7 +337,7 @@ impl Database {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What goes wrong with a request: answered with this status, and the message as JSON.
+/// An error response: this status, with the message as JSON.
 struct Problem(StatusCode, String);
 
 fn not_found(message: &str) -> Problem {

@@ -1,4 +1,4 @@
-//! Server-sent events from a tracked task, and a summary that is stored before the stream ends.
+//! Server-sent events from a tracked task, with a summary that is stored before the stream ends.
 //!
 //! ```sh
 //! cargo run -p sse
@@ -6,13 +6,12 @@
 //!     http://127.0.0.1:3000/events; curl http://127.0.0.1:3000/summary
 //! ```
 //!
-//! The first event comes at once and the fifth one after 1.2 s. The stream ends 0.1 s later: not
-//! before the summary is stored, so that the second request finds it, and the server prints
-//! `drained: 2 of 2 tasks completed, held 101.3ms`.
+//! The first event comes at once and the fifth one after 1.2 s. The stream ends 0.1 s later, when the summary is
+//! stored. So the second request finds the summary. The server prints `drained: 2 of 2 tasks completed, held 101.3ms`.
 //!
-//! The channel has room for one event, so the producer is done only if somebody reads: a layer that
-//! held every head until all tasks are done would wait for a task that waits for it. `Hold::Auto`,
-//! the default, lets a body that streams pass, and holds its end.
+//! The channel has room for one event, so the producer ends only if the client reads. A layer that held every head
+//! until all tasks are done would wait for a task that waits for the layer. `Hold::Auto`, the default, lets the head
+//! and the data of a streaming body pass, and holds its end.
 
 use std::convert::Infallible;
 use std::io;
@@ -35,7 +34,7 @@ use tower_task_tracker::{TaskTrackerLayer, Tasks};
 /// Streams five readings on 127.0.0.1, and stores a summary of them.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 3000)]
     port: u16,
 }
@@ -93,7 +92,7 @@ async fn events(
     }))
 }
 
-/// Ends early if the client leaves; what was sent is summed up all the same.
+/// Sends the readings. If the client leaves, it ends early, and the summary contains the readings sent until then.
 async fn produce(sender: mpsc::Sender<Event>, store: Store) {
     let mut ticks = interval(Duration::from_millis(300));
     let mut summary = Summary::default();
@@ -106,14 +105,14 @@ async fn produce(sender: mpsc::Sender<Event>, store: Store) {
         summary.readings += 1;
         summary.total += reading;
     }
-    // A task of a task belongs to the request too.
+    // A task that a task spawns belongs to the same request.
     tower_task_tracker::named("summary").spawn(async move {
         sleep(Duration::from_millis(100)).await;
         store.set(summary);
     });
 }
 
-/// The summary of the last stream; `null` before the first one has ended.
+/// Returns the summary of the last stream, or `null` before the first one has ended.
 async fn summary(State(store): State<Store>) -> Json<Option<Summary>> {
     Json(store.get())
 }

@@ -1,4 +1,4 @@
-//! The layers of a server that exports its spans before a response ends.
+//! The layers of a server that exports the spans of a request before its response ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// What the server answers.
+/// Returns the routes of the server.
 pub fn routes() -> Router {
     Router::new()
         .route("/", get(async || "welcome\n"))
@@ -26,34 +26,37 @@ async fn order() -> &'static str {
     "thank you\n"
 }
 
-/// Puts the two layers around the routes. Of a `Router`'s layers the last one is outside, and this order is the
-/// point of the example.
+/// Adds the two layers to the routes, with the tracker outside. The last layer of a `Router` is the outermost.
 ///
-/// A span is exported after it has closed. `TraceLayer` keeps the span of a request in the body of the response.
-/// The tracker drops that body when it has come to its end, then waits for the tasks, and then calls the hook: by
-/// then every span of the request has closed. If `TraceLayer` were outside, its span would be open until the
-/// response has left, and a flush before that would miss it.
+/// The order matters, because a span is exported only after it has closed. `TraceLayer` keeps the span of a request in
+/// the body of the response. The tracker proceeds as follows:
+///
+/// 1. It drops that body when it has reached its end. This closes the span of the request.
+/// 2. It waits for the tasks. Their spans close when they end.
+/// 3. It calls the hook, which flushes. By then every span of the request has closed.
+///
+/// If `TraceLayer` were outside, its span would be open until the response is sent, and the flush would miss it.
 pub fn with_layers(routes: Router, tracker: TaskTrackerLayer, spans: &SdkTracerProvider) -> Router {
     let spans = spans.clone();
     let tracker = tracker.before_release(move |_: Arc<DrainReport>| flush(spans.clone()));
     routes.layer(trace()).layer(tracker)
 }
 
-/// A span for each request.
+/// Returns a layer that makes a span for each request.
 pub fn trace() -> TraceLayer<HttpMakeClassifier> {
     TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO))
 }
 
-/// Exports everything that has closed.
+/// Exports all spans that have closed.
 pub async fn flush(spans: SdkTracerProvider) {
-    // It blocks until the exporter is done. The task needs no tracking: it is awaited here.
+    // `force_flush` blocks until the exporter is done. The task needs no tracking, because it is awaited here.
     let flushed = spawn_blocking(move || spans.force_flush()).await;
     if !matches!(flushed, Ok(Ok(()))) {
         eprintln!("spans were not exported: {flushed:?}");
     }
 }
 
-/// Makes OpenTelemetry's spans of those of `tracing`.
+/// Returns a subscriber that makes OpenTelemetry spans from the spans of `tracing`.
 pub fn subscriber(spans: &SdkTracerProvider) -> impl Subscriber + Send + Sync + use<> {
     let tracer = spans.tracer("telemetry-example");
     tracing_subscriber::registry()

@@ -1,13 +1,13 @@
-//! A server whose spans are exported before a response ends, so that a platform that freezes the instance then
-//! takes none of them along. `lib.rs` has the order of layers that makes it so.
+//! A server that exports the spans of a request before its response ends. So no span is lost if a platform freezes the
+//! instance then. `lib.rs` contains the layers, whose order ensures this.
 //!
 //! ```text
 //! $ cargo run -p telemetry-example -- --port 8080
 //! listening on http://127.0.0.1:8080
 //! ```
 //!
-//! Each order is answered when its audit task is done and both spans have left. Where a collector would get
-//! them, this exporter prints them:
+//! Each order is answered when its audit task is done and both spans are exported. Instead of sending them to a
+//! collector, this exporter prints them:
 //!
 //! ```text
 //! $ curl -d '' http://127.0.0.1:8080/orders
@@ -17,7 +17,7 @@
 //! exported request
 //! ```
 //!
-//! A request without tasks has its one span exported in the same way:
+//! The one span of a request without tasks is exported in the same way:
 //!
 //! ```text
 //! $ curl http://127.0.0.1:8080/
@@ -41,12 +41,12 @@ use tower_task_tracker::TaskTrackerLayer;
 /// Takes orders until SIGTERM.
 #[derive(Debug, Parser)]
 struct Settings {
-    /// The port to listen on. 0 for any that is free.
+    /// The port to listen on. 0 selects any free port.
     #[arg(long, default_value_t = 8080)]
     port: u16,
 }
 
-/// How long the end may take.
+/// The budget of the shutdown.
 const BUDGET: Duration = Duration::from_secs(9);
 
 #[tokio::main]
@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Says whether nothing was lost.
+/// Serves until SIGTERM. Returns true if no work was lost.
 async fn run(Settings { port }: Settings) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let mut sigterm = signal(SignalKind::terminate())?;
@@ -80,12 +80,12 @@ async fn run(Settings { port }: Settings) -> Result<bool, Box<dyn Error + Send +
         })
         .await?;
     let report = handle.shutdown(BUDGET).await;
-    // What no flush has exported: spans of clients that have left, and of tasks that were late.
+    // Exports the spans that no flush has exported: those of clients that have left, and of late tasks.
     spans.shutdown()?;
     Ok(report.is_clean())
 }
 
-/// Stands for the exporter to a collector.
+/// Stands in for the exporter to a collector.
 #[derive(Debug)]
 struct Stdout;
 

@@ -1,5 +1,5 @@
-//! The header of `src/main.rs` is true: its requests are made on a real process, and what is printed is what
-//! stands there.
+//! The header of `src/main.rs` is correct. Its requests are sent to a real process, and the output is that of the
+//! header.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ const SOURCE: &str = include_str!("../src/main.rs");
 const LISTENS: &str = "listening on http://127.0.0.1:";
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The example as a real process. Dropping it kills it.
+/// The example as a real process. The drop kills it.
 struct Server {
     child: Child,
     lines: Receiver<String>,
@@ -25,7 +25,7 @@ impl Server {
     fn start() -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_telemetry-example"))
             .args(["--port", "0"])
-            // In milliseconds: nothing but a flush exports meanwhile.
+            // In milliseconds. It is longer than the test, so that only a flush exports.
             .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -43,7 +43,7 @@ impl Server {
         Self { child, lines, port }
     }
 
-    /// What is answered to a request.
+    /// Sends a request and returns the body of the answer.
     fn answer(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
         stream.set_read_timeout(Some(LIMIT)).expect("a limit");
@@ -58,7 +58,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Errors are ignored, because the process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

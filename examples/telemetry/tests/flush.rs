@@ -1,4 +1,4 @@
-//! What a flush in `before_release` finds, with the real SDK: spans that have closed, and no other.
+//! A flush in `before_release` exports the spans that have closed, and no other. The tests use the real SDK.
 
 mod sdk;
 
@@ -24,7 +24,7 @@ use tower_task_tracker::{DrainReport, Hold, Scope, TaskScopeLayer, TaskTrackerLa
 use tracing::subscriber::{DefaultGuard, set_default};
 use tracing::{Instrument, info_span};
 
-/// The real SDK, with this thread's spans.
+/// The real SDK, with the spans of this thread.
 struct Telemetry {
     exporter: InMemorySpanExporter,
     spans: SdkTracerProvider,
@@ -43,7 +43,7 @@ impl Telemetry {
         }
     }
 
-    /// The names of what was exported by now, in alphabetical order.
+    /// Returns the names of the spans exported so far, in alphabetical order.
     fn exported(&self) -> Vec<String> {
         exported(&self.exporter)
     }
@@ -66,7 +66,7 @@ fn exported(exporter: &InMemorySpanExporter) -> Vec<String> {
     names
 }
 
-/// Two frames, of which the second one comes a little later, and then the end.
+/// A body of two frames, of which the second one comes slightly later, and then the end.
 struct Stream {
     left: [Option<Pin<Box<dyn Future<Output = ()> + Send>>>; 2],
 }
@@ -79,7 +79,7 @@ impl Stream {
         }
     }
 
-    /// One frame, and no end.
+    /// Returns a body of one frame that never ends.
     fn without_end() -> Self {
         let [first, _] = Self::new().left;
         Self {
@@ -110,7 +110,7 @@ impl http_body::Body for Stream {
     }
 }
 
-/// What a handler answers.
+/// The kinds of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Whole,
@@ -150,7 +150,7 @@ impl Answer {
         response
     }
 
-    /// A route that spawns so many tasks, and answers.
+    /// Returns a route that spawns this many tasks and answers.
     fn route(self, tasks: usize) -> Router {
         let handler = async move || {
             for index in 0..tasks {
@@ -162,12 +162,12 @@ impl Answer {
     }
 }
 
-/// The spans of a request with so many tasks.
+/// Returns the names of the spans of a request with this many tasks.
 fn all_of(tasks: usize) -> Vec<&'static str> {
     [vec!["request"], vec!["task"; tasks]].concat()
 }
 
-/// Reads a response as far as a server does.
+/// Reads a response as far as a server reads it.
 async fn read(response: Response<Body>, answer: Answer) -> Body {
     let mut body = response.into_body();
     let mut length = 0;
@@ -240,7 +240,7 @@ async fn with_the_trace_outside_the_span_of_the_request_is_missed() {
         let response = app.oneshot(get()).await.expect("infallible");
         drop(response.into_body().collect().await);
         assert_eq!(telemetry.exported(), ["task"], "{answer:?}");
-        // The next flush has it, or the end of the process.
+        // The next flush exports it, or the end of the process.
         flush(telemetry.spans.clone()).await;
         assert_eq!(telemetry.exported(), ["request", "task"], "{answer:?}");
     }

@@ -1,4 +1,4 @@
-//! The same on several threads: a span that closes on another one has closed when the flush begins.
+//! Flushes on several threads: a span that closes on another thread has closed when the flush begins.
 
 mod sdk;
 

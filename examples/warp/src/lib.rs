@@ -1,5 +1,4 @@
-//! warp behind the layer: `warp::service` makes a tower service of filters, and the layer wraps it
-//! as any other.
+//! warp inside the layer: `warp::service` makes a tower service from filters, and the layer wraps it like any other.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,19 +12,19 @@ use tower_layer::Layer;
 use tower_task_tracker::{TaskTrackerLayer, Tasks};
 use warp::{Filter, Rejection, Reply};
 
-/// How long an audit entry takes.
+/// The duration of an audit entry.
 pub const AUDIT: Duration = Duration::from_millis(200);
 
 const SHELF: [&str; 2] = ["tea", "honey"];
 
-/// What this shop answers.
+/// Returns the filters of the shop.
 fn routes() -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
     let order = warp::path!("orders" / String)
         .and(warp::post())
         .and_then(place_order);
     let list = warp::path!("items")
         .and(warp::get())
-        // The request's tasks are there as any other extension.
+        // The request's `Tasks` are an extension like any other.
         .and(warp::ext::get())
         .map(|tasks: Tasks| {
             tasks.named("audit").spawn(tokio::time::sleep(AUDIT));
@@ -35,7 +34,7 @@ fn routes() -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
 }
 
 async fn place_order(item: String) -> Result<String, Rejection> {
-    // The entry is about a rejection, too.
+    // A rejected order has an audit entry, too.
     tower_task_tracker::named("audit").spawn(tokio::time::sleep(AUDIT));
     if SHELF.contains(&item.as_str()) {
         Ok(format!("{item} is on its way\n"))
@@ -44,7 +43,7 @@ async fn place_order(item: String) -> Result<String, Rejection> {
     }
 }
 
-/// A stream: it passes at once, and its end is held.
+/// Returns a stream. Its head and data pass at once, and its end is held.
 fn items() -> impl Reply {
     let lines = SHELF.map(|item| Ok::<_, Infallible>(format!("{item}\n")));
     warp::reply::stream(stream::iter(lines))

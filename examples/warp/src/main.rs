@@ -1,4 +1,4 @@
-//! A shop made of warp's filters, whose answers wait for their audit entries.
+//! A shop of warp's filters, whose responses wait for their audit entries.
 //!
 //! ```sh
 //! cargo run --package warp-example
@@ -7,9 +7,8 @@
 //! curl -N -w '%{time_total} s\n' http://127.0.0.1:3000/items
 //! ```
 //!
-//! Each takes 0.2 s. The first two are held back as a whole: an order, and a rejection. The items of the
-//! third one are there at once, and its end is held. Ctrl-C stops the server as soon as no task is
-//! alive.
+//! Each takes 0.2 s. The first two responses, an order and a rejection, are held from their head on. The items of the
+//! third one come at once, and its end is held. After Ctrl-C the server ends as soon as no task is alive.
 
 use std::io;
 

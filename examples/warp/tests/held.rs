@@ -1,4 +1,4 @@
-//! What a client of the shop gets, and when: over a connection in memory, in paused time.
+//! What a client of the shop receives, and when. The connection is in memory, and time is paused.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tower_task_tracker::{DrainReport, Outcome, TaskTrackerLayer};
 use warp_example::{AUDIT, serve};
 
 const AT_ONCE: Duration = Duration::ZERO;
-/// More virtual time than anything here takes.
+/// More virtual time than any test takes.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
-/// What came, and when.
+/// A response, the times at which its parts came, and the report.
 #[derive(Debug)]
 struct Got {
     status: StatusCode,

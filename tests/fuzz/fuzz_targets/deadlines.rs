@@ -1,4 +1,4 @@
-//! Fuzzes what the module `deadlines` checks. Where no fuzzer builds it, it plays the files it is given.
+//! Fuzzes the module `deadlines`. Built without a fuzzer, it plays the files that are given as arguments.
 #![cfg_attr(fuzzing, no_main)]
 
 use tower_task_tracker_fuzz::deadlines::{Plan, play};

@@ -1,4 +1,4 @@
-//! How bytes become parts of a plan.
+//! Turns bytes into parts of a plan.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 

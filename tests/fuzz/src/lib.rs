@@ -1,7 +1,7 @@
-//! Fuzz targets for `tower-task-tracker`. Each makes a request out of bytes, plays it through the public API in
-//! virtual time, and checks what the crate guarantees:
+//! Fuzz targets for `tower-task-tracker`. Each makes a request from bytes, plays it through the public API in virtual
+//! time, and checks the guarantees of the crate:
 //!
-//! * [`deadlines`]: whatever the fields of a request say of its deadline;
+//! * [`deadlines`]: whatever deadline the fields of a request contain;
 //! * [`bodies`]: whatever a body, its tasks and its client do.
 //!
 //! `tests/fuzz/run` fuzzes, from any directory and with a stable toolchain:
@@ -9,11 +9,11 @@
 //! ```sh
 //! cargo install cargo-fuzz
 //! tests/fuzz/run            # both targets, five minutes each
-//! tests/fuzz/run 600 bodies # one of them, for so many seconds
+//! tests/fuzz/run 600 bodies # one target, for 600 seconds
 //! ```
 //!
-//! An input that fails is printed as what it means, and kept in `tests/fuzz/artifacts`. It can be played without a
-//! fuzzer too, and without its instrumentation, from `tests/fuzz`:
+//! If an input fails, its meaning is printed and the input is kept in `tests/fuzz/artifacts`. It can also be played
+//! without a fuzzer and without its instrumentation, from `tests/fuzz`:
 //!
 //! ```sh
 //! cargo run --bin bodies -- artifacts/bodies/crash-*
@@ -21,9 +21,8 @@
 //!
 //! # Panics
 //!
-//! A fuzzer takes every panic for a finding, also one that is caught. That is as it should be: a panic of the
-//! library inside of a task would not be seen otherwise. Tasks that panic by plan do so past the panic hook,
-//! with `resume_unwind`.
+//! A fuzzer reports every panic, also one that is caught. This is wanted: a panic of the library inside a task would go
+//! unnoticed otherwise. A task that panics by plan uses `resume_unwind`, which does not call the panic hook.
 
 pub mod bodies;
 mod bytes;

@@ -1,4 +1,4 @@
-//! Inputs without a fuzzer.
+//! Plays inputs without a fuzzer.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Without a fuzzer: the seeds, and inputs made of random bytes.
+//! Plays the seeds and inputs of random bytes, without a fuzzer.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! When sources are asked where layers stand inside of each other.
+//! When nested layers call their sources.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! `at_least`: the window that a source leaves, counted from its opening.
+//! `at_least`: the shortest window that a source leaves, counted from the opening of the window.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `from_env`: a timeout in whole seconds that stands in an environment variable.
+//! `from_env`: a timeout in whole seconds, read from an environment variable.
 
 use std::env;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `margin`: what is taken off the instant of a source.
+//! `margin`: what is subtracted from the instant of a source.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! When a hold ends that would go on: the limits of the drain window, and the sources of deadlines.
+//! When a hold ends although tasks are alive: the limits of the drain window, and the sources of deadlines.
 
 mod asked;
 mod at_least;

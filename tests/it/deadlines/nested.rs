@@ -1,4 +1,4 @@
-//! Layers inside of layers: the innermost limits win, and sources add up.
+//! Nested layers: the innermost limits win, and sources add up.
 
 use std::future::pending;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `Prefer: wait=N` (RFC 7240): how many seconds a client wishes to wait.
+//! `Prefer: wait=N` (RFC 7240): how many seconds a client is willing to wait.
 
 use std::time::Duration;
 

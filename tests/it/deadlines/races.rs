@@ -1,4 +1,4 @@
-//! A client's deadline and others: whoever is first decides what becomes of the tasks.
+//! A client's deadline and other limits: the earliest decides what becomes of the tasks.
 
 use tower_task_tracker::{Limit, Unfinished, deadline};
 

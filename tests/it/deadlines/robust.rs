@@ -1,4 +1,4 @@
-//! What a source cannot break.
+//! Faults of a source that do not harm the request.
 
 use std::panic::panic_any;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! Several limits: the earliest closes the window, and is named.
+//! Several limits: the earliest closes the window, and the report names it.
 
 use tokio::time::Instant;
 use tower::ServiceExt;

@@ -1,4 +1,4 @@
-//! `unix_millis`: a closure that finds milliseconds of Unix time.
+//! `unix_millis`: a closure that returns milliseconds of Unix time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A response that waits twice: at its head, and at its end.
+//! A response that waits twice: at its head and at its end.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! What may happen to a request: each scene is one request, or one run of a scope, from its beginning to its end.
+//! What may happen to a request. Each scene is one request, or one run of a scope, from beginning to end.
 
 use std::convert::Infallible;
 use std::fmt::Display;

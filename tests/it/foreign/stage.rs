@@ -1,4 +1,4 @@
-//! What a scene is played on: a layer, an observer that takes notes, and foreign code that misbehaves.
+//! The setting of a scene: a layer, an observer that records its calls, and foreign code that misbehaves.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

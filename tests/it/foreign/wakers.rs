@@ -1,8 +1,8 @@
 //! Wakers that call back into the request, and wakers that panic.
 //!
-//! What a waker does is hooked in its wake-up, and in the drop of its last reference: each poll has a waker of its
-//! own, so that the crate holds that one. The clone of a waker is the clone of an `Arc` here: to have it run code,
-//! a waker would have to be made by hand, which is `unsafe`.
+//! The code of a test runs in the wake-up of a waker and in the drop of its last reference. Each poll has a waker of
+//! its own, so that the crate may hold the last reference. The clone of a waker runs no code of the test, because it is
+//! the clone of an `Arc`. Other clones need a waker that is made by hand, which is `unsafe`.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What was recorded, to be looked at.
+//! A recorder that keeps what is recorded.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What is recorded through the `metrics` facade. The recorder is that of the test's own thread, and
-//! everything runs on it.
+//! Metrics recorded through the `metrics` facade. The recorder is local to the test's thread, and everything runs on
+//! that thread.
 
 mod meter;
 

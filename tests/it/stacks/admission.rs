@@ -1,4 +1,4 @@
-//! Limits of concurrency: outside they count held heads, inside only handlers that run.
+//! Concurrency limits. Outside the tracker they count held heads, inside it only handlers that run.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Deadlines of bodies: outside they cut a held end; inside they go on while the head of a stream is held.
+//! Deadlines of bodies. Outside the tracker they cut a held end. Inside it their time runs on while the head of a
+//! stream is held.
 
 use std::convert::Infallible;
 use std::fmt::Debug;

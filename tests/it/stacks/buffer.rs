@@ -1,5 +1,5 @@
-//! A buffer calls its service in a task of its own: outside of ours that changes nothing, inside the
-//! context is missing in `call`.
+//! A buffer calls its service in a task of its own. Outside the tracker that changes nothing. Inside it, `call` runs
+//! without the request's context.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

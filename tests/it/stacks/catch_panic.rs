@@ -1,5 +1,5 @@
-//! A panic of a handler: caught outside it is a dropped request, caught inside an answer like any
-//! other.
+//! A panic of a handler. If it is caught outside the tracker, the tracker treats it as a disconnect. If it is caught
+//! inside, the answer is like any other.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A compressor outside leaves the head held; inside it makes a stream of every body it compresses.
+//! A compressor. Outside the tracker it leaves the head held. Inside it makes a stream of every body that it
+//! compresses.
 
 use std::convert::Infallible;
 use std::time::Duration;

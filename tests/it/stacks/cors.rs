@@ -1,5 +1,5 @@
-//! CORS: outside it answers preflights by itself and is on every answer; inside it misses what our layer
-//! answers by itself.
+//! CORS. Outside the tracker it answers preflights itself, and adds its headers to every answer. Inside it adds none to
+//! the answer for a request that the tracker sheds.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Who watches for clients that leave: outside it sees those that leave a held response too; inside it
-//! sees the handler alone, and takes a body for left that our layer drops.
+//! Layers that detect disconnects. Outside the tracker they also notice clients that leave a held response. Inside they
+//! see the handler alone, and report a disconnect for a body that the tracker drops.
 
 use std::convert::Infallible;
 use std::future::pending;

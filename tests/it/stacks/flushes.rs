@@ -1,5 +1,5 @@
-//! When a hook flushes spans, that of a trace inside has closed, and that of a trace outside has not.
-//! `examples/telemetry` has the same with the OpenTelemetry SDK.
+//! A hook that flushes spans. The span of a trace inside the tracker has closed by then, the span of a trace outside
+//! has not. `examples/telemetry` tests the same with the OpenTelemetry SDK.
 
 use std::convert::Infallible;
 use std::time::Duration;

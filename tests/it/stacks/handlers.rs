@@ -1,4 +1,4 @@
-//! What stands innermost.
+//! The innermost services of the stacks.
 
 use std::convert::Infallible;
 use std::time::Duration;

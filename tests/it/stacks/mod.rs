@@ -1,8 +1,8 @@
-//! The layer among others, in both orders: what it means that one stands outside of ours, or inside.
+//! The layer among others, in both orders: what changes if another layer is outside the tracker, or inside.
 //!
-//! In each stack the handler leaves a task behind that takes [`WORK`]: how the answer comes, when, and
-//! what the report says, tells who saw the hold. The table of the crate's documentation, "Where the
-//! layer stands", has a row for each of these modules.
+//! In each stack the handler spawns a task that takes [`WORK`]. How and when the answer comes, and the contents of the
+//! report, show which layers saw the hold. The table "Where the layer stands" of the crate's documentation has a row
+//! for each of these modules.
 
 mod admission;
 mod body_deadlines;

@@ -1,4 +1,4 @@
-//! The request's id: our layer knows the one that the request has when it gets there.
+//! The request's id: the tracker uses the id that the request has when it arrives there.
 
 use std::convert::Infallible;
 use std::time::Duration;

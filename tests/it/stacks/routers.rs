@@ -1,4 +1,4 @@
-//! Which layer is outside: a `ServiceBuilder` and a `Router` say it the other way round.
+//! Which layer is outside: a `ServiceBuilder` and a `Router` order their layers in opposite ways.
 
 use std::convert::Infallible;
 use std::time::Duration;

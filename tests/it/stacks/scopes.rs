@@ -1,4 +1,4 @@
-//! The layer for any service, on a router: it holds the answer, and cannot fail it.
+//! `TaskScopeLayer` on a router: it holds the answer, and cannot fail it.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A timeout outside cuts the hold of a head short; inside it bounds the handler alone.
+//! A timeout. Outside the tracker it cuts the hold of a head short. Inside it limits the handler alone.
 
 use std::time::Duration;
 

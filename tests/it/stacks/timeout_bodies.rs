@@ -1,4 +1,4 @@
-//! Timeouts of bodies: outside they cut a held end, inside they hide how long the body is.
+//! Timeouts of bodies. Outside the tracker they cut a held end. Inside they hide the length of the body.
 
 use std::time::Duration;
 

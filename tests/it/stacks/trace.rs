@@ -1,4 +1,4 @@
-//! A trace outside counts the hold in, and sees what the client gets.
+//! A trace outside the tracker includes the hold in its latency, and sees what the client gets.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

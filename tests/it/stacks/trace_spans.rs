@@ -1,4 +1,4 @@
-//! The log, with a trace outside and inside: what is in the request's span, and what is said when.
+//! The log with a trace outside the tracker and inside: which events are in the request's span, and in which order.
 
 use std::convert::Infallible;
 

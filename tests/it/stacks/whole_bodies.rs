@@ -1,4 +1,4 @@
-//! Layers that read a body to its end, or put another one in its place.
+//! Layers that read a body to its end, or that replace it.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Handlers that run to their end although their client has left in the middle.
+//! Handlers that run to their end although their client leaves before it.
 
 use std::convert::Infallible;
 

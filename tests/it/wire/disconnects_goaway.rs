@@ -1,5 +1,5 @@
-//! HTTP/2: clients that say that they go away. That ends no stream: they may wait for what is under
-//! way, and hyper goes on with it.
+//! HTTP/2: clients that send GOAWAY. It ends no stream: the client may wait for the streams that are open, and hyper
+//! serves them to their end.
 
 use tower_task_tracker::Unfinished;
 

@@ -1,7 +1,7 @@
-//! Clients that leave unnoticed: their requests go on, and are reported as if they were there.
+//! Clients that leave unnoticed: their requests go on, and are reported as if the client were there.
 //!
-//! hyper hears of an HTTP/1 client that left when it reads. Where it has no use for more it does not
-//! read, and then hears of it when a write fails: after the report, if that was the response's end.
+//! hyper notices that an HTTP/1 client has left when it reads. If it cannot use more data, it does not read. Then it
+//! notices when a write fails: if that write is the response's end, the report comes before.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! HTTP/1: clients that leave when not all of their request's body was read.
+//! HTTP/1: clients that leave before all of their request's body is read.
 //!
-//! hyper reads one frame of a body ahead, and more when the handler asks for it. Once the handler has
-//! dropped the body it tries a last time, and where a rest is missing then it reads no more from this
-//! connection. Only after the body's end does it look out for the client.
+//! hyper reads one frame of a body ahead, and more if the handler polls for it. When the handler drops the body, hyper
+//! tries to read the rest once. If a part is still missing then, it reads no more from this connection. Only after the
+//! end of the body does it watch for the client to leave.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! A task that waits for the drop of the body: over both protocols it does not wait for the response.
+//! A task that waits for the drop of the body does not wait for the response, over both protocols.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! The client's end of an HTTP/2 connection in memory: it writes down each frame of a response.
+//! The client's end of an HTTP/2 connection in memory. It records each frame of a response.
 
 use std::sync::{Arc, Mutex};
 

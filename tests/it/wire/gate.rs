@@ -1,4 +1,4 @@
-//! A task that ends when the test says so.
+//! A task that ends when the test opens a gate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
-//! HTTP/1: clients that send no more once their request is sent, and wait for the answer.
+//! HTTP/1: clients that close their sending side after the request, and wait for the answer.
 //!
-//! hyper takes that for a disconnect as soon as it hears of it, unless it is told to allow it. A handler that
-//! is quick has often answered by then; with a task to wait for it has not.
+//! Unless half-closed connections are allowed, hyper treats this as a disconnect as soon as it notices. A quick
+//! response has often been sent by then. A response that waits for a task has not.
 
 use std::convert::Infallible;
 

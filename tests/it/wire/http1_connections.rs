@@ -1,4 +1,4 @@
-//! HTTP/1: connections that close, that are shared by pipelined requests, that the client leaves.
+//! HTTP/1 connections that close, that are shared by pipelined requests, or that the client leaves.
 
 use std::convert::Infallible;
 

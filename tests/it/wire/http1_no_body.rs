@@ -1,4 +1,4 @@
-//! HTTP/1: responses that end with their head. It is held in every mode.
+//! HTTP/1: responses that end with their head. The head is held in every mode that holds.
 
 use tower_task_tracker::Hold;
 

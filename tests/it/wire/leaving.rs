@@ -1,4 +1,4 @@
-//! How a client leaves, and the connection that it leaves.
+//! The ways in which a client leaves, and the connection that it leaves.
 
 use std::time::Duration;
 

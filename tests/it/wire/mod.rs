@@ -1,11 +1,10 @@
-//! What a client sees, and when: each row of the table of what is held, over real connections.
+//! What a client receives, and when: each row of the table of what is held, over real connections.
 //!
-//! A [`Row`](row::Row) says how a handler answers, which bytes or frames reach the client while a
-//! task of the request is alive, and which come once it has ended. The clock is a
-//! [`Gate`](gate::Gate) that the test opens.
+//! A [`Row`](row::Row) states how a handler answers, which bytes or frames reach the client while a task of the request
+//! is alive, and which come after it has ended. The task ends when the test opens its [`Gate`](gate::Gate).
 //!
-//! And what becomes of a request whose client leaves: a [`Scene`](scene::Scene) brings it to a
-//! [`Stage`](scene::Stage), and a [`Way`](leaving::Way) says how the client leaves it there.
+//! Other modules test what becomes of a request whose client leaves: a [`Scene`](scene::Scene) brings the request to a
+//! [`Stage`](scene::Stage), and a [`Way`](leaving::Way) states how the client leaves there.
 
 mod bodies;
 mod check;

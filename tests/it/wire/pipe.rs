@@ -1,4 +1,4 @@
-//! The client's end of an HTTP/1 connection in memory: it reads until nothing more can come.
+//! The client's end of an HTTP/1 connection in memory. It reads until nothing more can come.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;

@@ -1,5 +1,4 @@
-//! Responses that are fed by a task of their own request: whether or not the body is ever asked
-//! for, nothing stalls.
+//! Responses whose body is fed by a task of their own request. Whether or not the body is polled, nothing stalls.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! An HTTP/2 client that writes its frames by hand, and so can leave in every way there is.
+//! An HTTP/2 client that writes its frames by hand, so that it can leave in every possible way.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

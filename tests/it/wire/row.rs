@@ -1,4 +1,4 @@
-//! A row of the table: how a handler answers, and what a client sees of it.
+//! A row of the table: how a handler answers, and what a client receives.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! A request whose client leaves, and how far it is then.
+//! A request whose client leaves, and the stage that the request has reached by then.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! The server's end of a connection: hyper, as it comes, but without the date.
+//! The server's end of a connection: hyper with its defaults, but without the `date` header.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! One request through a stack of layers, whose handler sends a text and leaves a task behind.
+//! One request through a stack of layers. Its handler sends a text and spawns a task that outlives it.
 
 use axum::Router;
 use axum::routing::get;

@@ -1,4 +1,4 @@
-//! A client that takes one byte at a time, of more than there is room for on the way.
+//! A client that reads one byte at a time, from a response that is larger than the buffers on the way.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The layer among others: it compiles there, and what it wraps is held.
+//! The layer among others: the stack compiles, and the layer holds the response of what it wraps.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A connection that remembers every byte that came through it.
+//! A connection that records every byte that passes through it.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! What has to be said of a request whose client has left, and of its tasks.
+//! What is reported of a request whose client has left, and of its tasks.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! No header makes a panic, a hold that is longer than the layer's own, or the end of a task.
+//! No header causes a panic, a hold that is longer than the layer's own limit, or the end of a task.
 
 use http::HeaderValue;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Whatever stands in the headers.
+//! Deadlines from headers of any content.
 
 mod any_bytes;
 mod well_formed;

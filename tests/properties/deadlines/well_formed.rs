@@ -1,4 +1,4 @@
-//! What is well formed is understood exactly.
+//! A well-formed header is understood exactly.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Whatever a request does: nothing ends early, nothing is held for nothing or past its deadline,
-//! no wake-up is lost, no frame either, and the counts add up.
+//! Whatever a request does: nothing ends early, nothing is held without a reason or past its deadline, no wake-up and
+//! no frame is lost, and the counts add up.
 
 mod check;
 mod gone;

@@ -1,4 +1,4 @@
-//! What a request does, as data that `proptest` can make up and shrink.
+//! What a request does, as data that `proptest` can generate and shrink.
 
 use http::{Method, StatusCode, Version};
 use proptest::collection::vec;

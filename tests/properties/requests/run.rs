@@ -1,4 +1,4 @@
-//! One plan, played through the real layer.
+//! Plays one plan through the real layer.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};

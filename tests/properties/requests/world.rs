@@ -1,4 +1,4 @@
-//! The tasks and the body of a plan, and what is known of them from outside of the crate.
+//! The tasks and the body of a plan, and what the harness observes of them from outside the crate.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

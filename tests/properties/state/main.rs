@@ -1,5 +1,5 @@
-//! The state of a request, and its transitions, against a naive list of tasks: the same answers after any transitions
-//! in any order. `PROPTEST_CASES` sets how many cases there are.
+//! Compares the state of a request with a plain list of tasks: both return the same, after any transitions in any
+//! order. `PROPTEST_CASES` sets how many cases there are.
 
 include!("../../source.rs");
 #[allow(dead_code, unused_imports)]

@@ -1,4 +1,4 @@
-//! The reference: a list of all tasks that ever were, with plain fields. Nothing is counted along the way.
+//! The reference: a list of all tasks that ever existed, with plain fields. It keeps no running counts.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The transitions that are tried.
+//! The transitions that a plan consists of.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -21,18 +21,18 @@ struct Settings {
     port: u16,
     #[arg(long, env = "MODE")]
     mode: Mode,
-    /// The file that the work behind an order appends its id to.
+    /// The file to which the work of an order appends the order's id.
     #[arg(long, env = "ORDERS")]
     orders: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Mode {
-    /// The work is a tracked task: the layer holds the response for it.
+    /// The work is a tracked task, and the layer holds the response for it.
     Awaited,
-    /// The handler awaits the work itself; no layer.
+    /// The handler awaits the work itself. There is no layer.
     Inline,
-    /// The work is a task of its own; no layer.
+    /// The work is an untracked task. There is no layer.
     After,
 }
 
@@ -80,7 +80,7 @@ async fn work(orders: Orders, id: u32) {
     }
 }
 
-/// One short write: not worth a thread.
+/// Appends a line. The write is short, so it blocks this thread instead of using another.
 fn append(file: &PathBuf, id: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     file.write_all(format!("{id}\n").as_bytes())

@@ -1,4 +1,4 @@
-//! A client that speaks to a container as the platform does: HTTP/1.1, over loopback.
+//! A client that uses HTTP/1.1, as the platform does, over the loopback.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::LIMIT;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The number of the order that this acknowledges.
+    /// Returns the number of the acknowledged order.
     #[track_caller]
     pub(crate) fn order(&self) -> usize {
         assert_eq!(self.status, 200, "{self:?}");
@@ -25,8 +25,8 @@ impl Answer {
     }
 }
 
-/// Sends a request, and reads the answer to its end.
-pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> io::Result<Answer> {
+/// Sends a request and reads the response to its end.
+pub(crate) fn send(address: SocketAddr, method: &str, path: &str) -> io::Result<Answer> {
     let start = Instant::now();
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(LIMIT))?;
@@ -37,7 +37,7 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> io::Result<A
     parse(&answer, start.elapsed()).ok_or_else(|| io::Error::other(format!("cut: {answer:?}")))
 }
 
-/// `None` if it is not whole.
+/// Parses a response. Returns `None` if it is incomplete.
 fn parse(answer: &str, took: Duration) -> Option<Answer> {
     let (head, text) = answer.split_once("\r\n\r\n")?;
     let length = head

@@ -1,4 +1,4 @@
-//! A container: the image's program as a process, with the variables that it would have there.
+//! Stands in for a container: runs the program of the image as a process, with the variables of the image.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::LIMIT;
-use super::client::{Answer, ask};
+use super::client::{Answer, send};
 use super::image::image;
 
-/// Dropping it kills it.
+/// A running process. The drop kills it.
 #[derive(Debug)]
 pub(crate) struct Container {
     child: Child,
@@ -21,7 +21,7 @@ pub(crate) struct Container {
     lines: Receiver<String>,
 }
 
-/// The program as it is started in a container, but for its address: here it is a private one.
+/// Returns the command that starts the program as in a container, except that it listens on the loopback.
 pub(crate) fn command(variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(&image().program);
     command
@@ -36,17 +36,17 @@ pub(crate) fn command(variables: &[(&str, &str)]) -> Command {
 }
 
 impl Container {
-    /// On any port that is free.
+    /// Starts the program on any free port.
     pub(crate) fn start() -> Self {
         Self::start_with(&[("PORT", "0")])
     }
 
     pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
         let mut command = command(variables);
-        // What it says is for who runs the tests.
+        // Shows the program's errors to the user of the tests.
         let child = command.stderr(Stdio::inherit()).spawn();
         let (sender, lines) = mpsc::channel();
-        // A guard before anything can fail.
+        // From here on the drop kills the process, whatever fails.
         let mut container = Self {
             child: child.expect("a program"),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -65,11 +65,11 @@ impl Container {
     }
 
     pub(crate) fn post(&self, path: &str) -> Answer {
-        ask(self.address, "POST", path).expect("an answer")
+        send(self.address, "POST", path).expect("an answer")
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
-        ask(self.address, "GET", path).expect("an answer")
+        send(self.address, "GET", path).expect("an answer")
     }
 
     pub(crate) fn next_line(&self) -> String {
@@ -81,34 +81,34 @@ impl Container {
         kill_process(id.expect("a process"), signal).expect("it is ours, and was not waited for");
     }
 
-    /// Waits for its end, and gives all that it had to say since the last line that was asked for.
+    /// Waits for the end of the process. Returns the lines that it has printed since the last call of `next_line`.
     pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let start = Instant::now();
-        let mut said = Vec::new();
-        // Its end closes the pipe.
+        let mut printed = Vec::new();
+        // The end of the process closes the pipe.
         loop {
             match self
                 .lines
                 .recv_timeout(LIMIT.saturating_sub(start.elapsed()))
             {
-                Ok(line) => said.push(line),
+                Ok(line) => printed.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {said:?}"),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {printed:?}"),
             }
         }
-        (self.child.wait().expect("it is ours"), said)
+        (self.child.wait().expect("it is ours"), printed)
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Both do nothing once its end was waited for.
+        // Both do nothing after a successful wait.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// How a program ends that does not start to serve: its exit code and what it says on stderr.
+/// Starts a program that is expected not to serve. Returns its exit code and its output on stderr.
 pub(crate) fn refused(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut child = command(variables).spawn().expect("a program");
     let start = Instant::now();
@@ -122,8 +122,8 @@ pub(crate) fn refused(variables: &[(&str, &str)]) -> (Option<i32>, String) {
             None => thread::sleep(Duration::from_millis(5)),
         }
     };
-    let mut said = String::new();
+    let mut printed = String::new();
     let stderr = child.stderr.as_mut().expect("it is piped");
-    stderr.read_to_string(&mut said).expect("text");
-    (status.code(), said)
+    stderr.read_to_string(&mut printed).expect("text");
+    (status.code(), printed)
 }

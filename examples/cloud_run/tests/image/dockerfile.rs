@@ -1,46 +1,47 @@
-//! The `Dockerfile` and its `Dockerfile.dockerignore`, as far as this example uses them.
+//! Reads the `Dockerfile` and its `Dockerfile.dockerignore`, as far as this example uses them.
 
 use std::fs;
 use std::path::Path;
 
-/// `(what, how)`, one for each instruction.
+/// A stage: `(keyword, arguments)` for each instruction.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage(Vec<(String, String)>);
 
 impl Stage {
-    /// All that is said with this word, in its order.
-    pub(crate) fn all(&self, word: &'static str) -> impl Iterator<Item = &str> {
-        let said = self.0.iter().filter(move |(what, _)| what == word);
-        said.map(|(_, how)| how.as_str())
+    /// Returns the arguments of all instructions with this keyword, in their order.
+    pub(crate) fn all(&self, wanted: &'static str) -> impl Iterator<Item = &str> {
+        let found = self.0.iter().filter(move |(keyword, _)| keyword == wanted);
+        found.map(|(_, arguments)| arguments.as_str())
     }
 
-    /// What is said once.
+    /// Returns the arguments of the only instruction with this keyword.
     #[track_caller]
-    pub(crate) fn one(&self, word: &'static str) -> &str {
-        let mut all = self.all(word);
+    pub(crate) fn one(&self, wanted: &'static str) -> &str {
+        let mut all = self.all(wanted);
         match (all.next(), all.next()) {
             (Some(one), None) => one,
-            _ => panic!("one {word}: {self:?}"),
+            _ => panic!("one {wanted}: {self:?}"),
         }
     }
 }
 
-/// The stages of a `Dockerfile`.
+/// Reads the stages of a `Dockerfile`.
 pub(crate) fn stages(path: &Path) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     for line in lines(path) {
         assert!(!line.ends_with('\\'), "one line each: {line}");
-        let (what, how) = line.split_once(' ').expect("an instruction");
-        if what == "FROM" {
+        let (keyword, arguments) = line.split_once(' ').expect("an instruction");
+        if keyword == "FROM" {
             stages.push(Stage(Vec::new()));
         }
         let stage = stages.last_mut().expect("FROM comes first");
-        stage.0.push((what.to_owned(), how.trim().to_owned()));
+        let arguments = arguments.trim().to_owned();
+        stage.0.push((keyword.to_owned(), arguments));
     }
     stages
 }
 
-/// The names that a `.dockerignore` lets through: here it ignores everything else.
+/// Reads the names that a `.dockerignore` keeps. It ignores everything else.
 pub(crate) fn kept(path: &Path) -> Vec<String> {
     let lines = lines(path);
     let (first, kept) = lines.split_first().expect("a pattern");
@@ -68,11 +69,11 @@ fn the_image_runs_one_program_without_a_shell_and_not_as_root() {
     };
     assert!(build.one("FROM").ends_with(" AS build"));
     assert!(!["", "root", "0"].contains(&run.one("USER")));
-    // Signals reach the program itself: the form with brackets starts no shell.
+    // The form with brackets starts no shell, so that signals reach the program itself.
     let start: Vec<String> = serde_json::from_str(run.one("ENTRYPOINT")).expect("a list");
     assert_eq!(start.len(), 1);
     assert_eq!(run.all("CMD").count() + run.all("RUN").count(), 0);
-    // The libc is the one it was linked with.
+    // Both stages have the same libc.
     let debian_12 = |stage: &super::dockerfile::Stage, name| stage.one("FROM").contains(name);
     assert!(debian_12(build, "bookworm") && debian_12(run, "debian12"));
 }

@@ -1,4 +1,4 @@
-//! The image, built once for all tests.
+//! Builds the content of the image, once for all tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,19 +8,19 @@ use std::{fs, io, thread};
 
 use super::dockerfile::{kept, stages};
 
-/// More than the build takes from nothing on a busy machine.
+/// More than a first build takes on a busy machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// What a container is started from.
+/// The parts of the image that start a container.
 #[derive(Debug)]
 pub(crate) struct Image {
-    /// The program of its `ENTRYPOINT`, where the build has left it.
+    /// The path of the built program that is the `ENTRYPOINT`.
     pub(crate) program: PathBuf,
-    /// Its `ENV`.
+    /// The variables of `ENV`.
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// The directory of this example.
+/// Returns the directory of this example.
 pub(crate) fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -35,7 +35,7 @@ fn build() -> Image {
     let [build, run] = &stages[..] else {
         panic!("one to build and one to run: {stages:?}");
     };
-    // Kept between runs, as a layer cache is.
+    // The copy is kept between runs, like a layer cache.
     let context = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cloud-run-context");
     assert_eq!(build.one("COPY"), ". .", "the whole context");
     let root = home().ancestors().nth(2).expect("the repository");
@@ -61,7 +61,7 @@ fn build() -> Image {
     }
 }
 
-/// Runs a command as `RUN` does. What it prints is seen, because the first time takes minutes.
+/// Runs a command as `RUN` does. Its output is shown, because the first run takes minutes.
 fn run_in(context: &Path, command: &str) {
     let mut shell = Command::new("/bin/sh")
         .args(["-c", command])
@@ -84,19 +84,19 @@ fn run_in(context: &Path, command: &str) {
     assert!(status.success(), "{command}: {status}");
 }
 
-/// Makes `context` what `Dockerfile.dockerignore` leaves of `root`.
+/// Copies the files of `root` that `Dockerfile.dockerignore` keeps to `context`, and removes all others.
 fn copy_context(root: &Path, context: &Path) -> io::Result<()> {
     fs::create_dir_all(context)?;
     let kept = kept(&home().join("Dockerfile.dockerignore"));
     for entry in fs::read_dir(context)? {
         let name = entry?.file_name();
-        // What was built before stays.
+        // Keeps what was built before.
         if name != "target" && !kept.iter().any(|kept| name == kept.as_str()) {
             remove(&context.join(name))?;
         }
     }
     for name in kept {
-        // A `Cargo.lock` need not be there.
+        // `Cargo.lock` may be missing.
         if root.join(&name).exists() {
             copy(&root.join(&name), &context.join(&name))?;
         }
@@ -104,7 +104,7 @@ fn copy_context(root: &Path, context: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes `to` like `from`. What is the same is not touched, so that it is not built again.
+/// Makes `to` equal to `from`. Equal files are not touched, so that they are not built again.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if from.is_file() {
         let new = fs::read(from)?;

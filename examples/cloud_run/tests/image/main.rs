@@ -1,5 +1,5 @@
-//! What the `Dockerfile` makes, without a container: its build command runs in a copy of the build
-//! context, and what it would put into the image is started as the image would start it.
+//! Tests the `Dockerfile` without a container. Its build command runs in a copy of the build context, and the program
+//! that would be in the image is started as the image would start it.
 
 mod client;
 mod container;
@@ -11,5 +11,5 @@ mod sigterm;
 
 use std::time::Duration;
 
-/// More than anything here takes but the build, however busy the machine is.
+/// More than any step except the build takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);

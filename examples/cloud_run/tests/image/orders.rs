@@ -1,4 +1,4 @@
-//! The rule, kept and broken.
+//! Orders that keep the rule, and orders that break it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use rustix::process::Signal;
 use super::LIMIT;
 use super::container::Container;
 
-/// How long the audit entry of an order takes, if it does not say so.
+/// The default duration of an audit entry.
 const AUDIT: Duration = Duration::from_millis(300);
-/// For how long an instance is frozen.
+/// How long an instance is frozen.
 const FROZEN: Duration = Duration::from_secs(2);
 
 #[test]
@@ -46,8 +46,8 @@ fn an_order_that_is_not_there_is_not_found() {
     }
 }
 
-/// Places an order, freezes the container when it is answered, and thaws it: after how long it was
-/// answered, and after how long it was audited.
+/// Places an order, freezes the container when the order is answered, and thaws it. Returns the times from the order to
+/// its answer and to its audit entry.
 fn frozen(path: &str) -> [Duration; 2] {
     let container = Container::start();
     let answer = container.post(path);
@@ -76,16 +76,17 @@ fn on_a_frozen_instance_only_work_that_was_waited_for_is_done_in_time() {
     assert!(audited >= FROZEN, "{audited:?}, {answered:?}");
 }
 
-/// Whether an order was audited whose container was frozen when it was answered, and then killed.
+/// Places an order, freezes the container when the order is answered, and kills it. Returns whether the audit entry was
+/// written.
 fn survives(path: &str) -> bool {
     let container = Container::start();
     let answer = container.post(path);
     container.signal(Signal::STOP);
     let id = answer.order();
     container.signal(Signal::KILL);
-    let (_, said) = container.ended();
+    let (_, printed) = container.ended();
     let audited = format!("order {id}: audited after ");
-    said.iter().any(|line| line.starts_with(&audited))
+    printed.iter().any(|line| line.starts_with(&audited))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the platform, or who deploys, says in the environment.
+//! Settings from the environment, which the platform or the deployment sets.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::container::{Container, command, refused};
 fn it_listens_on_the_port_that_it_is_given() {
     let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let port = free.local_addr().expect("it is bound").port();
-    // Nothing was accepted on it, so that it can be bound again at once.
+    // It has accepted no connection, so that the port can be bound again at once.
     drop(free);
     let container = Container::start_with(&[("PORT", &port.to_string())]);
     assert_eq!(container.address.port(), port);
@@ -18,7 +18,7 @@ fn it_listens_on_the_port_that_it_is_given() {
 
 #[test]
 fn by_default_it_listens_where_cloud_run_asks_for_it() {
-    // Nothing is bound for this.
+    // The help text does not bind a port.
     let help = command(&[]).arg("--help").env_remove("HOST").output();
     let help = String::from_utf8(help.expect("it runs").stdout).expect("text");
     for default in [
@@ -32,15 +32,15 @@ fn by_default_it_listens_where_cloud_run_asks_for_it() {
 #[test]
 fn a_bad_port_is_a_clear_error() {
     for bad in ["eighty", "70000", "-1", ""] {
-        let (code, said) = refused(&[("PORT", bad)]);
-        assert_eq!(code, Some(2), "{said}");
+        let (code, printed) = refused(&[("PORT", bad)]);
+        assert_eq!(code, Some(2), "{printed}");
         let named = format!("error: invalid value '{bad}' for '--port <PORT>'");
         let empty = "error: a value is required for '--port <PORT>'";
         assert!(
-            said.starts_with(&named) || said.starts_with(empty),
-            "{said}"
+            printed.starts_with(&named) || printed.starts_with(empty),
+            "{printed}"
         );
-        assert!(!said.contains("panicked"), "{said}");
+        assert!(!printed.contains("panicked"), "{printed}");
     }
 }
 
@@ -48,10 +48,10 @@ fn a_bad_port_is_a_clear_error() {
 fn a_port_that_is_taken_is_a_clear_error() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let address = taken.local_addr().expect("it is bound");
-    let (code, said) = refused(&[("PORT", &address.port().to_string())]);
+    let (code, printed) = refused(&[("PORT", &address.port().to_string())]);
     assert_eq!(code, Some(2));
     let named = format!("error: cannot listen on {address}: ");
-    assert!(said.starts_with(&named), "{said}");
+    assert!(printed.starts_with(&named), "{printed}");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn the_request_timeout_of_the_service_bounds_the_hold() {
     let container = Container::start_with(&[("PORT", "0"), timeout]);
     let answer = container.post("/orders?takes=60000");
     assert_eq!(answer.status, 503, "it is not acknowledged");
-    // The margin before it is half a second.
+    // The margin is half a second.
     assert!(answer.took >= Duration::from_millis(1500), "{answer:?}");
     assert!(answer.took < Duration::from_secs(10), "{answer:?}");
     let report = container.next_line();

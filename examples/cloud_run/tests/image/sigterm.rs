@@ -1,4 +1,4 @@
-//! SIGTERM: Cloud Run sends SIGKILL 10 s later.
+//! The shutdown at SIGTERM. Cloud Run sends SIGKILL 10 s later.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::LIMIT;
-use super::client::ask;
+use super::client::send;
 use super::container::Container;
 
-/// From SIGTERM to SIGKILL.
+/// The time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// One customer, who orders until it is refused, and tells of each order that is acknowledged.
+/// Places orders until one is refused, and sends the number of each acknowledged order.
 fn buy(address: SocketAddr, closes: &AtomicBool, acknowledged: &mpsc::Sender<usize>) {
     loop {
-        match ask(address, "POST", "/orders") {
+        match send(address, "POST", "/orders") {
             Ok(answer) => {
-                // Nobody counts any more when the test has failed.
+                // The receiver is gone if the test has failed.
                 let _ = acknowledged.send(answer.order());
             }
             Err(error) => {
@@ -32,7 +32,7 @@ fn buy(address: SocketAddr, closes: &AtomicBool, acknowledged: &mpsc::Sender<usi
     }
 }
 
-/// Waits until the first order is there, which is not answered then.
+/// Waits until the server has taken the first order. The order is not answered by then.
 fn wait_for_first_order(container: &Container) {
     let start = Instant::now();
     while container.get("/orders/1").status == 404 {
@@ -45,8 +45,8 @@ fn wait_for_first_order(container: &Container) {
 fn under_load_nothing_is_lost_that_was_acknowledged() {
     let container = Container::start();
     let address = container.address;
-    // Customers may all be between two orders at SIGTERM, but for this one.
-    let slow = thread::spawn(move || ask(address, "POST", "/orders?takes=4000"));
+    // At SIGTERM all other customers may be between two orders. This order is open for certain.
+    let slow = thread::spawn(move || send(address, "POST", "/orders?takes=4000"));
     wait_for_first_order(&container);
     let closes = Arc::new(AtomicBool::new(false));
     let (sender, acknowledged) = mpsc::channel();
@@ -65,7 +65,7 @@ fn under_load_nothing_is_lost_that_was_acknowledged() {
     closes.store(true, Ordering::SeqCst);
     let signal = Instant::now();
     container.signal(Signal::TERM);
-    let (status, said) = container.ended();
+    let (status, printed) = container.ended();
     let took = signal.elapsed();
     for customer in customers {
         customer.join().expect("it was refused, and not too early");
@@ -74,12 +74,12 @@ fn under_load_nothing_is_lost_that_was_acknowledged() {
     let slow = slow.join().expect("no panic").expect("an answer");
     orders.push(slow.order());
 
-    assert_eq!(status.code(), Some(0), "{said:?}");
+    assert_eq!(status.code(), Some(0), "{printed:?}");
     assert!(took < GRACE, "{took:?}");
-    // And what was accepted was answered: nothing was cut off.
-    let audited: BTreeSet<usize> = said.iter().filter_map(|line| audited(line)).collect();
+    // Every accepted order was answered: none was cut off.
+    let audited: BTreeSet<usize> = printed.iter().filter_map(|line| audited(line)).collect();
     assert_eq!(audited, orders.into_iter().collect());
-    let report = said.last().expect("a report");
+    let report = printed.last().expect("a report");
     assert!(report.starts_with("shut down after "), "{report}");
     assert!(report.ends_with(" tasks completed"), "{report}");
     assert!(
@@ -88,7 +88,7 @@ fn under_load_nothing_is_lost_that_was_acknowledged() {
     );
 }
 
-/// The order that this line of the log is about.
+/// Returns the number of the order whose audit entry this line is.
 fn audited(line: &str) -> Option<usize> {
     let (id, _) = line
         .strip_prefix("order ")?
@@ -102,11 +102,11 @@ fn untracked_work_is_lost() {
     let answer = container.post("/orders?untracked=true&takes=5000");
     assert_eq!(answer.order(), 1, "it is acknowledged");
     container.signal(Signal::TERM);
-    let (status, said) = container.ended();
-    // Nobody knows of it, so that the exit code says nothing either.
+    let (status, printed) = container.ended();
+    // The work is not tracked, so that the exit code does not show the loss.
     assert_eq!(status.code(), Some(0));
-    let [report] = &said[..] else {
-        panic!("the report and nothing else: {said:?}");
+    let [report] = &printed[..] else {
+        panic!("the report and nothing else: {printed:?}");
     };
     assert!(report.ends_with(": 0 tasks completed"), "{report}");
 }
@@ -115,22 +115,22 @@ fn untracked_work_is_lost() {
 fn work_that_takes_too_long_is_not_acknowledged_and_the_process_is_gone_in_time() {
     let container = Container::start();
     let address = container.address;
-    let order = thread::spawn(move || ask(address, "POST", "/orders?takes=60000"));
+    let order = thread::spawn(move || send(address, "POST", "/orders?takes=60000"));
     wait_for_first_order(&container);
     let signal = Instant::now();
     container.signal(Signal::TERM);
-    let (status, said) = container.ended();
+    let (status, printed) = container.ended();
     let took = signal.elapsed();
     assert!(took < GRACE, "{took:?}");
-    assert_eq!(status.code(), Some(1), "{said:?}");
+    assert_eq!(status.code(), Some(1), "{printed:?}");
     let answer = order.join().expect("no panic").expect("an answer");
     assert_eq!(answer.status, 503);
-    let first = said.first().expect("a report");
+    let first = printed.first().expect("a report");
     assert!(
         first.starts_with("shut down (shutdown): 0 of 1 "),
-        "{said:?}"
+        "{printed:?}"
     );
-    // By its own clock too.
-    let last = said.last().expect("a report");
+    // The report of the process shows the same time.
+    let last = printed.last().expect("a report");
     assert!(last.starts_with("shut down after 9."), "{last}");
 }

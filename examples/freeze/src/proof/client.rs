@@ -1,4 +1,4 @@
-//! The client: places orders and reads the answers to their last byte.
+//! The client, which places orders and reads the answers to their last byte.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use tokio::net::TcpStream;
 use super::order::Order;
 use super::{BoxError, Protocol};
 
-/// How many orders share an HTTP/2 connection.
+/// The number of orders that share an HTTP/2 connection.
 const STREAMS: usize = 16;
 
-/// A place on a connection for one order.
+/// A connection, or its share of one, for one order.
 pub(super) enum Client {
     Http1(http1::SendRequest<Empty<Bytes>>),
     Http2(http2::SendRequest<Empty<Bytes>>),
 }
 
 impl Client {
-    /// Connects for as many orders.
+    /// Connects for this many orders.
     pub(super) async fn connect(
         protocol: Protocol,
         address: SocketAddr,
@@ -37,7 +37,7 @@ impl Client {
             match protocol {
                 Protocol::Http1 => {
                     let (sender, connection) = http1::handshake(io).await?;
-                    // Its errors reach the order that is on it.
+                    // The order on this connection returns the connection's errors.
                     tokio::spawn(connection);
                     clients.push(Self::Http1(sender));
                 }
@@ -52,8 +52,8 @@ impl Client {
         Ok(clients)
     }
 
-    /// Places an order. Once this is `Ok` the order is acknowledged: its answer has come, to the
-    /// last byte, in this time.
+    /// Places an order and returns the time until the last byte of its answer. If this returns `Ok`, the order is
+    /// acknowledged.
     pub(super) async fn place(mut self, order: Order) -> Result<Duration, BoxError> {
         let request = Request::post(format!("http://localhost{}", order.path()));
         let request = request.body(Empty::new())?;

@@ -1,4 +1,4 @@
-//! The instance, seen from outside.
+//! The instance, as its parent process sees it.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use super::server::ARGUMENT;
 use super::{BoxError, Setup};
 
-/// A running instance. Dropping it kills it, stopped or not, and waits for its end.
+/// A running instance. The drop kills it, stopped or not, and waits for its end.
 #[derive(Debug)]
 pub(super) struct Instance {
     child: Child,
@@ -21,7 +21,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Starts one, and waits until it listens.
+    /// Starts an instance and waits until it listens.
     pub(super) async fn start(records: &Path, setup: Setup) -> Result<Self, BoxError> {
         let child = Command::new(env::current_exe()?)
             .arg(ARGUMENT)
@@ -30,7 +30,7 @@ impl Instance {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        // A guard before anything is awaited.
+        // From here on the drop kills the process, also if this future is dropped.
         let mut instance = Self {
             child,
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -53,15 +53,15 @@ impl Instance {
         self.address
     }
 
-    /// Stops it: it can neither refuse nor put it off.
+    /// Stops the instance with SIGSTOP, which it can neither ignore nor delay.
     pub(super) fn stop(&self) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), Signal::STOP)?)
     }
 
-    /// Waits until it stands still.
+    /// Waits until the instance is stopped.
     pub(super) async fn stopped(&self) -> Result<(), BoxError> {
         let pid = Pid::from_child(&self.child);
-        // Its end would be told as well, and left to be waited for.
+        // Also returns if the process has ended, and leaves its exit status to a later wait.
         let events = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let status = spawn_blocking(move || waitid(WaitId::Pid(pid), events)).await??;
         match status {
@@ -70,7 +70,7 @@ impl Instance {
         }
     }
 
-    /// Kills it as it stands, and waits for its end.
+    /// Kills the instance while it is stopped, and waits for its end.
     pub(super) fn kill(mut self) -> Result<(), BoxError> {
         self.child.kill()?;
         let status = self.child.wait()?;
@@ -83,7 +83,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Both do nothing once its end was waited for: its number may be another process's then.
+        // Both do nothing after a successful wait. By then the process id may belong to another process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,12 +1,15 @@
-//! What a platform does to an instance between requests, done to a real process.
+//! Does to a real process what a platform does to an instance between requests.
 //!
-//! An instance is this very executable, started anew for each round. It serves real connections
-//! on the loopback; every order that it takes has work behind it that is not done when the handler
-//! answers. The moment the last byte of a round's last answer is read the instance is stopped, and
-//! then it is killed while it is stopped. What it had acknowledged must be on disk.
+//! A round runs as follows:
 //!
-//! The control is the same instance without the layer. It has to lose most of its work: otherwise
-//! the instance was not stopped in time, and the other figure is worth nothing.
+//! 1. This executable starts itself as a new instance, which serves real connections on the loopback.
+//! 2. The client places orders. Each order causes work that is not done when the handler answers.
+//! 3. When the last byte of the last answer is read, the instance is stopped.
+//! 4. The instance is killed while it is stopped.
+//! 5. The work of every acknowledged order must be on disk.
+//!
+//! The control is the same instance without the layer. It must lose most of its work. Otherwise the instance was not
+//! stopped in time, and the result with the layer proves nothing.
 
 mod client;
 mod instance;
@@ -27,9 +30,9 @@ const ENOUGH: usize = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// A connection for each order.
+    /// One connection for each order.
     Http1,
-    /// A few connections, and a stream for each order.
+    /// A few connections, with one stream for each order.
     Http2,
 }
 
@@ -42,7 +45,7 @@ impl Protocol {
     }
 }
 
-/// What the instance spawns the work of an order with.
+/// How the instance spawns the work of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setup {
     /// `tower_task_tracker::spawn`, below a `TaskTrackerLayer`.
@@ -52,7 +55,7 @@ pub(crate) enum Setup {
 }
 
 impl Setup {
-    /// As an argument of an instance.
+    /// Returns the setup as an argument of an instance.
     fn argument(self) -> &'static str {
         match self {
             Setup::Layer => "layer",
@@ -75,7 +78,7 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// Runs as many rounds with the layer as without, and calls `after_round` after each of them.
+    /// Runs `rounds` rounds with the layer and as many without it. Calls `after_round` after each round.
     pub(crate) fn run(
         protocol: Protocol,
         rounds: u32,
@@ -92,7 +95,7 @@ impl Proof {
         })
     }
 
-    /// Whether the layer lost nothing where the control lost most; if not, why not.
+    /// Returns `Ok` if the layer lost nothing and the control lost most, and otherwise the reason.
     pub(crate) fn verdict(&self) -> Result<(), String> {
         let Self { layer, control } = self;
         for tally in [layer, control] {

@@ -1,4 +1,4 @@
-//! The rounds: from a fresh instance to what it left behind.
+//! The rounds, from a new instance to the records that it leaves.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::order::Order;
 use super::tally::Tally;
 use super::{BoxError, Protocol, Setup};
 
-/// The orders of a round, all of them on their way at once.
+/// The number of orders of a round. All of them are placed at once.
 const ORDERS: u32 = 50;
 
-/// A round takes a fraction of a second. This is for one that hangs.
+/// The limit for a round that hangs. A round takes a fraction of a second.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Adds up all rounds.
+/// Runs all rounds and returns their sums.
 pub(super) async fn tally(
     protocol: Protocol,
     setup: Setup,
@@ -37,7 +37,8 @@ pub(super) async fn tally(
 async fn freeze(tally: &mut Tally, round: u32) -> Result<(), BoxError> {
     let records = tempfile::tempdir()?;
     let instance = Instance::start(records.path(), tally.setup).await?;
-    // All even or all odd: were both kinds in a round, its end would be late for one of them.
+    // All orders of a round have the same kind of answer, even or odd. With both kinds, the stop would come late for
+    // one of them.
     let orders: Vec<_> = (0..ORDERS).map(|n| Order(2 * n + round % 2)).collect();
     let clients = Client::connect(tally.protocol, instance.address(), orders.len()).await?;
 
@@ -51,8 +52,8 @@ async fn freeze(tally: &mut Tally, round: u32) -> Result<(), BoxError> {
             instance.stop()?;
         }
         tally.latencies.push(latency);
-        // Until the last of them the instance runs on: an answer whose work ends a little later,
-        // but within the round, shows only here.
+        // Until the last answer the instance is not stopped. So only this check detects an answer whose work ends a
+        // little later, but within the round.
         tally.early += usize::from(!order.is_recorded(records.path()));
     }
     instance.stopped().await?;

@@ -1,4 +1,4 @@
-//! The instance, seen from inside.
+//! The server that runs in the instance.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -24,15 +24,15 @@ use tower_task_tracker::TaskTrackerLayer;
 use super::order::Order;
 use super::{BoxError, Setup};
 
-/// The first argument of an instance; the directory of its records and its setup follow.
+/// The first argument of an instance. The directory of the records and the setup follow.
 pub(super) const ARGUMENT: &str = "--freeze-child";
 
-/// How long the work of an order takes: many times what a round's answers need to come in.
+/// The duration of the work of an order: many times the time that the answers of a round take.
 const WORK: Duration = Duration::from_millis(300);
 
 type Receipt = BoxBody<Bytes, Infallible>;
 
-/// Serves as an instance until it is killed, if this process was started as one.
+/// If this process was started as an instance, serves until it is killed. Otherwise returns `None`.
 pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
     if arguments.next()? != ARGUMENT {
@@ -63,7 +63,7 @@ async fn run(records: PathBuf, setup: Setup) -> io::Result<()> {
             Setup::Layer => serve(listener, TaskTrackerLayer::new().layer(handler)).await,
             Setup::Control => serve(listener, handler).await,
         }} => served,
-        // Nothing is ever sent: it ends with the parent, and an orphan must not stay behind.
+        // The parent never writes to stdin. Stdin ends with the parent, so that no instance outlives it.
         _ = parent.read_u8() => Ok(()),
     }
 }
@@ -81,13 +81,13 @@ where
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
             let server = auto::Builder::new(TokioExecutor::new());
-            // An end of the connection is the client's doing, and seen there.
+            // An error of the connection is reported by the client.
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-/// The handler: starts the work, awaits none of it, and answers.
+/// Handles a request: starts the work, and answers without awaiting it.
 fn take(request: &Request<Incoming>, records: &Path, setup: Setup) -> Response<Receipt> {
     let order = match Order::from_path(request.uri().path()) {
         Some(order) if request.method() == Method::POST => order,
@@ -108,8 +108,8 @@ fn take(request: &Request<Incoming>, records: &Path, setup: Setup) -> Response<R
     respond(StatusCode::CREATED, receipt(order))
 }
 
-/// The answer's body. For odd orders it is a stream of unknown length: such an answer has its end
-/// held, the other kind its head.
+/// Returns the body of the answer. For odd orders it is a stream of unknown length, so that the layer holds the end of
+/// the answer. For even orders the layer holds the head.
 fn receipt(order: Order) -> Receipt {
     let parts = order.receipt();
     if order.0 % 2 == 0 {

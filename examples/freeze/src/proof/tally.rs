@@ -1,4 +1,4 @@
-//! What is counted.
+//! Counts acknowledged and lost orders.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::{Protocol, Setup};
 pub(crate) struct Tally {
     pub(super) protocol: Protocol,
     pub(super) setup: Setup,
-    /// One for each acknowledged order.
+    /// The latencies of the acknowledged orders.
     pub(super) latencies: Vec<Duration>,
-    /// Acknowledged orders whose record was not there when the last byte of their answer was.
+    /// The number of acknowledged orders without a record at the last byte of their answer.
     pub(super) early: usize,
-    /// Acknowledged orders whose record was not there after the end of the instance.
+    /// The number of acknowledged orders without a record after the end of the instance.
     pub(crate) lost: usize,
 }
 
@@ -41,7 +41,7 @@ impl Tally {
         self.latencies.len()
     }
 
-    /// The median time from sending an order to the last byte of its answer.
+    /// Returns the median time from the sending of an order to the last byte of its answer.
     pub(crate) fn median_latency(&self) -> Duration {
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();

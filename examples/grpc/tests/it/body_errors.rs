@@ -1,4 +1,4 @@
-//! What tonic makes of a body that fails behind the layer.
+//! How tonic treats a body that fails inside the layer.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -20,8 +20,8 @@ use crate::support::{order, run};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a client in the same process is told when a body behind the layer fails so.
-async fn told<E: Into<BoxError> + Send + 'static>(error: E) -> Status {
+/// Returns the status that a client in the same process receives if a body inside the layer fails with this error.
+async fn received<E: Into<BoxError> + Send + 'static>(error: E) -> Status {
     let mut frames = Some(tokio_stream::once(Err::<Frame<Bytes>, E>(error)));
     let server = service_fn(move |_: Request<tonic::body::Body>| {
         let body = StreamBody::new(frames.take().expect("it is called once"));
@@ -37,13 +37,16 @@ async fn told<E: Into<BoxError> + Send + 'static>(error: E) -> Status {
 fn tonic_finds_a_status_in_the_error_of_a_body() {
     run(async {
         let status = || Status::not_found("sold out");
-        for (which, told) in [
-            ("as it is", told(status()).await),
-            ("in a box", told(BoxError::from(status())).await),
-            ("in axum's error", told(axum::Error::new(status())).await),
+        for (which, received) in [
+            ("as it is", received(status()).await),
+            ("in a box", received(BoxError::from(status())).await),
+            (
+                "in axum's error",
+                received(axum::Error::new(status())).await,
+            ),
         ] {
-            assert_eq!(told.code(), Code::NotFound, "{which}: {told:?}");
-            assert_eq!(told.message(), "sold out", "{which}");
+            assert_eq!(received.code(), Code::NotFound, "{which}: {received:?}");
+            assert_eq!(received.message(), "sold out", "{which}");
         }
     });
 }
@@ -51,8 +54,8 @@ fn tonic_finds_a_status_in_the_error_of_a_body() {
 #[test]
 fn tonic_finds_the_reason_of_a_reset_in_an_error_of_hypers() {
     run(async {
-        let told = told(reset(Reason::ENHANCE_YOUR_CALM).await).await;
-        assert_eq!(told.code(), Code::ResourceExhausted, "{told:?}");
+        let received = received(reset(Reason::ENHANCE_YOUR_CALM).await).await;
+        assert_eq!(received.code(), Code::ResourceExhausted, "{received:?}");
     });
 }
 
@@ -60,9 +63,9 @@ fn tonic_finds_the_reason_of_a_reset_in_an_error_of_hypers() {
 fn tonic_does_not_find_a_bare_error_of_h2() {
     run(async {
         let bare = || h2::Error::from(Reason::ENHANCE_YOUR_CALM);
-        let told = told(bare()).await;
-        assert_eq!(told.code(), Code::Unknown, "{told:?}");
-        // It looks at the head of the chain alone.
+        let received = received(bare()).await;
+        assert_eq!(received.code(), Code::Unknown, "{received:?}");
+        // tonic finds an error of h2 only at the head of the chain.
         let without = Status::from_error(bare().into());
         assert_eq!(without.code(), Code::ResourceExhausted, "{without:?}");
         let around = Status::from_error(axum::Error::new(bare()).into());
@@ -70,7 +73,7 @@ fn tonic_does_not_find_a_bare_error_of_h2() {
     });
 }
 
-/// The error of a body whose stream the server has reset.
+/// Returns the error of a body whose stream the server has reset.
 async fn reset(reason: Reason) -> hyper::Error {
     let (client, server) = tokio::io::duplex(4096);
     let (head_came, go_on) = oneshot::channel();
@@ -80,7 +83,7 @@ async fn reset(reason: Reason) -> hyper::Error {
         let (_, mut respond) = request.expect("a whole request");
         let sent = respond.send_response(Response::new(()), false);
         tokio::spawn(async move { while connection.accept().await.is_some() {} });
-        // A reset takes the place of what was not sent yet.
+        // A reset would replace what was not sent yet.
         go_on.await.expect("the client waits for it");
         sent.expect("the head is sent").send_reset(reason);
     });

@@ -1,4 +1,4 @@
-//! Messages that tonic compresses are held for and failed like any other.
+//! Answers that tonic compresses are held and failed like any other.
 
 use grpc_example::orders_server::OrdersServer;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -16,7 +16,7 @@ fn a_compressed_answer_completes_when_the_tasks_are_done() {
         let client = server.client().await;
         let mut client = client.send_compressed(Gzip).accept_compressed(Gzip);
 
-        work.let_go();
+        work.open_gate();
         let receipt = client.place(order()).await.expect("it succeeds");
         work.events().add("answer");
         assert_compressed(&receipt);
@@ -39,7 +39,7 @@ fn a_compressed_stream_passes_while_tasks_run() {
         let step = steps.message().await.expect("it succeeds");
         assert_eq!(step.expect("a message").text, "taken");
         work.events().add("message");
-        work.let_go();
+        work.open_gate();
         assert_eq!(steps.message().await.expect("it succeeds"), None);
         work.events().add("end");
         assert_eq!(work.events().so_far(), ["message", "task", "end"]);
@@ -51,9 +51,9 @@ fn a_failed_task_fails_a_compressed_answer() {
     for kind in Kind::ALL {
         run(async {
             let work = Work::new();
-            work.let_go();
+            work.open_gate();
             let shop = kind.shop(async move |tasks| {
-                tasks.named("audit").required().spawn(work.failed());
+                tasks.named("audit").required().spawn(work.fail());
                 Ok(())
             });
             let server = serve(shop).await;

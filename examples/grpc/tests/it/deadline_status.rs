@@ -1,4 +1,4 @@
-//! `deadline_status` in gRPC: it is `DEADLINE_EXCEEDED` in a held head, and nothing in a held end.
+//! `deadline_status` in gRPC: it becomes `DEADLINE_EXCEEDED` in a held head, and has no effect on a held end.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn a_deadline_status_is_deadline_exceeded_where_the_head_is_held() {
     }
 }
 
-/// The messages are sent by then: they stand for themselves.
+/// The messages are sent by then, and the status stays that of the handler.
 #[test]
 fn a_deadline_status_leaves_a_held_end_as_it_is() {
     for kind in Kind::ALL {

@@ -8,10 +8,10 @@ use tower_task_tracker::{TaskTrackerLayer, Unfinished, deadline};
 
 use crate::support::{Kind, Seen, Shop, Work, call, order, run, serve};
 
-/// Enough for the head, which tonic's own timer waits for, however busy the machine is.
+/// Enough time for the head, which tonic's own timer waits for, even on a busy machine.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The same.
+/// The same time as a header.
 const HEADER: [(&str, &str); 1] = [("grpc-timeout", "1S")];
 
 #[test]
@@ -35,7 +35,7 @@ fn a_grpc_timeout_ends_the_hold_and_the_tasks_go_on_whatever_is_said_of_them() {
             assert_eq!(trailers["grpc-status"], "0", "the answer is the handler's");
             assert_closed_by_client(&server.report().await);
 
-            work.let_go();
+            work.open_gate();
             server.handle.wait_idle().await;
             assert_eq!(work.events().so_far(), ["trailers", "task"], "{policy:?}");
         });
@@ -52,7 +52,7 @@ fn a_timeout_that_tonics_client_sets_ends_the_hold_before_the_work_is_done() {
 
         let mut request = Request::new(order());
         request.set_timeout(Duration::from_secs(2));
-        // Its own timer stops at the head: what ends the call is the layer.
+        // The client's own timer stops at the head, so the layer ends the call.
         let receipt = client.place(request).await.expect("it succeeds");
         work.events().add("answer");
         assert_eq!(receipt.into_inner().text, "taken");
@@ -65,12 +65,12 @@ fn a_timeout_that_tonics_client_sets_ends_the_hold_before_the_work_is_done() {
 fn a_grpc_timeout_makes_no_window_shorter_than_the_layer_lets_it() {
     run(async {
         let work = Work::new();
-        work.let_go();
+        work.open_gate();
         let task = work.clone();
         let shop = Shop::unary(async move |tasks| {
             tasks.spawn(async move {
                 tokio::time::sleep(SOON * 3 / 2).await;
-                task.carried_out().await;
+                task.complete().await;
             });
             Ok("taken")
         });

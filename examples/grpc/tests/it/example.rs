@@ -1,5 +1,5 @@
-//! The header of `src/main.rs` is true: its commands are carried out, each on a server of its own, and
-//! what comes is what stands there, but for the times.
+//! The header of `src/main.rs` is correct. Its commands run, each on a server of its own, and the output is that of the
+//! header, except for the times.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -27,7 +27,7 @@ fn each_command_does_what_the_header_says() {
     });
 }
 
-/// A command and what it is said to do.
+/// A command of the header and its output.
 #[derive(Debug)]
 struct Shown<'a> {
     arguments: Vec<&'a str>,
@@ -61,7 +61,7 @@ impl<'a> Shown<'a> {
         let printed: Vec<&str> = printed.lines().collect();
         assert_eq!(timeless(&printed), timeless(&self.client), "{self:?}");
         for (line, shown) in printed.iter().zip(&self.client) {
-            // Later only where the machine is busy.
+            // A line may come later on a busy machine, but not earlier.
             assert!(seconds(line) > seconds(shown) - 0.05, "{line} {self:?}");
         }
         let printed: Vec<String> = self.server.iter().map(|_| server.next_line()).collect();
@@ -70,7 +70,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The example as a real process. Dropping it kills it.
+/// The example as a real process. The drop kills it.
 struct Server {
     child: Child,
     lines: Receiver<String>,
@@ -110,19 +110,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Errors are ignored, because the process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The time that a line of the client begins with.
+/// Returns the time at the beginning of a line of the client.
 fn seconds(line: &str) -> f64 {
     let seconds = line.split(' ').next().map(str::parse);
     seconds.expect("a word").expect("a time")
 }
 
-/// The lines with a `T` for each time.
+/// Replaces each time in the lines with `T`.
 fn timeless(lines: &[&str]) -> Vec<String> {
     let is_time = |word: &str| {
         let number = word.trim_end_matches(['m', 's', 'µ', ',', ')', ';', ':']);

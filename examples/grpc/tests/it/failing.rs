@@ -1,11 +1,11 @@
-//! Calls that fail: their status comes as the handler has written it, and after the tasks.
+//! Calls that fail: their status comes after the tasks, unchanged.
 
 use bytes::Bytes;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tower_task_tracker::{Outcome, TaskTrackerLayer};
 
-use crate::support::{Kind, Seen, Shop, Work, ask, order, run, serve, told};
+use crate::support::{Kind, Seen, Shop, Work, ask, order, ready_steps, run, serve};
 
 #[test]
 fn a_failing_call_comes_after_its_tasks_with_all_that_its_status_says() {
@@ -14,13 +14,13 @@ fn a_failing_call_comes_after_its_tasks_with_all_that_its_status_says() {
             let work = Work::new();
             let task = work.clone();
             let shop = kind.shop(async move |tasks| {
-                tasks.named("audit").spawn(task.carried_out());
+                tasks.named("audit").spawn(task.complete());
                 Err(sold_out())
             });
             let mut server = serve(TaskTrackerLayer::new(), shop).await;
             let mut client = server.client().await;
 
-            work.let_go();
+            work.open_gate();
             let status = match kind {
                 Kind::Unary => client.place(order()).await.map(drop),
                 Kind::Streaming => client.follow(order()).await.map(drop),
@@ -41,12 +41,12 @@ fn a_failing_call_has_its_status_in_its_head_and_nothing_after_it() {
             let work = Work::new();
             let task = work.clone();
             let shop = kind.shop(async move |tasks| {
-                tasks.named("audit").spawn(task.carried_out());
+                tasks.named("audit").spawn(task.complete());
                 Err(sold_out())
             });
             let server = serve(TaskTrackerLayer::new(), shop).await;
 
-            work.let_go();
+            work.open_gate();
             let mut answer = ask(&server, kind).await;
             work.events().add("head");
 
@@ -64,8 +64,12 @@ fn a_stream_that_fails_in_the_middle_tells_its_messages_at_once_and_its_status_a
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::streaming(async move |tasks| {
-            tasks.named("audit").spawn(task.carried_out());
-            Ok(told([Ok("taken"), Err(sold_out()), Ok("never told")]))
+            tasks.named("audit").spawn(task.complete());
+            Ok(ready_steps([
+                Ok("taken"),
+                Err(sold_out()),
+                Ok("never told"),
+            ]))
         });
         let mut server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
@@ -75,7 +79,7 @@ fn a_stream_that_fails_in_the_middle_tells_its_messages_at_once_and_its_status_a
         let step = steps.message().await.expect("it has not failed yet");
         assert_eq!(step.expect("a message").text, "taken");
         work.events().add("message");
-        work.let_go();
+        work.open_gate();
         let status = steps.message().await.expect_err("it is sold out");
         work.events().add("status");
 
@@ -91,14 +95,14 @@ fn a_stream_that_fails_in_the_middle_has_its_status_in_the_trailers() {
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::streaming(async move |tasks| {
-            tasks.named("audit").spawn(task.carried_out());
-            Ok(told([Ok("taken"), Err(sold_out())]))
+            tasks.named("audit").spawn(task.complete());
+            Ok(ready_steps([Ok("taken"), Err(sold_out())]))
         });
         let server = serve(TaskTrackerLayer::new(), shop).await;
 
         let mut answer = ask(&server, Kind::Streaming).await;
         assert_eq!(answer.next().await, Seen::message("taken"));
-        work.let_go();
+        work.open_gate();
         let trailers = answer.trailers().await;
         assert_eq!(trailers["grpc-status"], "5");
         assert_eq!(trailers["grpc-message"], "sold%20out");

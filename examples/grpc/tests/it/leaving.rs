@@ -1,4 +1,4 @@
-//! Clients that cancel a call: its tasks go on, unless the layer says otherwise.
+//! Clients that cancel a call: its tasks go on, unless the layer has another policy.
 
 use grpc_example::Step;
 use tokio::sync::{mpsc, oneshot};
@@ -12,10 +12,10 @@ fn when_a_client_drops_its_stream_in_the_middle_the_tasks_go_on() {
     run(async {
         let work = Work::new();
         let task = work.clone();
-        let (tell, told) = mpsc::channel(1);
+        let (sender, receiver) = mpsc::channel(1);
         let shop = Shop::streaming(async move |tasks| {
-            tasks.named("audit").spawn(task.carried_out());
-            Ok(ReceiverStream::new(told))
+            tasks.named("audit").spawn(task.complete());
+            Ok(ReceiverStream::new(receiver))
         });
         let server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
@@ -23,12 +23,12 @@ fn when_a_client_drops_its_stream_in_the_middle_the_tasks_go_on() {
         let steps = client.follow(order()).await.expect("it is taken");
         let mut steps = steps.into_inner();
         let text = "taken".to_owned();
-        tell.send(Ok(Step { text })).await.expect("it is served");
+        sender.send(Ok(Step { text })).await.expect("it is served");
         assert!(steps.message().await.expect("it succeeds").is_some());
         drop(steps);
 
         goes_on(server, &work).await;
-        assert!(tell.is_closed(), "nobody reads the stream any more");
+        assert!(sender.is_closed(), "the stream is not read any more");
     });
 }
 
@@ -54,7 +54,7 @@ fn when_a_client_cancels_a_call_whose_head_is_held_the_tasks_go_on() {
         let (arrived, has_arrived) = oneshot::channel();
         let shop = Shop::unary(async move |tasks| {
             tasks.set_hold(Hold::Head);
-            tasks.named("audit").spawn(task.carried_out());
+            tasks.named("audit").spawn(task.complete());
             arrived.send(()).expect("the test waits for it");
             Ok("taken")
         });
@@ -85,7 +85,7 @@ fn when_a_client_leaves_the_tasks_are_aborted_where_the_layer_says_so() {
     });
 }
 
-/// The request is told of as dropped, and its task ends when it is done.
+/// Checks that the request is reported as dropped, and that its task runs to its end.
 async fn goes_on(mut server: TestServer, work: &Work) {
     let report: DrainReport = server.report().await;
     assert_eq!(report.outcome, Outcome::Dropped, "{report}");
@@ -97,7 +97,7 @@ async fn goes_on(mut server: TestServer, work: &Work) {
     assert_eq!(names, [Some("audit")], "{report}");
 
     work.events().add("report");
-    work.let_go();
+    work.open_gate();
     server.handle.wait_idle().await;
     assert_eq!(work.events().so_far(), ["report", "task"]);
 }

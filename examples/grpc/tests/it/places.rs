@@ -1,5 +1,5 @@
-//! Where the layer may stand: around all services or around one, outside or inside of an interceptor,
-//! and in a router of axum.
+//! The places of the layer: around all services or around one, outside or inside an interceptor, and in a router of
+//! axum.
 
 use std::future::{Future, IntoFuture};
 
@@ -81,7 +81,7 @@ fn around_a_router_of_axum_in_its_own_server_the_trailers_are_held() {
 fn one_around_a_service_tunes_the_one_around_all() {
     run(async {
         let (work, shop) = Kind::Unary.audited_later();
-        work.let_go();
+        work.open_gate();
         let mut server = TestServer::start(TaskTrackerLayer::new(), |layer, incoming| {
             let own = TaskTrackerLayer::new().hold(Hold::Head);
             Server::builder()
@@ -103,12 +103,12 @@ fn one_around_a_service_tunes_the_one_around_all() {
 fn what_an_interceptor_spawns_is_waited_for_if_it_refuses_the_call_as_well() {
     run(async {
         let work = Work::new();
-        work.let_go();
+        work.open_gate();
         let task = work.clone();
         let refuse = move |request: Request<()>| {
             let tasks: Option<&Tasks> = request.extensions().get();
             let tasks = tasks.expect("the layer stands further out");
-            tasks.named("audit").spawn(task.clone().carried_out());
+            tasks.named("audit").spawn(task.clone().complete());
             Err::<Request<()>, _>(Status::permission_denied("not you"))
         };
         let shop = Shop::unary(async |_| Ok("never taken"));
@@ -128,13 +128,13 @@ fn what_an_interceptor_spawns_is_waited_for_if_it_refuses_the_call_as_well() {
     });
 }
 
-/// An interceptor that lets everybody pass.
+/// An interceptor that accepts every call.
 #[allow(clippy::unnecessary_wraps, clippy::result_large_err)]
 fn known(request: Request<()>) -> Result<Request<()>, Status> {
     Ok(request)
 }
 
-/// The message comes at once and the trailers after the task, wherever `serve` has put the layer.
+/// Checks that the message comes at once and the trailers after the task, wherever `serve` puts the layer.
 fn check<S, F>(serve: S)
 where
     S: FnOnce(TaskTrackerLayer, Incoming, Shop) -> F,
@@ -153,7 +153,7 @@ async fn check_held(mut server: TestServer, work: &Work) {
     let mut answer = ask(&server, Kind::Unary).await;
     assert_eq!(answer.next().await, Seen::message("taken"));
     work.events().add("message");
-    work.let_go();
+    work.open_gate();
     let trailers = answer.trailers().await;
     work.events().add("trailers");
     assert_eq!(trailers["grpc-status"], "0");

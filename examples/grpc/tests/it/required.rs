@@ -1,5 +1,5 @@
-//! A required task that does not complete is `INTERNAL`, whatever the call would have answered. While
-//! such a task is alive the head is held, so that nothing of the answer has been sent.
+//! If a required task does not complete, the call fails with `INTERNAL`, whatever its own answer is. While such a task
+//! is alive, the head is held, so that nothing of the answer has been sent.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn a_task_that_fails_before_the_answer_fails_the_call() {
 #[test]
 fn a_task_that_fails_after_the_answer_fails_the_call() {
     check(|work, tasks| {
-        tasks.named("audit").required().spawn(work.failed());
+        tasks.named("audit").required().spawn(work.fail());
         None
     });
 }
@@ -29,7 +29,7 @@ fn a_task_that_fails_after_the_answer_fails_the_call() {
 fn a_task_that_panics_fails_the_call() {
     check(|work, tasks| {
         let lost = async || -> Result<(), &'static str> {
-            work.carried_out().await;
+            work.complete().await;
             panic!("the book is lost")
         };
         tasks.named("audit").required().spawn(lost());
@@ -52,9 +52,9 @@ fn a_call_that_fails_by_itself_keeps_its_status() {
     for kind in Kind::ALL {
         run(async {
             let work = Work::new();
-            work.let_go();
+            work.open_gate();
             let shop = kind.shop(async move |tasks| {
-                tasks.named("audit").required().spawn(work.failed());
+                tasks.named("audit").required().spawn(work.fail());
                 Err(Status::not_found("sold out"))
             });
             let mut server = serve(TaskTrackerLayer::new(), shop).await;
@@ -71,11 +71,11 @@ fn a_task_that_completes_changes_nothing_but_when_the_answer_comes() {
     for kind in Kind::ALL {
         run(async {
             let work = Work::new();
-            work.let_go();
+            work.open_gate();
             let task = work.clone();
             let shop = kind.shop(async move |tasks| {
                 tasks.named("audit").required().spawn(async {
-                    task.carried_out().await;
+                    task.complete().await;
                     Ok::<_, &str>(())
                 });
                 Ok(())
@@ -93,7 +93,7 @@ fn a_task_that_completes_changes_nothing_but_when_the_answer_comes() {
 
 type Spawn = fn(Work, &Tasks) -> Option<JoinHandle<Result<(), &'static str>>>;
 
-/// `spawn` gives what the handler waits for before it answers, if that is anything.
+/// Checks that the call fails. If `spawn` returns a handle, the handler awaits it before it answers.
 fn check(spawn: Spawn) {
     for kind in Kind::ALL {
         run(check_raw(kind, spawn));
@@ -127,7 +127,7 @@ async fn check_client(kind: Kind, spawn: Spawn) {
 
 fn shop(kind: Kind, spawn: Spawn) -> Shop {
     let work = Work::new();
-    work.let_go();
+    work.open_gate();
     kind.shop(async move |tasks| {
         if let Some(audit) = spawn(work, &tasks) {
             audit.await.expect("it ends").expect_err("it fails");

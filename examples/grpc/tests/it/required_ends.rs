@@ -8,24 +8,24 @@ use tower_task_tracker::{Hold, TaskTrackerLayer};
 
 use crate::support::{Kind, REQUIRED_FAILED, Seen, Shop, Work, ask, order, run, serve};
 
-/// It is alive when the call is answered: with the head held nobody would read what it tells.
+/// The task is alive when the call is answered. If the head were held, the client would not read what the task sends.
 #[test]
 fn a_required_task_that_feeds_the_stream_goes_with_a_held_end() {
     run(async {
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::streaming(async move |tasks| {
-            let (tell, told) = mpsc::channel(1);
+            let (sender, receiver) = mpsc::channel(1);
             tasks.set_hold(Hold::End);
             tasks.named("order").required().spawn(async move {
                 for text in ["taken", "packed", "sent"] {
                     let step = Step { text: text.into() };
-                    tell.send(Ok(step)).await.expect("it is read");
+                    sender.send(Ok(step)).await.expect("it is read");
                 }
-                drop(tell);
-                task.failed().await
+                drop(sender);
+                task.fail().await
             });
-            Ok(ReceiverStream::new(told))
+            Ok(ReceiverStream::new(receiver))
         });
         let server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
@@ -35,27 +35,27 @@ fn a_required_task_that_feeds_the_stream_goes_with_a_held_end() {
             let step = steps.message().await.expect("it has not failed yet");
             assert!(step.is_some(), "three messages");
         }
-        work.let_go();
+        work.open_gate();
         let status = steps.message().await.expect_err("it has failed");
         assert_eq!(status.code(), Code::Internal);
         assert_eq!(status.message(), REQUIRED_FAILED);
     });
 }
 
-/// Who wants the message at once, and the failure in the trailers, holds the end.
+/// With `Hold::End` the message comes at once, and the failure in the trailers.
 #[test]
 fn with_its_end_held_a_unary_answer_comes_at_once_and_fails_in_its_trailers() {
     run(async {
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::unary(async move |tasks| {
-            tasks.named("audit").required().spawn(task.failed());
+            tasks.named("audit").required().spawn(task.fail());
             Ok("taken")
         });
         let server = serve(TaskTrackerLayer::new().hold(Hold::End), shop).await;
         let mut answer = ask(&server, Kind::Unary).await;
         assert_eq!(answer.next().await, Seen::message("taken"));
-        work.let_go();
+        work.open_gate();
         let trailers = answer.trailers().await;
         assert_eq!(trailers["grpc-status"], "13");
     });

@@ -1,4 +1,4 @@
-//! Required tasks of answers that have begun: the messages stay, and the trailers say `INTERNAL`.
+//! Required tasks of answers that have begun: the messages stay, and the status in the trailers is `INTERNAL`.
 
 use grpc_example::Step;
 use tokio::sync::mpsc;
@@ -7,7 +7,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 use tower_task_tracker::TaskTrackerLayer;
 
-use crate::support::{Kind, REQUIRED_FAILED, Seen, Shop, Work, ask, order, run, serve, told};
+use crate::support::{
+    Kind, REQUIRED_FAILED, Seen, Shop, Work, ask, order, ready_steps, run, serve,
+};
 
 #[test]
 fn a_task_that_fails_while_the_end_is_held_fails_the_call() {
@@ -18,7 +20,7 @@ fn a_task_that_fails_while_the_end_is_held_fails_the_call() {
         let mut answer = ask(&server, Kind::Streaming).await;
         assert_eq!(answer.head.headers.get("grpc-status"), None);
         assert_eq!(answer.next().await, Seen::message("taken"));
-        work.let_go();
+        work.open_gate();
         let trailers = answer.trailers().await;
         assert_eq!(trailers["grpc-status"], "13");
         assert_eq!(answer.rest().await, []);
@@ -37,7 +39,7 @@ fn tonics_client_gets_the_messages_and_then_the_failure() {
         let mut steps = steps.into_inner();
         let step = steps.message().await.expect("it has not failed yet");
         assert_eq!(step.expect("a message").text, "taken");
-        work.let_go();
+        work.open_gate();
         let status = steps.message().await.expect_err("it has failed");
         assert_eq!(status.code(), Code::Internal);
         assert_eq!(status.message(), REQUIRED_FAILED);
@@ -47,10 +49,10 @@ fn tonics_client_gets_the_messages_and_then_the_failure() {
 #[test]
 fn a_task_that_fails_in_the_middle_stops_no_message() {
     run(async {
-        let (tell, told) = mpsc::channel(1);
+        let (sender, receiver) = mpsc::channel(1);
         let (failed, mut has_failed) = mpsc::channel(1);
         let shop = Shop::streaming(async move |tasks| {
-            let steps = ReceiverStream::new(told);
+            let steps = ReceiverStream::new(receiver);
             Ok(steps.map(move |step| {
                 let failed = failed.clone();
                 tasks.named("audit").required().spawn(async move {
@@ -65,11 +67,11 @@ fn a_task_that_fails_in_the_middle_stops_no_message() {
         let mut answer = ask(&server, Kind::Streaming).await;
         for text in ["taken", "sent"] {
             let step = Step { text: text.into() };
-            tell.send(Ok(step)).await.expect("it is served");
+            sender.send(Ok(step)).await.expect("it is served");
             assert_eq!(answer.next().await, Seen::message(text));
             has_failed.recv().await.expect("the server lives");
         }
-        drop(tell);
+        drop(sender);
         let trailers = answer.trailers().await;
         assert_eq!(trailers["grpc-status"], "13");
     });
@@ -79,7 +81,7 @@ fn a_task_that_fails_in_the_middle_stops_no_message() {
 fn a_stream_that_fails_by_itself_keeps_its_status() {
     run(async {
         let shop = Shop::streaming(async move |_| {
-            let steps = told([Ok("taken"), Err(Status::not_found("sold out"))]);
+            let steps = ready_steps([Ok("taken"), Err(Status::not_found("sold out"))]);
             Ok(steps.map(|step| {
                 let audit = async { Err::<(), _>("the book is locked") };
                 tower_task_tracker::named("audit").required().spawn(audit);
@@ -95,13 +97,13 @@ fn a_stream_that_fails_by_itself_keeps_its_status() {
     });
 }
 
-/// A shop whose stream spawns a required task when it is read: it fails once it is let go.
+/// Returns a shop whose stream spawns a required task when it is read. The task fails when the gate is opened.
 fn audited_in_the_stream() -> (Work, Shop) {
     let work = Work::new();
     let task = work.clone();
     let shop = Shop::streaming(async move |_| {
-        Ok(told([Ok("taken")]).map(move |step| {
-            let audit = task.clone().failed();
+        Ok(ready_steps([Ok("taken")]).map(move |step| {
+            let audit = task.clone().fail();
             tower_task_tracker::named("audit").required().spawn(audit);
             step
         }))

@@ -1,4 +1,4 @@
-//! tonic's graceful shutdown, with the shutdown of the layer's handle.
+//! tonic's graceful shutdown together with the shutdown of the layer's handle.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn a_held_call_is_answered_in_full_and_then_the_server_ends() {
         let (mut server, ended, mut answer) = serve_and_ask(shop).await;
 
         server.handle.begin_shutdown(Duration::from_secs(10));
-        work.let_go();
+        work.open_gate();
         assert_ok_in_trailers(&mut answer).await;
         work.events().add("trailers");
         ended.await.expect("the server has ended");
@@ -48,7 +48,7 @@ fn no_call_is_held_past_the_budget() {
     });
 }
 
-/// A server that stops on the token of its handle, and a call whose message has come.
+/// Starts a server that stops on the token of its handle, and makes a call. Returns when the message has come.
 async fn serve_and_ask(shop: Shop) -> (TestServer, oneshot::Receiver<()>, RawAnswer) {
     let (has_ended, ended) = oneshot::channel();
     let server = TestServer::start(TaskTrackerLayer::new(), |layer, incoming| {
@@ -59,7 +59,7 @@ async fn serve_and_ask(shop: Shop) -> (TestServer, oneshot::Receiver<()>, RawAns
             .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
         async {
             let result = served.await;
-            // A test that has failed does not want it any more.
+            // The receiver is gone if the test has failed.
             let _ = has_ended.send(());
             result
         }

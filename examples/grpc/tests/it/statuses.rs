@@ -1,4 +1,4 @@
-//! Every call ends with one `grpc-status`, the handler's: with and without tasks, in time and late.
+//! Every call ends with exactly one `grpc-status`, that of the handler: with and without tasks, in time and late.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::HeaderMap;
 use tonic::Status;
 use tower_task_tracker::{Outcome, TaskTrackerLayer};
 
-use crate::support::{Kind, RawAnswer, Seen, Shop, Work, ask, run, serve, told};
+use crate::support::{Kind, RawAnswer, Seen, Shop, Work, ask, ready_steps, run, serve};
 
 #[derive(Debug, Clone, Copy)]
 enum Tasks {
@@ -49,12 +49,12 @@ fn check(tasks: Tasks, kind: Kind, answer: Answer, expected: &str) {
     run(async {
         let work = Work::new();
         if let Tasks::InTime = tasks {
-            work.let_go();
+            work.open_gate();
         }
         let task = work.clone();
         let spawn = move |request: &tower_task_tracker::Tasks| match tasks {
             Tasks::None => {}
-            Tasks::InTime | Tasks::Late => drop(request.spawn(task.carried_out())),
+            Tasks::InTime | Tasks::Late => drop(request.spawn(task.complete())),
         };
         let shop = match answer {
             Answer::Succeeds => kind.shop(async move |tasks| {
@@ -67,7 +67,10 @@ fn check(tasks: Tasks, kind: Kind, answer: Answer, expected: &str) {
             }),
             Answer::FailsInTheMiddle => Shop::streaming(async move |tasks| {
                 spawn(&tasks);
-                Ok(told([Ok("taken"), Err(Status::not_found("sold out"))]))
+                Ok(ready_steps([
+                    Ok("taken"),
+                    Err(Status::not_found("sold out")),
+                ]))
             }),
         };
         let layer = TaskTrackerLayer::new().drain_timeout(match tasks {
@@ -80,7 +83,7 @@ fn check(tasks: Tasks, kind: Kind, answer: Answer, expected: &str) {
         let statuses = statuses(whole).await;
         assert_eq!(statuses, [expected], "{tasks:?} {kind:?} {answer:?}");
         let outcome = match tasks {
-            // There is nothing to report.
+            // A request without tasks has no report.
             Tasks::None => return,
             Tasks::InTime => Outcome::Drained,
             Tasks::Late => Outcome::DeadlineExceeded,
@@ -91,7 +94,7 @@ fn check(tasks: Tasks, kind: Kind, answer: Answer, expected: &str) {
     });
 }
 
-/// All that the head and the trailers say, up to the end of the stream.
+/// Returns every `grpc-status` in the head and the trailers, up to the end of the stream.
 async fn statuses(mut answer: RawAnswer) -> Vec<String> {
     let mut statuses = Vec::new();
     let mut read = |headers: &HeaderMap| {

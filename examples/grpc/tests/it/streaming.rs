@@ -1,4 +1,4 @@
-//! Calls whose answer is a stream: its messages pass while tasks run, its end comes after them.
+//! Calls whose answer is a stream: its messages pass while tasks run, and its end comes after the tasks.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tower_task_tracker::{Outcome, TaskTrackerLayer};
 
-use crate::support::{Events, Seen, Shop, Work, call, order, run, serve, told};
+use crate::support::{Events, Seen, Shop, Work, call, order, ready_steps, run, serve};
 
 #[test]
 fn every_message_comes_while_tasks_run_and_the_end_comes_after_them() {
@@ -17,8 +17,8 @@ fn every_message_comes_while_tasks_run_and_the_end_comes_after_them() {
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::streaming(async move |tasks| {
-            tasks.named("audit").spawn(task.carried_out());
-            Ok(told([Ok("taken"), Ok("packed"), Ok("sent")]))
+            tasks.named("audit").spawn(task.complete());
+            Ok(ready_steps([Ok("taken"), Ok("packed"), Ok("sent")]))
         });
         let mut server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
@@ -28,7 +28,7 @@ fn every_message_comes_while_tasks_run_and_the_end_comes_after_them() {
         for _ in 0..3 {
             next_step(&mut steps, &work.events()).await;
         }
-        work.let_go();
+        work.open_gate();
         next_step(&mut steps, &work.events()).await;
 
         assert_eq!(
@@ -45,10 +45,10 @@ fn a_conversation_goes_on_while_tasks_run_and_its_end_comes_after_them() {
     run(async {
         let work = Work::new();
         let task = work.clone();
-        let (tell, told) = mpsc::channel(1);
+        let (sender, receiver) = mpsc::channel(1);
         let shop = Shop::streaming(async move |tasks| {
-            tasks.named("audit").spawn(task.carried_out());
-            Ok(ReceiverStream::new(told))
+            tasks.named("audit").spawn(task.complete());
+            Ok(ReceiverStream::new(receiver))
         });
         let server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
@@ -59,11 +59,11 @@ fn a_conversation_goes_on_while_tasks_run_and_its_end_comes_after_them() {
         for text in ["taken", "sent"] {
             more.send(order()).await.expect("the call goes on");
             let step = Step { text: text.into() };
-            tell.send(Ok(step)).await.expect("it is served");
+            sender.send(Ok(step)).await.expect("it is served");
             next_step(&mut steps, &work.events()).await;
         }
-        drop((more, tell));
-        work.let_go();
+        drop((more, sender));
+        work.open_gate();
         next_step(&mut steps, &work.events()).await;
 
         assert_eq!(
@@ -79,17 +79,17 @@ fn a_task_that_feeds_the_stream_is_waited_for_and_blocks_nobody() {
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::streaming(async move |tasks| {
-            let (tell, told) = mpsc::channel(1);
+            let (sender, receiver) = mpsc::channel(1);
             tasks.named("order").spawn(async move {
                 for text in ["taken", "packed", "sent"] {
                     let step = Step { text: text.into() };
-                    // It has room for one: a stream that nobody reads would stop here.
-                    tell.send(Ok(step)).await.expect("it is read");
+                    // The channel has room for one step, so the task would wait here if the client did not read.
+                    sender.send(Ok(step)).await.expect("it is read");
                 }
-                drop(tell);
-                task.carried_out().await;
+                drop(sender);
+                task.complete().await;
             });
-            Ok(ReceiverStream::new(told))
+            Ok(ReceiverStream::new(receiver))
         });
         let layer = TaskTrackerLayer::new().drain_timeout(Duration::from_secs(10));
         let mut server = serve(layer, shop).await;
@@ -100,7 +100,7 @@ fn a_task_that_feeds_the_stream_is_waited_for_and_blocks_nobody() {
         for _ in 0..3 {
             next_step(&mut steps, &work.events()).await;
         }
-        work.let_go();
+        work.open_gate();
         next_step(&mut steps, &work.events()).await;
 
         assert_eq!(
@@ -117,9 +117,9 @@ fn what_the_stream_itself_spawns_is_waited_for() {
         let work = Work::new();
         let task = work.clone();
         let shop = Shop::streaming(async move |_| {
-            Ok(told([Ok("taken")]).map(move |step| {
+            Ok(ready_steps([Ok("taken")]).map(move |step| {
                 // The body is polled in the context of its request.
-                tower_task_tracker::spawn(task.clone().carried_out());
+                tower_task_tracker::spawn(task.clone().complete());
                 step
             }))
         });
@@ -127,7 +127,7 @@ fn what_the_stream_itself_spawns_is_waited_for() {
 
         let mut answer = call(server.address, "Follow", &[]).await;
         assert_eq!(answer.next().await, Seen::message("taken"));
-        work.let_go();
+        work.open_gate();
         answer.trailers().await;
         work.events().add("trailers");
 

@@ -1,6 +1,5 @@
-//! tonic's own timers. Its server has one for the `grpc-timeout` of a call and for
-//! `Server::timeout`, its client has another. They stand outside of the layer and run until the head
-//! comes: they cut a held head, and never a held end.
+//! tonic's own timers. Its server has one for the `grpc-timeout` of a call and for `Server::timeout`, its client has
+//! another. They are outside the layer and run until the head comes: they cut a held head, and never a held end.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use tower_task_tracker::{DrainReport, Limit, Outcome, TaskTrackerLayer, Unfinish
 
 use crate::support::{Kind, RawAnswer, Shop, TestServer, Work, ask, call, order, run, serve};
 
-/// Enough for the handler to answer, however busy the machine is.
+/// Enough time for the handler to answer, even on a busy machine.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The same.
+/// The same time as a header.
 const HEADER: [(&str, &str); 1] = [("grpc-timeout", "1S")];
 
 #[test]
@@ -26,7 +25,7 @@ fn a_grpc_timeout_cuts_a_held_head_and_the_tasks_go_on() {
         assert_cut(&answer);
         assert_eq!(server.report().await.outcome, Outcome::Dropped);
 
-        work.let_go();
+        work.open_gate();
         server.handle.wait_idle().await;
         assert_eq!(work.events().so_far(), ["task"]);
     });
@@ -45,13 +44,13 @@ fn with_the_layers_own_deadline_the_handlers_status_comes_instead_and_nothing_is
         assert_eq!(answer.head.headers["grpc-status"], "5");
         assert_closed_by_client(&server.report().await);
 
-        work.let_go();
+        work.open_gate();
         server.handle.wait_idle().await;
         assert_eq!(work.events().so_far(), ["task"]);
     });
 }
 
-/// Its timer began before the call arrived.
+/// The client's timer starts before the call arrives.
 #[test]
 fn with_a_margin_the_handlers_status_comes_before_the_client_gives_up() {
     run(async {
@@ -80,7 +79,7 @@ fn without_a_deadline_of_the_layer_the_client_gives_up_before_it_learns_the_stat
         assert_eq!(status.code(), Code::Cancelled);
         assert_eq!(server.report().await.outcome, Outcome::Dropped);
 
-        work.let_go();
+        work.open_gate();
         server.handle.wait_idle().await;
         assert_eq!(work.events().so_far(), ["task"]);
     });
@@ -96,17 +95,17 @@ fn the_servers_timeout_cuts_a_held_head() {
     });
 }
 
-/// Neither that of the server, nor those for the `grpc-timeout` in server and client.
+/// This includes `Server::timeout`, and the timers for the `grpc-timeout` in the server and the client.
 #[test]
 fn no_timer_of_tonic_cuts_a_held_end() {
     run(async {
         let work = Work::new();
-        work.let_go();
+        work.open_gate();
         let task = work.clone();
         let shop = Shop::unary(async move |tasks| {
             tasks.spawn(async move {
                 tokio::time::sleep(SOON * 3 / 2).await;
-                task.carried_out().await;
+                task.complete().await;
             });
             Ok("taken")
         });
@@ -122,12 +121,12 @@ fn no_timer_of_tonic_cuts_a_held_end() {
     });
 }
 
-/// The call fails, so that its head is held for the audit.
+/// Returns a shop whose call fails, so that its head is held for the audit.
 fn refused_and_audited() -> (Work, Shop) {
     let work = Work::new();
     let task = work.clone();
     let shop = Shop::unary(async move |tasks| {
-        tasks.named("audit").spawn(task.carried_out());
+        tasks.named("audit").spawn(task.complete());
         Err(Status::not_found("sold out"))
     });
     (work, shop)
@@ -144,7 +143,7 @@ async fn serve_with_timeout(shop: Shop) -> TestServer {
     .await
 }
 
-/// What tonic answers then.
+/// Checks the answer of tonic when its timer expires.
 fn assert_cut(answer: &RawAnswer) {
     assert_eq!(answer.head.headers["grpc-status"], "1");
     assert_eq!(answer.head.headers["grpc-message"], "Timeout%20expired");

@@ -1,5 +1,5 @@
-//! Calls with one answer. tonic's body for it is a stream of unknown length: the message passes at once,
-//! and the trailers wait for the tasks. tonic's client completes the call at the trailers.
+//! Calls with one answer. tonic's body for it is a stream of unknown length. So the message passes at once, and the
+//! trailers wait for the tasks. tonic's client completes the call at the trailers.
 
 use http::Response;
 use hyper::body::Body;
@@ -22,7 +22,7 @@ fn the_message_comes_while_tasks_run_and_the_trailers_come_after_them() {
         let mut answer = ask(&server, Kind::Unary).await;
         assert_eq!(answer.next().await, Seen::message("taken"));
         events.add("message");
-        work.let_go();
+        work.open_gate();
         let trailers = answer.trailers().await;
         events.add("trailers");
 
@@ -40,7 +40,7 @@ fn a_call_of_tonics_client_completes_when_the_tasks_are_done() {
         let server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
 
-        work.let_go();
+        work.open_gate();
         let receipt = client.place(order()).await.expect("it succeeds");
         work.events().add("answer");
 
@@ -56,7 +56,7 @@ fn a_call_that_streams_its_orders_completes_when_the_tasks_are_done() {
         let server = serve(TaskTrackerLayer::new(), shop).await;
         let mut client = server.client().await;
 
-        work.let_go();
+        work.open_gate();
         let orders = tokio_stream::iter([order(), order()]);
         let receipt = client.place_all(orders).await.expect("it succeeds");
         work.events().add("answer");
@@ -73,12 +73,12 @@ fn with_its_head_held_nothing_of_the_answer_comes_before_the_tasks_are_done() {
         let task = work.clone();
         let shop = Shop::unary(async move |tasks| {
             tasks.set_hold(Hold::Head);
-            tasks.named("audit").spawn(task.carried_out());
+            tasks.named("audit").spawn(task.complete());
             Ok("taken")
         });
         let server = serve(TaskTrackerLayer::new(), shop).await;
 
-        work.let_go();
+        work.open_gate();
         let mut answer = ask(&server, Kind::Unary).await;
         work.events().add("head");
 
@@ -87,7 +87,7 @@ fn with_its_head_held_nothing_of_the_answer_comes_before_the_tasks_are_done() {
     });
 }
 
-/// If this fails, tonic has changed, and `Hold::Auto` may hold the heads of such answers.
+/// If this test fails, tonic has changed, and `Hold::Auto` may hold the heads of such answers.
 #[test]
 fn tonics_body_does_not_know_its_length() {
     run(async {

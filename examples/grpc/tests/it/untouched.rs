@@ -1,4 +1,4 @@
-//! A call without tasks is, with the layer, what it is without: its head, its frames and its status.
+//! The layer does not change a call without tasks: neither its head, nor its frames, nor its status.
 
 use http::{HeaderMap, StatusCode};
 use tonic::Status;
@@ -7,19 +7,21 @@ use tower_task_tracker::TaskTrackerLayer;
 
 use grpc_example::orders_server::OrdersServer;
 
-use crate::support::{Kind, Seen, Shop, TestServer, ask, run, serve, told};
+use crate::support::{Kind, Seen, Shop, TestServer, ask, ready_steps, run, serve};
 
 #[test]
 fn a_call_that_succeeds_is_the_same_with_the_layer() {
     assert_same(Kind::Unary, || Shop::unary(async |_| Ok("taken")));
     assert_same(Kind::Streaming, || {
-        Shop::streaming(async |_| Ok(told([Ok("taken"), Ok("sent")])))
+        Shop::streaming(async |_| Ok(ready_steps([Ok("taken"), Ok("sent")])))
     });
 }
 
 #[test]
 fn a_stream_without_messages_is_the_same_with_the_layer() {
-    assert_same(Kind::Streaming, || Shop::streaming(async |_| Ok(told([]))));
+    assert_same(Kind::Streaming, || {
+        Shop::streaming(async |_| Ok(ready_steps([])))
+    });
 }
 
 #[test]
@@ -34,7 +36,12 @@ fn a_call_that_fails_at_once_is_the_same_with_the_layer() {
 #[test]
 fn a_stream_that_fails_in_the_middle_is_the_same_with_the_layer() {
     assert_same(Kind::Streaming, || {
-        Shop::streaming(async |_| Ok(told([Ok("taken"), Err(Status::not_found("sold out"))])))
+        Shop::streaming(async |_| {
+            Ok(ready_steps([
+                Ok("taken"),
+                Err(Status::not_found("sold out")),
+            ]))
+        })
     });
 }
 

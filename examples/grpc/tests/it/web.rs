@@ -1,5 +1,5 @@
-//! gRPC-Web, whose trailers are data of the body: with the layer for it outside they are held and tell of a
-//! failure; with that inside they are data like any other to ours.
+//! gRPC-Web, whose trailers are data of the body. With its layer outside the tracker, they are held, and their status
+//! is that of a failed required task. With its layer inside, they are data like any other for the tracker.
 
 use bytes::{Buf, Bytes};
 use grpc_example::Receipt;
@@ -10,14 +10,16 @@ use tonic::transport::Server;
 use tonic_web::GrpcWebLayer;
 use tower_task_tracker::{Outcome, TaskTrackerLayer};
 
-use crate::support::{Kind, REQUIRED_FAILED, RawAnswer, Shop, TestServer, Work, call, run, told};
+use crate::support::{
+    Kind, REQUIRED_FAILED, RawAnswer, Shop, TestServer, Work, call, ready_steps, run,
+};
 
 const GRPC_WEB: &str = "application/grpc-web+proto";
 
-/// Marks the trailers among the messages.
+/// The flag that distinguishes the trailers from messages.
 const TRAILERS: u8 = 0x80;
 
-/// Where the layer for gRPC-Web stands.
+/// The place of the layer for gRPC-Web.
 #[derive(Debug, Clone, Copy)]
 enum Web {
     OutsideOfOurs,
@@ -53,7 +55,7 @@ impl Web {
     }
 }
 
-/// Makes such a call as a browser does, and waits for its head.
+/// Makes a call as a browser does, and waits for its head.
 async fn ask(server: &TestServer, kind: Kind) -> RawAnswer {
     let headers = [("content-type", GRPC_WEB)];
     call(server.address, kind.method(), &headers).await
@@ -80,7 +82,7 @@ impl Part {
     }
 }
 
-/// What comes next: a message, or the trailers.
+/// Returns the next part: a message or the trailers.
 async fn next(answer: &mut RawAnswer) -> Part {
     let data = answer.data().await.expect("more is to come");
     let mut data: Bytes = data.expect("it is not reset");
@@ -104,7 +106,7 @@ fn with_the_layer_for_it_outside_the_trailers_of_grpc_web_follow_the_tasks() {
             assert_eq!(answer.head.headers["content-type"], GRPC_WEB);
             assert_eq!(next(&mut answer).await, Part::message("taken"));
             work.events().add("message");
-            work.let_go();
+            work.open_gate();
             let trailers = next(&mut answer).await;
             work.events().add("trailers");
             assert!(
@@ -132,7 +134,7 @@ fn with_the_layer_for_it_inside_the_trailers_of_grpc_web_go_out_at_once_and_the_
                 trailers.trailers().contains("grpc-status:0"),
                 "{trailers:?}"
             );
-            work.let_go();
+            work.open_gate();
             assert!(answer.data().await.is_none(), "nothing follows them");
             work.events().add("end");
             assert_eq!(work.events().so_far(), ["trailers", "task", "end"]);
@@ -147,9 +149,9 @@ fn a_failed_required_task_is_a_status_of_grpc_web_only_with_the_layer_for_it_out
         for web in Web::BOTH {
             run(async {
                 let work = Work::new();
-                work.let_go();
+                work.open_gate();
                 let shop = kind.shop(async move |tasks| {
-                    tasks.named("audit").required().spawn(work.failed());
+                    tasks.named("audit").required().spawn(work.fail());
                     Ok(())
                 });
                 let mut server = web.serve(shop).await;
@@ -181,8 +183,8 @@ fn a_task_that_fails_while_the_end_is_held_comes_too_late_for_trailers_that_went
             let work = Work::new();
             let task = work.clone();
             let shop = Shop::streaming(async move |_| {
-                Ok(told([Ok("taken")]).map(move |step| {
-                    let audit = task.clone().failed();
+                Ok(ready_steps([Ok("taken")]).map(move |step| {
+                    let audit = task.clone().fail();
                     tower_task_tracker::named("audit").required().spawn(audit);
                     step
                 }))
@@ -192,7 +194,7 @@ fn a_task_that_fails_while_the_end_is_held_comes_too_late_for_trailers_that_went
             assert_eq!(next(&mut answer).await, Part::message("taken"));
             match web {
                 Web::OutsideOfOurs => {
-                    work.let_go();
+                    work.open_gate();
                     let trailers = next(&mut answer).await;
                     let trailers = trailers.trailers();
                     assert!(trailers.contains("grpc-status:13"), "{trailers}");
@@ -202,7 +204,7 @@ fn a_task_that_fails_while_the_end_is_held_comes_too_late_for_trailers_that_went
                     let trailers = next(&mut answer).await;
                     let trailers = trailers.trailers();
                     assert!(trailers.contains("grpc-status:0"), "a success: {trailers}");
-                    work.let_go();
+                    work.open_gate();
                     let end = answer.data().await;
                     assert!(matches!(end, Some(Err(_))), "a reset: {end:?}");
                 }

@@ -1,7 +1,7 @@
-//! The answer waits for the work. The client knows then that it is done, or that it has failed.
+//! The response waits for the work. It shows the client whether the work is done or has failed.
 //!
-//! `INVOKE_MODE=RESPONSE_STREAM` is for a front that streams, such as a function URL with that mode:
-//! there the head and the data of a stream are sent at once, and its end is what waits.
+//! `INVOKE_MODE=RESPONSE_STREAM` is for a front that streams, such as a function URL with that mode. With it, the head
+//! and the data of a stream are sent at once, and the end of the stream waits.
 
 use std::env;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use lambda_http::http::request::Parts;
 use lambda_http::{Error, RequestExt};
 use tower_task_tracker::{TaskTrackerLayer, deadline};
 
-/// What posting the answer may take.
+/// The time that posting the answer may take.
 const MARGIN: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     lambda_http::tracing::init_default_subscriber();
 
-    // At the deadline of its invocation Lambda kills the instance.
+    // Lambda kills the instance at the deadline of its invocation.
     let deadline =
         deadline::unix_millis(|parts: &Parts| Some(parts.lambda_context_ref()?.deadline))
             .named("lambda")

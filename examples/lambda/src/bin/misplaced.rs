@@ -1,5 +1,5 @@
-//! Where `fail_with` does not belong: out there the answer was posted before the drain, so the error
-//! cannot change it any more. It ends the process instead.
+//! The wrong place for `fail_with`: a layer on the runtime drains after the answer was posted. So the error cannot
+//! change the answer, and ends the process instead.
 
 use lambda_example::Order;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};

@@ -1,4 +1,4 @@
-//! How the work is lost: a plain `tokio::spawn`, and nothing that waits for it.
+//! Loses the work: a plain `tokio::spawn`, which no layer waits for.
 
 use axum::Router;
 use axum::extract::Query;

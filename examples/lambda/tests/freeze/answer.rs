@@ -1,4 +1,4 @@
-//! The answers of an instance, as the runtime API is told of them.
+//! The answers of an instance, as they are posted to the runtime API.
 
 use std::time::Instant;
 
@@ -12,25 +12,25 @@ pub(crate) enum Kind {
     Error,
 }
 
-/// What was posted, to its last byte. The instance is told that it is accepted when the test says so, or
-/// drops this: AWS's emulator, too, tells it when it has read all of it.
+/// A posted answer, read to its last byte. The stub confirms it to the instance when the test calls `accept` or drops
+/// this value. AWS's emulator also confirms an answer after it has read all of it.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The id of the invocation.
     pub(crate) id: String,
     pub(crate) kind: Kind,
-    /// Whether it was said to be streamed.
+    /// Whether its headers declare it as streamed.
     pub(crate) streamed: bool,
-    /// When its last byte was read.
+    /// The time at which its last byte was read.
     pub(crate) at: Instant,
-    /// With the times at which they came.
+    /// The parts, with the times at which they came.
     pub(crate) parts: Vec<(Instant, Bytes)>,
-    /// `None` when it was accepted.
+    /// `None` after the answer was accepted. The drop of the sender accepts it.
     accepted: Option<oneshot::Sender<()>>,
 }
 
 impl Answer {
-    /// The other value ends when it is accepted.
+    /// Returns the answer and a receiver that completes when the answer is accepted.
     pub(crate) fn new(
         id: String,
         kind: Kind,
@@ -58,8 +58,8 @@ impl Answer {
         String::from_utf8(parts.collect()).expect("it is text")
     }
 
-    /// The status and the body of an answer over HTTP. Streamed, the body follows what there is to say of
-    /// it; otherwise it is a part of that.
+    /// Returns the status and the body of an HTTP answer. In a streamed answer the body follows the JSON head.
+    /// Otherwise the body is a field of the JSON.
     pub(crate) fn http(&self) -> (u64, String) {
         let text = self.text();
         let (head, streamed) = match text.split_once("\0\0\0\0\0\0\0\0") {

@@ -1,4 +1,4 @@
-//! The deadline of an invocation, less a margin, bounds the wait.
+//! The deadline of an invocation, less a margin, limits the wait.
 
 use std::time::{Duration, Instant};
 
@@ -9,29 +9,29 @@ use crate::event::{Event, IN_1970, millis, millis_from_now};
 use crate::form::Form;
 use crate::instance::Instance;
 
-/// How much of its time an invocation has left when it is handed over. The margin is half a second of it.
+/// The time from the delivery of an event to its deadline. The margin is half a second of it.
 const LEFT: Duration = Duration::from_secs(3);
 
-/// Work that no invocation has the time for.
+/// Work that takes longer than any invocation.
 const ENDLESS: Duration = Duration::from_secs(600);
 
-/// How long the wait takes at least, with half a second taken off for what comes before it.
+/// The least duration of the wait: [`LEFT`] less the margin, and less half a second for what comes before the wait.
 const WAIT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deadline_bounds_what_a_held_answer_waits() {
     let mut instance = Instance::start(Form::Held).await.expect("it starts");
-    let asked = instance.asks().await;
+    let next = instance.next_request().await;
     let start = Instant::now();
-    asked.hand_over(Event::order(1, ENDLESS).with_deadline(millis_from_now(LEFT)));
-    let answer = instance.answers().await;
+    next.hand_over(Event::order(1, ENDLESS).with_deadline(millis_from_now(LEFT)));
+    let answer = instance.answer().await;
     let took = answer.at - start;
     assert!(WAIT < took && took < LEFT, "it was answered after {took:?}");
-    // It does not claim what is not done.
+    // Unfinished work is not answered with a success.
     assert_eq!(answer.http().0, 500, "{answer:?}");
     drop(answer);
-    let took = instance.asks().await.at - start;
-    assert!(took < LEFT, "it asked for the next event after {took:?}");
+    let took = instance.next_request().await.at - start;
+    assert!(took < LEFT, "it requested the next event after {took:?}");
     let report = instance.line_with("tasks completed").await;
     assert!(
         report.contains("deadline exceeded (lambda): 0 of 1"),
@@ -42,17 +42,17 @@ async fn the_deadline_bounds_what_a_held_answer_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deadline_bounds_what_comes_after_a_posted_answer() {
     let mut instance = Instance::start(Form::Posted).await.expect("it starts");
-    let asked = instance.asks().await;
+    let next = instance.next_request().await;
     let start = Instant::now();
-    asked.hand_over(Event::order(1, ENDLESS).with_deadline(millis_from_now(LEFT)));
-    let answer = instance.answers().await;
+    next.hand_over(Event::order(1, ENDLESS).with_deadline(millis_from_now(LEFT)));
+    let answer = instance.answer().await;
     assert_eq!(answer.http().0, 201, "{answer:?}");
     let answered = answer.at;
     drop(answer);
-    let asked = instance.asks().await.at;
-    let (waited, took) = (asked - answered, asked - start);
+    let next = instance.next_request().await.at;
+    let (waited, took) = (next - answered, next - start);
     assert!(WAIT < waited, "it waited for {waited:?} after its answer");
-    assert!(took < LEFT, "it asked for the next event after {took:?}");
+    assert!(took < LEFT, "it requested the next event after {took:?}");
     let report = instance.line_with("tasks completed").await;
     assert!(
         report.contains("deadline exceeded (lambda): 0 of 1"),
@@ -63,11 +63,11 @@ async fn the_deadline_bounds_what_comes_after_a_posted_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_not_done_by_its_deadline_fails() {
     let mut instance = Instance::start(Form::Queue).await.expect("it starts");
-    let asked = instance.asks().await;
+    let next = instance.next_request().await;
     let start = Instant::now();
     let order = json!({ "id": 1, "takes": millis(ENDLESS) });
-    asked.hand_over(Event::batch(1, &[order]).with_deadline(millis_from_now(LEFT)));
-    let answer = instance.answers().await;
+    next.hand_over(Event::batch(1, &[order]).with_deadline(millis_from_now(LEFT)));
+    let answer = instance.answer().await;
     let took = answer.at - start;
     assert!(WAIT < took && took < LEFT, "it was answered after {took:?}");
     assert_eq!(answer.kind, Kind::Error, "{answer:?}");
@@ -75,12 +75,12 @@ async fn a_batch_that_is_not_done_by_its_deadline_fails() {
     assert!(text.contains("deadline exceeded (lambda)"), "{text}");
 }
 
-/// As it does the work on time, so the deadline was not taken for one.
+/// The work completes, so the deadline in 1970 was not used.
 async fn ignores_a_deadline_in_1970(form: Form) {
     let mut instance = Instance::start(form).await.expect("it starts");
     let event = Event::order(1, WAIT).with_deadline(IN_1970);
     drop(instance.serve(event).await);
-    let _next = instance.asks().await;
+    let _next = instance.next_request().await;
     assert!(instance.is_written(1), "it was waited for");
     let report = instance.line_with("tasks completed").await;
     assert!(report.contains("drained: 1 of 1"), "{report}");

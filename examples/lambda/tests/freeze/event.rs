@@ -1,4 +1,4 @@
-//! The events that are handed over.
+//! The events that an instance receives.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-/// The deadline that a local emulator is known to send: ten minutes into 1970.
+/// The deadline that a local emulator is known to send: ten minutes after the start of 1970.
 pub(crate) const IN_1970: u64 = 600_000;
 
 /// An invocation.
@@ -14,13 +14,12 @@ pub(crate) const IN_1970: u64 = 600_000;
 pub(crate) struct Event {
     id: String,
     body: Value,
-    /// In Unix milliseconds.
+    /// The deadline in Unix milliseconds.
     deadline: u64,
 }
 
 impl Event {
-    /// A request as function URLs and HTTP APIs send it (payload 2.0), with half a minute until its
-    /// deadline.
+    /// Returns a request as function URLs and HTTP APIs send it (payload 2.0), with half a minute until its deadline.
     pub(crate) fn http(id: u32, method: &str, path_and_query: &str) -> Self {
         let (path, query) = path_and_query
             .split_once('?')
@@ -54,18 +53,18 @@ impl Event {
         Self::new(id, body)
     }
 
-    /// An order that takes so long.
+    /// Returns an order that takes this long.
     pub(crate) fn order(id: u32, takes: Duration) -> Self {
         Self::order_with(id, takes, "")
     }
 
-    /// An order with more in its query, such as `&fails=true`.
+    /// Returns an order with more in its query, such as `&fails=true`.
     pub(crate) fn order_with(id: u32, takes: Duration, more: &str) -> Self {
         let takes = millis(takes);
         Self::http(id, "POST", &format!("/orders?id={id}&takes={takes}{more}"))
     }
 
-    /// Any event, such as a batch of messages.
+    /// Returns any event, such as a batch of messages.
     pub(crate) fn new(id: u32, body: Value) -> Self {
         Self {
             id: request_id(id),
@@ -74,7 +73,7 @@ impl Event {
         }
     }
 
-    /// A batch of messages, as SQS has it, cut down to what is read.
+    /// Returns a batch of messages as SQS sends it, reduced to the fields that are read.
     pub(crate) fn batch(id: u32, orders: &[Value]) -> Self {
         let records: Vec<_> = orders
             .iter()
@@ -106,12 +105,12 @@ impl Event {
     }
 }
 
-/// The id of an invocation, in the form that Lambda gives it.
+/// Returns the id of an invocation in Lambda's format.
 pub(crate) fn request_id(id: u32) -> String {
     format!("156cb537-e2d4-11e8-9b34-{id:012}")
 }
 
-/// An instant as Lambda tells it.
+/// Returns an instant in Lambda's format.
 pub(crate) fn millis_from_now(left: Duration) -> u64 {
     let at = SystemTime::now() + left;
     let since = at.duration_since(SystemTime::UNIX_EPOCH);

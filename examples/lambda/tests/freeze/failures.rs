@@ -1,4 +1,4 @@
-//! What a failure does, form by form.
+//! What a failure causes, form by form.
 
 use std::time::Duration;
 
@@ -35,10 +35,10 @@ async fn a_posted_answer_does_not_say_that_its_work_has_failed_but_the_report_do
     assert!(report.contains("order 1 has failed"), "{report}");
 }
 
-/// Its rows are there, and the work that its body has spawned fails.
+/// An export whose rows come, and whose body spawns work that fails.
 const EXPORT: &str = "/export?id=1&takes=50&rows=1&fails=true";
 
-/// Nothing was sent yet, so the invocation can still fail.
+/// Nothing has been sent yet, so the invocation can still fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_body_that_is_read_first_fails_with_the_work_it_spawned() {
     let mut instance = Instance::start(Form::Held).await.expect("it starts");
@@ -46,8 +46,8 @@ async fn a_held_body_that_is_read_first_fails_with_the_work_it_spawned() {
     assert_eq!(answer.kind, Kind::Error, "{answer:?}");
 }
 
-/// The head is gone by then, and `lambda_runtime` 1.5 sends an error of the body as data: the trailers that
-/// Lambda wants are text at the end of the rows, and the stream ends like any other.
+/// The head has been sent by then, and `lambda_runtime` 1.5 sends an error of the body as data. The trailers that
+/// Lambda expects become text after the rows, and the stream ends like any other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_stream_can_only_add_that_the_work_it_spawned_has_failed() {
     let mut instance = Instance::start(Form::HeldStream).await.expect("it starts");
@@ -64,7 +64,7 @@ async fn a_held_stream_can_only_add_that_the_work_it_spawned_has_failed() {
     assert!(report.contains("a required task has failed"), "{report}");
 }
 
-/// The handler's panic is an answer inside of what waits.
+/// `CatchPanicLayer` makes an answer of the handler's panic, inside the layer that waits.
 async fn drains_after_a_panic(form: Form) {
     let mut instance = Instance::start(form).await.expect("it starts");
     let answer = instance
@@ -73,7 +73,7 @@ async fn drains_after_a_panic(form: Form) {
     assert_eq!(answer.kind, Kind::Response);
     assert_eq!(answer.http().0, 500, "{answer:?}");
     drop(answer);
-    let _next = instance.asks().await;
+    let _next = instance.next_request().await;
     assert!(instance.is_written(1), "what it had started was waited for");
 }
 
@@ -126,7 +126,7 @@ async fn a_batch_whose_handler_panics_fails_when_what_it_started_is_done() {
     assert!(instance.is_written(1), "what it had started was waited for");
 }
 
-/// `Runtime::run` gives back what a layer of the runtime returns, and the process ends with it.
+/// `Runtime::run` returns the error of a layer on the runtime, and the process ends with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_out_of_a_runtimes_layer_comes_too_late_and_ends_the_process() {
     let mut instance = Instance::start(Form::Misplaced).await.expect("it starts");
@@ -138,7 +138,7 @@ async fn an_error_out_of_a_runtimes_layer_comes_too_late_and_ends_the_process() 
         "success was claimed: {answer:?}"
     );
     drop(answer);
-    let status = instance.ends().await;
+    let status = instance.exit_status().await;
     assert_eq!(status.code(), Some(1), "{status}");
     let error = instance.line_with("Error:").await;
     assert!(error.contains("order 1 has failed"), "{error}");

@@ -1,8 +1,8 @@
-//! What is run as an instance.
+//! The programs that run as instances.
 
 use std::path::Path;
 
-/// A program, and how it is to answer.
+/// A program and its invoke mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Held,
@@ -25,7 +25,7 @@ impl Form {
         })
     }
 
-    /// Whether it is started for a front that streams.
+    /// Returns whether the program is started for a front that streams.
     pub(crate) fn streams(self) -> bool {
         matches!(self, Form::HeldStream | Form::PostedStream)
     }

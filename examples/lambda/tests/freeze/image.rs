@@ -1,5 +1,5 @@
-//! The Dockerfile, as far as it goes without a container engine: its build command is run as it stands,
-//! and what its entrypoint starts is started, and takes an order.
+//! Tests the Dockerfile without a container engine. Its build command runs unchanged, and the program of its entrypoint
+//! is started and takes an order.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::instance::Instance;
 
 const DOCKERFILE: &str = include_str!("../../Dockerfile");
 
-/// From nothing, on a busy machine. It took a minute and a half on two cores with other builds on them.
+/// The limit of a first build on a busy machine. It took a minute and a half on two cores, with other builds on them.
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
-/// What comes after the only instruction that begins so.
+/// Returns the rest of the only line that begins with `start`.
 fn instruction(start: &str) -> &'static str {
     let mut found = DOCKERFILE
         .lines()
@@ -29,20 +29,19 @@ fn instruction(start: &str) -> &'static str {
     rest.trim()
 }
 
-/// Runs the build command in the root of the repository, that is the context, and gives what the image
-/// has as its program.
+/// Runs the build command in the root of the repository, which is the context. Returns the path of the built program.
 async fn build(form: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let command = instruction("RUN ");
     assert!(command.starts_with("cargo build "), "{command}");
-    // Beside that of the tests: they run what is there.
+    // Not the target folder of the tests, because they run the programs in it.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image");
     let build = Command::new("sh")
         .args(["-euc", command])
         .current_dir(root)
         .env("FORM", form)
         .env("CARGO_TARGET_DIR", &target)
-        // The optimiser takes longer than all the rest.
+        // Without optimisation, which takes longer than the rest of the build.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .kill_on_drop(true)
         .output();

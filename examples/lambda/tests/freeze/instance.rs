@@ -1,4 +1,4 @@
-//! An instance: a child process that takes the stub for Lambda.
+//! An instance: a child process that uses the stub instead of Lambda.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -16,9 +16,9 @@ use crate::answer::Answer;
 use crate::event::Event;
 use crate::form::Form;
 use crate::limit::within_limit;
-use crate::stub::{Asked, Call, Stub};
+use crate::stub::{Call, NextRequest, Stub};
 
-/// Dropping it kills it, stopped or not.
+/// A running instance. The drop kills it, stopped or not.
 #[derive(Debug)]
 pub(crate) struct Instance {
     child: Child,
@@ -33,7 +33,7 @@ impl Instance {
         Self::start_program(form.program(), form.streams()).await
     }
 
-    /// Starts it as Lambda would, with a stub of its own and nothing written yet.
+    /// Starts a program as Lambda would, with a stub of its own and an empty folder for orders.
     pub(crate) async fn start_program(program: &Path, streams: bool) -> io::Result<Self> {
         let stub = Stub::start().await?;
         let orders = tempfile::tempdir()?;
@@ -73,29 +73,29 @@ impl Instance {
         call.expect("the stub is there")
     }
 
-    /// Waits until it asks for the next event.
-    pub(crate) async fn asks(&mut self) -> Asked {
+    /// Waits for the instance's request for the next event.
+    pub(crate) async fn next_request(&mut self) -> NextRequest {
         match self.call().await {
-            Call::Next(asked) => asked,
-            Call::Answer(answer) => panic!("it asks for no event, but answers: {answer:?}"),
+            Call::Next(request) => request,
+            Call::Answer(answer) => panic!("it requests no event, but answers: {answer:?}"),
         }
     }
 
-    /// Waits for its answer to the event that it was handed.
-    pub(crate) async fn answers(&mut self) -> Answer {
+    /// Waits for the instance's answer to the last event.
+    pub(crate) async fn answer(&mut self) -> Answer {
         match self.call().await {
             Call::Answer(answer) => answer,
-            Call::Next(_) => panic!("it asks for the next event and has not answered this one"),
+            Call::Next(_) => panic!("it requests the next event and has not answered this one"),
         }
     }
 
-    /// Has it serve one event, from when it asks for it to its answer.
+    /// Lets the instance serve one event, from its request for the event to its answer.
     pub(crate) async fn serve(&mut self, event: Event) -> Answer {
-        self.asks().await.hand_over(event);
-        self.answers().await
+        self.next_request().await.hand_over(event);
+        self.answer().await
     }
 
-    /// The next line of what it prints, and logs, that has this in it.
+    /// Returns the next line of the output or the log that contains this text.
     pub(crate) async fn line_with(&mut self, text: &str) -> String {
         let find = async {
             while let Some(line) = self.lines.recv().await {
@@ -103,12 +103,12 @@ impl Instance {
                     return line;
                 }
             }
-            panic!("the instance has ended, and has not said `{text}`");
+            panic!("the instance has ended, and has not printed `{text}`");
         };
         within_limit(text, find).await
     }
 
-    /// Whether the work of this order is done.
+    /// Returns whether the work of this order is done.
     pub(crate) fn is_written(&self, order: u32) -> bool {
         self.orders.path().join(order.to_string()).exists()
     }
@@ -119,7 +119,7 @@ impl Instance {
         Pid::from_raw(id).expect("it is not zero")
     }
 
-    /// Stops it, and waits until it stands still.
+    /// Stops the instance, and waits until it is stopped.
     pub(crate) async fn freeze(&self) {
         let pid = self.pid();
         kill_process(pid, Signal::STOP).expect("it is there");
@@ -134,15 +134,15 @@ impl Instance {
         kill_process(self.pid(), Signal::CONT).expect("it is there");
     }
 
-    /// Kills it as it stands.
+    /// Kills the instance, stopped or not.
     pub(crate) async fn kill(&mut self) {
         self.child.start_kill().expect("it is there");
-        let status = self.ends().await;
+        let status = self.exit_status().await;
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{status}");
     }
 
-    /// Waits for its end.
-    pub(crate) async fn ends(&mut self) -> ExitStatus {
+    /// Waits for the end of the instance.
+    pub(crate) async fn exit_status(&mut self) -> ExitStatus {
         let ended = within_limit("the end of the instance", self.child.wait()).await;
         ended.expect("it is our child")
     }
@@ -151,7 +151,7 @@ impl Instance {
 async fn read(output: Option<impl AsyncRead + Unpin>, lines: mpsc::UnboundedSender<String>) {
     let mut output = BufReader::new(output.expect("it is piped")).lines();
     while let Ok(Some(line)) = output.next_line().await {
-        // Nobody may wait for it any more.
+        // The receiver may be gone.
         let _ = lines.send(line);
     }
 }

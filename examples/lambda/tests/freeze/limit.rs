@@ -1,11 +1,11 @@
-//! No wait without a limit.
+//! Limits every wait of the tests.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// What is waited for here takes a fraction of a second. This is for what hangs.
+/// The limit of a wait that hangs. A wait takes a fraction of a second.
 const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {

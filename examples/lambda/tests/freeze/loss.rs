@@ -1,4 +1,4 @@
-//! The proof: instances that are frozen the moment they ask for the next event, and killed as they are.
+//! The proof: instances that are frozen when they request the next event, and killed while they are frozen.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::event::{Event, millis};
 use crate::form::Form;
 use crate::instance::Instance;
 
-/// Of a proof. Each serves one event before it is frozen and killed: thawed, it would go on.
+/// The number of instances of a proof. Each serves one event before it is frozen and killed.
 const INSTANCES: u32 = 200;
 
-/// How many live at once.
+/// The number of instances that run at once.
 const AT_ONCE: usize = 8;
 
-/// How long the work of an order takes: many times what it takes from an answer to the freeze.
+/// The duration of the work of an order: many times the time from an answer to the freeze.
 const WORK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Default)]
 struct Tally {
     acknowledged: u32,
-    /// Of those, the ones whose work was not done when the last byte of the answer was read.
+    /// The number of acknowledged orders whose work was not done at the last byte of the answer.
     answered_before: u32,
-    /// And those whose work was not done when the instance was dead.
+    /// The number of acknowledged orders whose work was not done after the end of the instance.
     lost: u32,
 }
 
@@ -46,7 +46,7 @@ async fn tally(form: Form) -> Tally {
     tally
 }
 
-/// What became of an order: whether its work was done when it was answered, and at the end.
+/// The fate of an order: whether its work was done when it was answered, and at the end of the instance.
 struct Life {
     done_at_answer: bool,
     done: bool,
@@ -56,22 +56,22 @@ async fn live_once(form: Form, id: u32) -> Life {
     let mut instance = Instance::start(form).await.expect("it starts");
     let event = match form {
         Form::Queue => Event::batch(id, &[json!({ "id": id, "takes": millis(WORK) })]),
-        // Nothing waits for it, and then it is killed: the freeze may come as late as it likes.
+        // Long work, so that it is lost even if the freeze comes late.
         Form::Untracked => Event::order(id, 50 * WORK),
-        // An answer has to be read before it is done, however busy the machine is.
+        // The answer must be read before the work is done, even on a busy machine.
         Form::Posted | Form::PostedStream => Event::order(id, 3 * WORK),
         _ => Event::order(id, WORK),
     };
     let answer = instance.serve(event).await;
     let done_at_answer = instance.is_written(id);
-    // Only what was acknowledged can be lost.
+    // Only an acknowledged order can be lost.
     assert_eq!(answer.kind, Kind::Response, "{answer:?}");
     if form != Form::Queue {
         let created = (201, format!("order {id} is taken\n"));
         assert_eq!(answer.http(), created);
     }
     drop(answer);
-    let _next = instance.asks().await;
+    let _next = instance.next_request().await;
     instance.freeze().await;
     instance.kill().await;
     Life {
@@ -119,7 +119,7 @@ async fn held_streams_end_when_their_work_is_done_and_none_is_lost() {
 async fn posted_answers_come_before_their_work_and_none_is_lost() {
     let tally = tally(Form::Posted).await;
     assert_eq!(tally.lost, 0, "{tally}");
-    // An answer may come late, when the machine is busy. Most do not.
+    // An answer may come late if the machine is busy. Most do not.
     assert!(tally.answered_before > INSTANCES / 10 * 9, "{tally}");
 }
 
@@ -136,7 +136,7 @@ async fn batches_are_acknowledged_when_their_work_is_done_and_none_is_lost() {
     assert_eq!((tally.answered_before, tally.lost), (0, 0), "{tally}");
 }
 
-/// Where this kept its work, the others would have proved nothing.
+/// The control. If it kept its work, the other tests would prove nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_spawn_loses_nearly_all_of_its_work() {
     let tally = tally(Form::Untracked).await;

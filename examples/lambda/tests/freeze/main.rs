@@ -1,4 +1,4 @@
-//! Lambda's freeze, done to real processes: what is acknowledged has its work on disk.
+//! Real processes are frozen as by Lambda. The work of every acknowledged order is on disk.
 
 mod answer;
 mod deadlines;

@@ -1,8 +1,8 @@
 //! Streams, and bodies that start work while they stream.
 //!
-//! `lambda_runtime` moves a streamed body into a task of its own (`EventCompletionRequest::into_req`), and
-//! posts what that sends. So the body is polled outside of what a `TaskScopeLayer` put on the runtime
-//! sees as the request; the answer counts as posted when the runtime API has taken all of it.
+//! `lambda_runtime` moves a streamed body into a task of its own (`EventCompletionRequest::into_req`), and posts what
+//! that task sends. So the body is polled outside the request of a `TaskScopeLayer` on the runtime. The answer counts
+//! as posted when the runtime API has accepted all of it.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::instance::Instance;
 
 const ROWS: u32 = 3;
 
-/// Many times what it takes from the first row to the freeze.
+/// The duration of the work of a row: many times the time from the first row to the freeze.
 const WORK: Duration = Duration::from_secs(1);
 
-/// What a stream has come to: its answer, and how many rows were written down at its end, and when the
-/// next event was asked for.
+/// The result of a stream: its answer, and the number of rows whose work was done at the end of the answer and at the
+/// request for the next event.
 struct Export {
     answer: Answer,
     at_end: usize,
@@ -32,7 +32,7 @@ async fn export(instance: &mut Instance, more: &str) -> Export {
     assert_eq!(answer.http(), rows);
     let at_end = written(instance);
     answer.accept();
-    let _next = instance.asks().await;
+    let _next = instance.next_request().await;
     let at_next = written(instance);
     Export {
         answer,
@@ -53,7 +53,7 @@ async fn a_held_stream_sends_its_data_at_once_and_ends_when_its_work_is_done() {
     let Export { answer, at_end, .. } = export(&mut instance, "").await;
     assert!(answer.streamed, "{answer:?}");
     assert_eq!(at_end, ALL, "the end was held for what the body spawned");
-    // The last part with data in it, not the end.
+    // The last part with data, not the end.
     let (last, _) = answer.parts.last().expect("it has parts");
     let held = answer.at - *last;
     assert!(held > WORK / 2, "the end came {held:?} after the data");
@@ -76,9 +76,12 @@ async fn a_posted_stream_does_not_know_its_request_while_it_streams() {
         .await
         .expect("it starts");
     let export = export(&mut instance, "").await;
-    assert_eq!(export.at_next, 0, "nobody waited");
+    assert_eq!(export.at_next, 0, "no layer waited");
     let warning = instance.line_with("WARN").await;
-    assert!(warning.contains("export.rs"), "it tells where: {warning}");
+    assert!(
+        warning.contains("export.rs"),
+        "it names the place: {warning}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
-//! A stub of the runtime API, on the loopback: one for each instance.
+//! A stub of the runtime API on the loopback, one for each instance.
 //!
-//! Paths and headers are those of <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>. Every
-//! call is handed to the test, and answered when the test says so.
+//! Paths and headers are those of <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>. The stub passes
+//! each call to the test, and the test decides when the call is answered.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,23 +21,23 @@ use tokio::task::JoinSet;
 use crate::answer::{Answer, Kind};
 use crate::event::Event;
 
-/// What the instance asks of the runtime API.
+/// A call of the instance to the runtime API.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// For the next event.
-    Next(Asked),
-    /// To take an answer.
+    /// The request for the next event.
+    Next(NextRequest),
+    /// An answer to an event.
     Answer(Answer),
 }
 
-/// A request for the next event, which is not answered yet.
+/// A request for the next event that is not answered yet.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct NextRequest {
     pub(crate) at: Instant,
     event: oneshot::Sender<Event>,
 }
 
-impl Asked {
+impl NextRequest {
     pub(crate) fn hand_over(self, event: Event) {
         self.event.send(event).expect("the instance waits for it");
     }
@@ -46,7 +46,7 @@ impl Asked {
 #[derive(Clone)]
 struct Calls(mpsc::UnboundedSender<Call>);
 
-/// The stub lives as long as this.
+/// A running stub. The drop stops it.
 #[derive(Debug)]
 pub(crate) struct Stub {
     pub(crate) address: SocketAddr,
@@ -77,8 +77,8 @@ impl Stub {
 async fn next(State(calls): State<Calls>) -> Response {
     let (event, handed) = oneshot::channel();
     let at = Instant::now();
-    // What nobody waits for any more is not answered.
-    let _ = calls.0.send(Call::Next(Asked { at, event }));
+    // If the test no longer receives calls, the call is never answered.
+    let _ = calls.0.send(Call::Next(NextRequest { at, event }));
     match handed.await {
         Ok(event) => event.into_response(),
         Err(_) => std::future::pending().await,

@@ -6,7 +6,7 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, InMemorySpanExporter, SdkTracerProvider,
 };
 
-/// Spans that are exported in batches, which nothing but a flush sends for as long as a test takes.
+/// Returns a provider that exports spans in batches. During a test only a flush sends a batch.
 pub(crate) fn spans(exporter: &InMemorySpanExporter) -> SdkTracerProvider {
     let config = BatchConfigBuilder::default().with_scheduled_delay(Duration::from_secs(3600));
     let batches = BatchSpanProcessor::builder(exporter.clone()).with_batch_config(config.build());

@@ -1,4 +1,4 @@
-//! A task that is alive.
+//! A guard that counts a task while its future lives.
 
 use tokio::time::Instant;
 

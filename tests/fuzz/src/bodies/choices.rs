@@ -1,4 +1,4 @@
-//! What a plan chooses from. Some choices stand there several times, to come more often.
+//! The values that a plan chooses from. Some lists repeat a value, so that it is chosen more often.
 
 use arbitrary::{Result, Unstructured};
 use http::{Method, StatusCode, Version};

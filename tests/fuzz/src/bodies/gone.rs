@@ -1,4 +1,4 @@
-//! When the body has to be gone: before the first look of a wait, if a server would not ask for more of it.
+//! Checks when the body is dropped. If a server would not poll it again, it is dropped before the first look of a wait.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What goes over the border of a body.
+//! What a body yields.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};

@@ -1,4 +1,4 @@
-//! What the layer's observer is told.
+//! An observer of the layer that records its calls.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,9 +1,9 @@
 //! Bodies of all kinds, through the whole layer. Whatever a body, the tasks and the client do:
 //!
-//! * frames come out unchanged and in their order, and with no task alive at their time;
-//! * nothing ends before the tasks are done or the window has closed, and not later either;
-//! * each task is told of once, as what it became, and every request that spawned has one report;
-//! * no success is claimed for failed required work, and no client stops a task that the policy spares.
+//! * Frames come out unchanged and in order. If no task is alive, they come out without delay.
+//! * Nothing ends before the tasks are done or the window has closed, and nothing ends later.
+//! * Each task is reported once, with the state it ended in. Each request that spawned a task has one report.
+//! * Failed required work is never answered with a success. No client stops a task that the policy lets run on.
 
 mod alive;
 mod check;

@@ -1,5 +1,5 @@
-//! What a request does, as data that is made of the fuzzer's bytes. All times are in milliseconds, and a
-//! byte of zero stands for the plainest choice, so that a short input is a simple request.
+//! What a request does, as data made from the fuzzer's bytes. All times are in milliseconds. A byte of zero selects
+//! the plainest choice, so that a short input is a simple request.
 
 use arbitrary::{Arbitrary, Unstructured};
 use http::{Method, StatusCode, Version};

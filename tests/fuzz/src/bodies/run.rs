@@ -1,4 +1,4 @@
-//! One plan, played through the real layer.
+//! Plays one plan through the real layer.
 
 use std::cell::RefCell;
 use std::panic::resume_unwind;

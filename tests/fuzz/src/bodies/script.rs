@@ -1,4 +1,4 @@
-//! What a body does, and what it says of itself.
+//! What a body does, and what its `size_hint` and `is_end_stream` return.
 
 use arbitrary::{Arbitrary, Unstructured};
 

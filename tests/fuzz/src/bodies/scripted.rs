@@ -1,4 +1,4 @@
-//! A body that does what its script says.
+//! A body that follows its script.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

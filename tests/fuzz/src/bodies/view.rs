@@ -1,4 +1,4 @@
-//! What a client has seen.
+//! What a client has received.
 
 use http_body::{Body, SizeHint};
 use tokio::time::Instant;

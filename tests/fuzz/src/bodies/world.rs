@@ -1,4 +1,4 @@
-//! The tasks of a plan, and what is known of them from outside of the library.
+//! The tasks of a plan, and what the harness observes of them from outside the library.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};

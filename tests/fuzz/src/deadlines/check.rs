@@ -1,4 +1,4 @@
-//! When the hold of a run may end, and what may become of its task.
+//! Checks when the hold of a run ends, and what becomes of its task.
 
 use std::time::Duration;
 

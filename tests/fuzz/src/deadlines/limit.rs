@@ -1,4 +1,4 @@
-//! What the sources have to know of a request.
+//! The limits that the sources must find in a request.
 
 use std::time::Duration;
 

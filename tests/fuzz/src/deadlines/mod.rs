@@ -1,11 +1,11 @@
-//! Deadlines of all kinds: the client's in `grpc-timeout` and `prefer`, and the platform's. Whatever the
-//! fields say:
+//! Deadlines of all kinds: the client's in `grpc-timeout` and `prefer`, and the platform's. Whatever the fields
+//! contain:
 //!
-//! * a source says what the specification of its field says, to the nanosecond, less its margin, and
-//!   nothing of what the specification does not allow;
-//! * the response is held until its task has ended, or until the earliest limit, and no longer;
-//! * a client's field never ends the task, and never makes the hold shorter than `at_least`;
-//! * with nothing that can be understood, everything is as without the fields.
+//! * A source returns exactly the deadline that the specification of its field defines, to the nanosecond, less its
+//!   margin. If the specification does not allow the value, the source returns none.
+//! * The response is held until its task has ended or until the earliest limit, and no longer.
+//! * A client's field never ends the task, and never makes the hold shorter than `at_least`.
+//! * If no field can be understood, everything is as it is without the fields.
 
 mod check;
 mod limit;

@@ -1,4 +1,4 @@
-//! What the fields mean, read by itself: from the specifications, not from the library.
+//! What the fields mean, derived from the specifications and not from the library.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! A request with deadlines, as data that is made of the fuzzer's bytes.
+//! A request with deadlines, as data made from the fuzzer's bytes.
 //!
-//! An input is text: a line for each field, and after an empty line the settings, as bytes. The first
-//! character of a line names the field, in either case; see [`Plan`].
+//! An input is text: one line for each field, then an empty line, then the settings as bytes. The first character of a
+//! line selects the field, in upper or lower case; see [`Plan`].
 
 use arbitrary::{Arbitrary, Unstructured};
 use tower_task_tracker::Unfinished;

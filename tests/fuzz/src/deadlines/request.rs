@@ -1,4 +1,4 @@
-//! A plan's request, and the sources that look at it.
+//! The request of a plan, and the sources that read it.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! One request through the layer, with a task.
+//! Plays one request with one task through the layer.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

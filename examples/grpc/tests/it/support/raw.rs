@@ -1,4 +1,4 @@
-//! A call as HTTP/2 has it: nothing of tonic's client is in the way, and nothing of its timeouts.
+//! A call over plain HTTP/2, without tonic's client and its timeouts.
 
 use std::net::SocketAddr;
 
@@ -21,20 +21,19 @@ pub(crate) struct RawAnswer {
     body: Incoming,
 }
 
-/// What comes after the head.
+/// A part of the answer after the head.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Seen {
     /// The messages of one frame.
     Messages(Vec<String>),
     Trailers(HeaderMap),
-    /// The stream has ended without a word.
+    /// The stream has ended without trailers.
     End,
     /// The stream was reset.
     Reset(String),
 }
 
-/// Calls a method with [`order`], and waits for the head. Of a header that stands there twice, the one that is
-/// given here counts.
+/// Calls a method with [`order`], and waits for the head. The given headers replace the headers of the same name.
 pub(crate) async fn call(
     address: SocketAddr,
     method: &str,
@@ -59,14 +58,14 @@ pub(crate) async fn call(
 }
 
 impl Seen {
-    /// A frame with one message.
+    /// Returns a frame with one message.
     pub(crate) fn message(text: &str) -> Self {
         Self::Messages(vec![text.to_owned()])
     }
 }
 
 impl RawAnswer {
-    /// What comes next.
+    /// Returns the next part of the answer.
     pub(crate) async fn next(&mut self) -> Seen {
         match self.body.frame().await {
             None => Seen::End,
@@ -78,7 +77,7 @@ impl RawAnswer {
         }
     }
 
-    /// The data of the next frame, as it is; `None` at the end, for which an empty frame may stand.
+    /// Returns the data of the next frame, or `None` at the end. Skips empty frames, because one may mark the end.
     pub(crate) async fn data(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         loop {
             let frame = self.body.frame().await?;
@@ -89,7 +88,7 @@ impl RawAnswer {
         }
     }
 
-    /// The trailers, which have to be what comes next.
+    /// Returns the trailers. Panics if anything else comes next.
     pub(crate) async fn trailers(&mut self) -> HeaderMap {
         match self.next().await {
             Seen::Trailers(trailers) => trailers,
@@ -97,7 +96,7 @@ impl RawAnswer {
         }
     }
 
-    /// Everything up to the end.
+    /// Returns everything up to the end.
     pub(crate) async fn rest(&mut self) -> Vec<Seen> {
         let mut rest = Vec::new();
         while !self.body.is_end_stream() {
@@ -110,7 +109,7 @@ impl RawAnswer {
     }
 }
 
-/// The length-prefixed message of gRPC, not compressed.
+/// Returns the length-prefixed message of gRPC, uncompressed.
 fn framed(message: &[u8]) -> Bytes {
     let mut framed = BytesMut::new();
     framed.put_u8(0);
@@ -119,7 +118,8 @@ fn framed(message: &[u8]) -> Bytes {
     framed.freeze()
 }
 
-/// What is there at once, tonic puts into one frame. Steps and receipts look the same.
+/// Returns the texts of the messages in one frame. tonic puts messages that are ready at once into one frame. Steps and
+/// receipts have the same format.
 fn texts(mut data: Bytes) -> Vec<String> {
     let mut texts = Vec::new();
     while !data.is_empty() {

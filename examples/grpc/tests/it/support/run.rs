@@ -1,4 +1,4 @@
-//! How a test is run.
+//! Runs a test.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-/// More than anything here takes, however busy the machine is.
+/// More than any test takes, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// Client and server share the test's thread. What hangs fails.
+/// Runs a test with client and server on the same thread. A test that hangs fails.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");

@@ -1,4 +1,4 @@
-//! A server, and what it tells of its requests.
+//! A server and the reports of its requests.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -14,17 +14,17 @@ use tower_task_tracker::{DrainReport, TaskTrackerLayer, TrackerHandle};
 
 use super::Shop;
 
-/// Where the connections of a test come from.
+/// The connections of a test.
 pub(crate) type Incoming = TcpIncoming;
 
-/// A server on a port of its own; it lives as long as its test.
+/// A server on a port of its own. It runs until its test ends.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) handle: TrackerHandle,
     reports: UnboundedReceiver<DrainReport>,
 }
 
-/// The shop in tonic's server, with the layer around it.
+/// Serves the shop in tonic's server, with the layer around it.
 pub(crate) async fn serve(layer: TaskTrackerLayer, shop: Shop) -> TestServer {
     TestServer::start(layer, |layer, incoming| {
         Server::builder()
@@ -36,7 +36,7 @@ pub(crate) async fn serve(layer: TaskTrackerLayer, shop: Shop) -> TestServer {
 }
 
 impl TestServer {
-    /// `serve` says where the layer stands.
+    /// Starts tonic's server. `serve` decides where the layer is.
     pub(crate) async fn start<S, F, E>(layer: TaskTrackerLayer, serve: S) -> Self
     where
         S: FnOnce(TaskTrackerLayer, Incoming) -> F,
@@ -50,7 +50,7 @@ impl TestServer {
         .await
     }
 
-    /// The same, for a server that is not tonic's.
+    /// Starts a server that may be another than tonic's.
     pub(crate) async fn listen<S, F, E>(layer: TaskTrackerLayer, serve: S) -> Self
     where
         S: FnOnce(TaskTrackerLayer, TcpListener) -> F,
@@ -61,7 +61,7 @@ impl TestServer {
         let address = listener.local_addr().expect("it is bound");
         let (reporter, reports) = unbounded_channel();
         let layer = layer.on_drain(move |report| {
-            // A test that has ended does not want it any more.
+            // The receiver is gone if the test has ended.
             let _ = reporter.send(report.clone());
         });
         let handle = layer.handle();
@@ -79,7 +79,7 @@ impl TestServer {
         OrdersClient::connect(address).await.expect("it listens")
     }
 
-    /// The report of the next request that ends.
+    /// Returns the report of the next request that ends.
     pub(crate) async fn report(&mut self) -> DrainReport {
         self.reports.recv().await.expect("the server lives")
     }

@@ -1,4 +1,4 @@
-//! A shop that does what a test says, once.
+//! A shop whose only call is handled by the test.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,17 +10,17 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use tower_task_tracker::Tasks;
 
-/// What a client follows.
+/// The steps that a client follows.
 type Steps = Pin<Box<dyn Stream<Item = Result<Step, Status>> + Send>>;
 
-/// These steps, and then perhaps a failure: all of it is there at once.
-pub(crate) fn told<const N: usize>(
+/// Returns a stream of these steps, all of which are ready at once. A step may be a failure.
+pub(crate) fn ready_steps<const N: usize>(
     steps: [Result<&'static str, Status>; N],
 ) -> impl Stream<Item = Result<Step, Status>> {
     tokio_stream::iter(steps.map(|step| step.map(|text| Step { text: text.into() })))
 }
 
-/// What a client asks for.
+/// Returns the order that a client places.
 pub(crate) fn order() -> Order {
     Order {
         item: "tea".into(),
@@ -31,14 +31,14 @@ pub(crate) fn order() -> Order {
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
 type Handler<T> = Box<dyn FnOnce(Tasks) -> Answer<T> + Send>;
 
-/// Answers one call, and panics at a second.
+/// A shop that answers one call, and panics at a second.
 pub(crate) struct Shop {
     unary: Mutex<Option<Handler<&'static str>>>,
     streaming: Mutex<Option<Handler<Steps>>>,
 }
 
 impl Shop {
-    /// For calls with one answer.
+    /// Returns a shop for calls with one answer.
     pub(crate) fn unary<F, A>(handler: F) -> Self
     where
         F: FnOnce(Tasks) -> A + Send + 'static,
@@ -50,7 +50,7 @@ impl Shop {
         }
     }
 
-    /// For calls whose answer is a stream.
+    /// Returns a shop for calls whose answer is a stream.
     pub(crate) fn streaming<F, A, S>(handler: F) -> Self
     where
         F: FnOnce(Tasks) -> A + Send + 'static,
@@ -78,7 +78,8 @@ impl Shop {
     }
 }
 
-/// tonic hands on the extensions of the HTTP request. Without a layer a handler has none to spawn on.
+/// Returns the request's `Tasks`, which tonic passes on in the extensions of the HTTP request. Without the layer there
+/// are none, and the tasks of a new handle are used.
 fn found(tasks: Option<Tasks>) -> Tasks {
     tasks.unwrap_or_else(|| tower_task_tracker::TrackerHandle::new().process_tasks())
 }

@@ -1,4 +1,4 @@
-//! Work that a test lets go on, and the order in which things happen.
+//! Work that waits until a test opens its gate, and the order of events.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// What the work takes once it was let go: an end that does not wait for it is seen before.
+/// The duration of the work after its gate was opened. If a call does not wait for it, the call ends first.
 const TAKES: Duration = Duration::from_millis(50);
 
-/// What has happened, in its order. Clones share it.
+/// The events so far, in their order. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Events(Arc<Mutex<Vec<&'static str>>>);
 
@@ -35,26 +35,26 @@ impl Work {
         Self::default()
     }
 
-    /// What tells of it.
+    /// Returns the events.
     pub(crate) fn events(&self) -> Events {
         self.events.clone()
     }
 
-    /// It may go on, now or when it comes there.
-    pub(crate) fn let_go(&self) {
+    /// Opens the gate. The work goes on, even if it reaches the gate later.
+    pub(crate) fn open_gate(&self) {
         self.gate.notify_one();
     }
 
-    /// Waits for the test, takes its time, and tells that the `task` is done.
-    pub(crate) async fn carried_out(self) {
+    /// Waits for the gate, does the work, and adds the event `task`.
+    pub(crate) async fn complete(self) {
         self.gate.notified().await;
         sleep(TAKES).await;
         self.events.add("task");
     }
 
-    /// The same, but it fails in the end.
-    pub(crate) async fn failed(self) -> Result<(), &'static str> {
-        self.carried_out().await;
+    /// Does the same, and then fails.
+    pub(crate) async fn fail(self) -> Result<(), &'static str> {
+        self.complete().await;
         Err("the book is locked")
     }
 }

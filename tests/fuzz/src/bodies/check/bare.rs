@@ -1,4 +1,4 @@
-//! With nothing to wait for, the layer is not to be noticed.
+//! Checks that the layer changes nothing if there is nothing to wait for.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What is told of the tasks.
+//! Checks what is reported about the tasks.
 
 use tower_task_tracker::{DrainReport, Limit, Outcome, Unfinished};
 

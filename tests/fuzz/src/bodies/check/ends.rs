@@ -1,4 +1,4 @@
-//! When something that ends a response may be let go.
+//! Checks when what ends a response is released.
 
 use tokio::time::Instant;
 use tower_task_tracker::{Hold, Outcome, Unfinished};

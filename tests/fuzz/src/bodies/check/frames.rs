@@ -1,4 +1,4 @@
-//! What reaches the client.
+//! Checks what reaches the client.
 
 use tower_task_tracker::Hold;
 

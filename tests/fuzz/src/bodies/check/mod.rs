@@ -1,4 +1,4 @@
-//! What has to hold of every run.
+//! Checks that apply to every run.
 
 mod bare;
 mod counts;

@@ -1,4 +1,4 @@
-//! When each part of a response may be seen.
+//! Checks when each part of a response reaches the client.
 
 use tower_task_tracker::Hold;
 
