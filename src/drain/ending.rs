@@ -40,14 +40,11 @@ impl Drain {
         self.wait.is_none() && self.finish_unused()
     }
 
-    /// Drops an owner whose request is over.
+    /// Whether an owner without a wait has given its request back too, so that there is nothing to drop.
     #[cfg(feature = "http")]
     #[inline]
-    pub(crate) fn discard(self) {
-        if self.context.is_outside() {
-            // Nothing is left in it, and a destructor would look for that.
-            std::mem::forget(self);
-        }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wait.is_none() && self.context.is_outside()
     }
 
     /// Ends a request in which nothing was spawned, and to which its owner has the only reference, and returns whether

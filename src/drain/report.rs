@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::window::{Awaited, Waited};
 use super::{Drain, Ended};
 use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
-use crate::request::account::{Account, Readers, ReleaseState, ReportQuery};
+use crate::request::account::{Account, Incomplete, Readers, ReleaseState, ReportQuery};
+use crate::request::names::put_name;
 use crate::request::tracker::Tracker;
 use crate::trace;
 
@@ -147,9 +148,17 @@ impl Drain {
             has_detached: _,
             incomplete,
         } = account;
-        let (failed, failures, cancelled) = match incomplete {
-            Some(incomplete) => (incomplete.last, incomplete.failures, incomplete.cancelled),
-            None => (None, Vec::new(), false),
+        let (failed, failures, last_name, cancelled) = match incomplete {
+            Some(incomplete) => {
+                let Incomplete {
+                    last,
+                    failures,
+                    last_name,
+                    cancelled,
+                } = *incomplete;
+                (last, failures, last_name, cancelled)
+            }
+            None => (None, Vec::new(), None, false),
         };
         let ended_at = waited.last.and_then(|last| last.at).unwrap_or(now);
         let last = match (waited.last.map(|last| last.awaited), last) {
@@ -158,9 +167,9 @@ impl Drain {
                 .map(|tracker| tracker.info(TaskState::Completed, ended_at)),
             (Some(Awaited::Tasks), Some(_)) if failed.is_some() => failed,
             (Some(Awaited::Tasks), Some(last)) => {
-                let started = last.started;
                 let mut info = last.info();
-                if let Some(started) = started {
+                put_name(&mut info, last_name.as_ref());
+                if let Some(started) = last.started {
                     info.age = ended_at.saturating_duration_since(started);
                 }
                 Some(info)

@@ -44,6 +44,7 @@ pin_project! {
         state: State<F, F::Output>,
         role: Role,
         exchange: Exchange,
+        progress: Progress,
     }
 
     impl<F> PinnedDrop for ResponseFuture<F>
@@ -54,17 +55,16 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             // Before the request's owner: what the destructors spawn is counted.
             let mut this = this.project();
-            let progress = match this.state.as_mut().project() {
-                StateProj::Done => return,
-                StateProj::Handling { progress, .. } => Some(*progress),
-                _ => None,
-            };
+            if let StateProj::Done = this.state.as_mut().project() {
+                return;
+            }
+            let is_handling = matches!(this.state.as_mut().project(), StateProj::Handling { .. });
             let before = ran_on();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if let Some(progress) = progress.filter(|_| ran_on() == before) {
-                this.role.handler_dropped(progress);
+            if is_handling && ran_on() == before {
+                this.role.handler_dropped(*this.progress);
             }
         }
     }
@@ -78,7 +78,7 @@ pin_project! {
         O: HttpResult,
     {
         // The inner future runs.
-        Handling { #[pin] inner: F, progress: Progress },
+        Handling { #[pin] inner: F },
         // The service is not asked: too many tasks are alive.
         Shed,
         // It has answered, and the head may be held. In a box: most never come here, and the future is
@@ -110,12 +110,10 @@ where
 {
     pub(crate) fn new(inner: F, role: Role, exchange: Exchange) -> Self {
         Self {
-            state: State::Handling {
-                inner,
-                progress: Progress::New,
-            },
+            state: State::Handling { inner },
             role,
             exchange,
+            progress: Progress::New,
         }
     }
 
@@ -125,6 +123,7 @@ where
             state: State::Shed,
             role: Role::Nested(Context::untracked()),
             exchange,
+            progress: Progress::New,
         }
     }
 }
@@ -139,15 +138,15 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
-        let StateProj::Handling { inner, progress } = this.state.as_mut().project() else {
+        let StateProj::Handling { inner } = this.state.as_mut().project() else {
             return self.poll_held(cx);
         };
         // Looked at where it lies: a response is large, and each name for it may be another copy.
         let entered = this.role.enter();
-        *progress = Progress::Polled;
+        *this.progress = Progress::Polled;
         let polled = inner.poll(cx);
         let Poll::Ready(result) = &polled else {
-            *progress = Progress::Waits;
+            *this.progress = Progress::Waits;
             return Poll::Pending;
         };
         // The inner future's destructor is part of the request.
@@ -163,13 +162,11 @@ where
         let answered = if is_unused { None } else { drain.answered() };
         if is_unused || answered.is_some_and(|answered| answered.is_idle) {
             if let Some(rest) = passed(result, &facts, drain) {
-                // Where everything was reported there is nothing to watch.
-                let drain = if drain.is_over() {
-                    None
-                } else {
-                    this.role.take()
+                return match this.role.take().filter(|drain| !drain.is_over()) {
+                    Some(drain) => polled.map_ok(|response| watched(response, rest, drain)),
+                    // Everything was reported: there is nothing to watch.
+                    None => polled.map_ok(|response| response.map(ResponseBody::new)),
                 };
-                return polled.map_ok(|response| watched(response, rest, drain));
             }
         }
         let answered = answered.or_else(|| drain.answered()).unwrap_or_default();

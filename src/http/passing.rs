@@ -37,7 +37,7 @@ pub(super) fn passed<B: Body, E>(
 pub(super) fn watched<B: Body>(
     response: Response<B>,
     rest: Rest,
-    drain: Option<Drain>,
+    drain: Drain,
 ) -> Response<ResponseBody<B>> {
     let (parts, body) = response.into_parts();
     Response::from_parts(parts, ResponseBody::watched(body, drain, rest))

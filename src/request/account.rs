@@ -1,5 +1,6 @@
 //! What a wait finds in a request, and what a report asks of its tasks.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
@@ -39,7 +40,7 @@ pub(crate) struct Account {
 }
 
 /// The task that ended last.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Last {
     pub(super) id: u32,
     pub(super) spec: TaskSpec,
@@ -61,6 +62,8 @@ pub(crate) struct Incomplete {
     /// The last task, if it did not complete.
     pub(crate) last: Option<TaskInfo>,
     pub(crate) failures: Vec<TaskInfo>,
+    /// The name of the last task, if it was computed.
+    pub(crate) last_name: Option<Arc<str>>,
     pub(crate) cancelled: bool,
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Completed<H> {
 #[derive(Debug, Clone)]
 pub(crate) struct LateEnd {
     pub(crate) spec: TaskSpec,
+    /// If it was computed.
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) started: Option<Instant>,
 }
 

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::Request;
 use super::effects::{Completed, Effects, LateEnd};
-use super::guard::{Extra, Task, Ticket};
+use super::guard::{Extra, Task};
+use super::names::put_name;
 use super::state::State;
-use super::task::{Kind, TaskSpec};
+use super::task::{TaskSpec, Ticket};
 use crate::report::{TaskInfo, TaskState};
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::{metrics, trace};
@@ -57,7 +58,7 @@ impl Request {
         if task.is_load {
             self.process().remove_load();
         }
-        metrics::task_ended(task.name(), state);
+        metrics::task_ended(task.label(), state);
     }
 
     /// Counts a task out that may have a span. `failed`: what was logged, if it did not complete.
@@ -128,8 +129,15 @@ impl Request {
         extra: Option<Box<Extra>>,
     ) {
         let info = failed.unwrap_or_else(|| {
-            let LateEnd { spec, started } = late;
-            spec.info(TaskState::Completed, None, started, Some(Instant::now()))
+            let LateEnd {
+                spec,
+                name,
+                started,
+            } = late;
+            let now = Some(Instant::now());
+            let mut info = spec.info(TaskState::Completed, None, started, now);
+            put_name(&mut info, name.as_ref());
+            info
         });
         let span = extra.as_ref().and_then(|extra| extra.span.as_ref());
         self.notify(span, |observer| observer.on_late_end(&info));
@@ -150,25 +158,19 @@ impl Request {
 
     /// Logs a late spawn, and calls the observers about it.
     #[cold]
-    pub(super) fn report_late_spawn(
-        self: &Arc<Self>,
-        spec: &TaskSpec,
-        kind: Kind,
-        span: Option<&trace::Span>,
-    ) {
-        let spec = TaskSpec {
-            kind,
-            ..spec.clone()
-        };
-        let info = spec.info(TaskState::Running, None, None, None);
-        metrics::late_spawn();
-        self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
-        self.notify(span, |observer| observer.on_late_spawn(&info));
+    pub(super) fn report_late_spawn(self: &Arc<Self>, ticket: Ticket, span: Option<&trace::Span>) {
+        if let Some((spec, name)) = self.spec(ticket) {
+            let mut info = spec.info(TaskState::Running, None, None, None);
+            put_name(&mut info, name.as_ref());
+            metrics::late_spawn();
+            self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
+            self.notify(span, |observer| observer.on_late_spawn(&info));
+        }
         self.noticed();
     }
 
-    /// The spec of a task that is alive.
-    pub(super) fn spec(&self, ticket: Ticket) -> Option<TaskSpec> {
+    /// The spec of a task that is alive, and its name if that was computed.
+    pub(super) fn spec(&self, ticket: Ticket) -> Option<(TaskSpec, Option<Arc<str>>)> {
         self.lock().spec(ticket.slot, ticket.id)
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::Request;
 use super::context::{Context, RunningTask};
-use super::task::{Admitted, Kind};
+use super::task::{Admitted, Begins, Kind, Ticket};
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;
@@ -39,14 +39,7 @@ pub(crate) struct Task {
     /// A poll of it was pending: it has an age.
     has_age: bool,
     #[cfg(feature = "metrics")]
-    name: Option<&'static str>,
-}
-
-/// Where a task is in the table of its request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket {
-    pub(super) slot: u32,
-    pub(super) id: u32,
+    label: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -58,28 +51,25 @@ pub(super) struct Extra {
 }
 
 impl TaskGuard {
-    /// `_name`: a label of metrics.
+    /// `_label`: the name, as a label of metrics.
     #[inline]
     pub(super) fn new(
         request: &Arc<Request>,
         admitted: Admitted,
         is_load: bool,
-        _name: Option<&'static str>,
+        _label: Option<&'static str>,
         extra: Option<Box<Extra>>,
     ) -> Self {
         Self {
             context: ManuallyDrop::new(Context::within(request.clone())),
             task: Task {
-                ticket: Ticket {
-                    slot: admitted.slot,
-                    id: admitted.id,
-                },
+                ticket: admitted.ticket(),
                 is_detached: admitted.kind == Kind::Detached,
                 is_counted: admitted.is_counted,
                 is_load,
                 has_age: false,
                 #[cfg(feature = "metrics")]
-                name: _name,
+                label: _label,
             },
             extra: ManuallyDrop::new(extra),
         }
@@ -99,7 +89,7 @@ impl TaskGuard {
                 is_load: false,
                 has_age: true,
                 #[cfg(feature = "metrics")]
-                name: None,
+                label: None,
             },
             extra: ManuallyDrop::new(None),
         }
@@ -186,7 +176,10 @@ impl TaskGuard {
         let request = self.context.own();
         let spec = request.and_then(|request| request.spec(self.task.ticket));
         match (request, spec) {
-            (Some(request), Some(spec)) => request.admit_elsewhere(spec),
+            (Some(request), Some((spec, Some(name)))) => {
+                request.admit_named(spec, Begins::Elsewhere, name)
+            }
+            (Some(request), Some((spec, None))) => request.admit_elsewhere(spec),
             _ => Self::outside(),
         }
     }
@@ -238,9 +231,9 @@ impl Extra {
 
 impl Task {
     /// The name, as a label of metrics.
-    pub(super) fn name(&self) -> Option<&'static str> {
+    pub(super) fn label(&self) -> Option<&'static str> {
         #[cfg(feature = "metrics")]
-        return self.name;
+        return self.label;
         #[cfg(not(feature = "metrics"))]
         None
     }

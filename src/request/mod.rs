@@ -47,6 +47,7 @@ pub(crate) mod effects;
 mod ending;
 pub(crate) mod guard;
 pub(crate) mod limits;
+pub(crate) mod names;
 pub(crate) mod notices;
 mod notify;
 pub(crate) mod pool;

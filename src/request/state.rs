@@ -35,6 +35,7 @@ use super::account::{
 };
 use super::effects::{Attached, Completed, Effects, Failure, LateEnd};
 use super::limits::Limits;
+use super::names::{Names, put_name};
 use super::table::{Removed, Table};
 use super::task::{
     Admitted, Begins, Entry, Kind, Parent, Refused, ReportedAs, SlotState, TaskSpec,
@@ -131,6 +132,7 @@ pub(crate) enum Spawns {
 struct Rare {
     /// The first of the tasks that did not complete, by id.
     failures: Vec<(u32, TaskInfo)>,
+    names: Names,
     limits: Limits,
     /// What nested layers and the request itself have set.
     overrides: Option<Settings>,
@@ -170,7 +172,7 @@ impl<H> State<H> {
     /// Lists a task that is about to be spawned, or runs elsewhere. `join` lists the request with its process.
     pub(crate) fn admit(
         &mut self,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         parent: Parent,
         begins: Begins,
         join: impl FnOnce() -> Registration,
@@ -198,7 +200,7 @@ impl<H> State<H> {
     #[inline(always)]
     pub(crate) fn admit_counted(
         &mut self,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         begins: Begins,
         join: impl FnOnce() -> Registration,
     ) -> Admitted {
@@ -208,17 +210,18 @@ impl<H> State<H> {
             self.required += 1;
         }
         let wants_stamp = matches!(self.phase, Phase::Window { .. });
+        let kind = spec.kind;
         Admitted {
             is_counted: true,
             wants_stamp,
-            ..self.listed(spec, spec.kind, ReportedAs::Counted, begins, join)
+            ..self.listed(spec, kind, ReportedAs::Counted, begins, join)
         }
     }
 
     /// Lists a task that no report counts.
     pub(crate) fn admit_apart(
         &mut self,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         parent: Parent,
         begins: Begins,
         join: impl FnOnce() -> Registration,
@@ -259,7 +262,7 @@ impl<H> State<H> {
     #[inline(always)]
     fn listed(
         &mut self,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         kind: Kind,
         reported_as: ReportedAs,
         begins: Begins,
@@ -287,7 +290,7 @@ impl<H> State<H> {
     /// is called after `join`: a shutdown that begins now finds the request in the registry, or is found here.
     pub(crate) fn try_admit(
         &mut self,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         parent: Parent,
         begins: Begins,
         join: impl FnOnce() -> Registration,
@@ -363,7 +366,11 @@ impl<H> State<H> {
     ) -> Option<Failure<H>> {
         let entry = self.table.get_mut(slot, id)?;
         let slot_state = std::mem::replace(&mut entry.slot_state, SlotState::Ended(state));
-        let info = entry.info(state, message, Some(now));
+        let mut info = entry.info(state, message, Some(now));
+        if entry.has_computed_name {
+            let names = self.rare.as_ref().map(|rare| &rare.names);
+            put_name(&mut info, names.and_then(|names| names.get(id)));
+        }
         let (is_counted, is_reported) = match entry.reported_as {
             ReportedAs::Counted => (true, true),
             ReportedAs::Straggler { is_logged } => (false, is_logged),
@@ -393,7 +400,7 @@ impl<H> State<H> {
             return None;
         }
         let Removed { handle, entry, .. } =
-            self.table.remove_if(slot, Entry::is_running_and_counted)?;
+            self.table.remove_if(slot, Entry::is_running_and_plain)?;
         // The request is not over: what is alive when it is released is counted no longer.
         debug_assert!(!matches!(self.phase, Phase::Over(_) | Phase::Process));
         let kind = entry.kind;
@@ -416,10 +423,14 @@ impl<H> State<H> {
         else {
             return (effects, None);
         };
-        let (kind, reported_as) = (entry.kind, entry.reported_as);
-        let late = (reported_as != ReportedAs::Counted && kind != Kind::Tracker).then(|| LateEnd {
+        let (id, kind, reported_as) = (entry.id, entry.kind, entry.reported_as);
+        let has_computed_name = entry.has_computed_name;
+        let is_late = reported_as != ReportedAs::Counted && kind != Kind::Tracker;
+        let started = entry.started;
+        let mut late = is_late.then(|| LateEnd {
             spec: entry.spec(),
-            started: entry.started,
+            name: None,
+            started,
         });
         let wakes = match kind {
             Kind::Detached => {
@@ -436,6 +447,12 @@ impl<H> State<H> {
                 self.count_out(slot, kind, reported_as != ReportedAs::Excluded, state)
             }
         };
+        if has_computed_name {
+            let name = self.end_name(id);
+            if let Some(late) = &mut late {
+                late.name = name;
+            }
+        }
         effects.handle = handle;
         if wakes {
             effects.wake = self.waker.take();
@@ -447,6 +464,12 @@ impl<H> State<H> {
             self.leave_if_last(in_tracker, &mut effects);
         }
         (effects, late)
+    }
+
+    #[cold]
+    fn end_name(&mut self, id: u32) -> Option<Arc<str>> {
+        let is_last = self.last.is_some_and(|last| last.id == id);
+        self.rare.as_mut()?.names.end(id, is_last)
     }
 
     /// Counts out an ordinary or a required task that was in this slot, and returns whether the wait is to look again.
@@ -697,7 +720,7 @@ impl<H> State<H> {
     fn account_now(&self) -> Account {
         Account {
             tally: self.tally,
-            last: self.last.clone(),
+            last: self.last,
             has_detached: self.has_detached,
             incomplete: self.rare.as_deref().map(|rare| self.incomplete(rare)),
         }
@@ -706,13 +729,14 @@ impl<H> State<H> {
     #[cold]
     fn incomplete(&self, rare: &Rare) -> Box<Incomplete> {
         let failures = rare.failures.iter();
-        let last = self.last.as_ref().and_then(|last| {
+        let last = self.last.and_then(|last| {
             let found = failures.clone().find(|(id, _)| *id == last.id);
             found.map(|(_, info)| info.clone())
         });
         Box::new(Incomplete {
             last,
             failures: failures.map(|(_, info)| info.clone()).collect(),
+            last_name: self.last.and_then(|last| rare.names.get(last.id).cloned()),
             cancelled: rare.cancelled,
         })
     }
@@ -725,7 +749,31 @@ impl<H> State<H> {
         let is_unfinished = |entry: &&Entry<H>| entry.is_waited_for();
         let mut stragglers: Vec<&Entry<H>> = self.table.iter().filter(is_unfinished).collect();
         stragglers.sort_unstable_by_key(|entry| entry.id);
-        infos(&stragglers, now)
+        self.infos(&stragglers, now)
+    }
+
+    fn infos(&self, entries: &[&Entry<H>], now: Instant) -> Vec<TaskInfo> {
+        let info = |entry: &&Entry<H>| {
+            let mut info = entry.info(TaskState::Running, None, Some(now));
+            put_name(&mut info, self.computed_name(entry));
+            info
+        };
+        entries.iter().map(info).collect()
+    }
+
+    fn computed_name(&self, entry: &Entry<H>) -> Option<&Arc<str>> {
+        if !entry.has_computed_name {
+            return None;
+        }
+        self.rare.as_ref()?.names.get(entry.id)
+    }
+
+    /// Gives a computed name to a task that was listed just now.
+    pub(crate) fn set_name(&mut self, slot: u32, id: u32, name: Arc<str>) {
+        if let Some(entry) = self.table.get_mut(slot, id) {
+            entry.has_computed_name = true;
+            self.rare.get_or_insert_default().names.add(id, name);
+        }
     }
 
     /// Everything was reported. The request leaves the registry once no task is alive.
@@ -950,8 +998,11 @@ impl<H> State<H> {
         self.had_handler
     }
 
-    pub(crate) fn spec(&mut self, slot: u32, id: u32) -> Option<TaskSpec> {
-        Some(self.table.get_mut(slot, id)?.spec())
+    pub(crate) fn spec(&mut self, slot: u32, id: u32) -> Option<(TaskSpec, Option<Arc<str>>)> {
+        let entry = self.table.get_mut(slot, id)?;
+        let (spec, has_computed_name) = (entry.spec(), entry.has_computed_name);
+        let rare = self.rare.as_ref().filter(|_| has_computed_name);
+        Some((spec, rare.and_then(|rare| rare.names.get(id).cloned())))
     }
 
     /// All tasks that are alive, except these, in the order of their ids.
@@ -961,7 +1012,7 @@ impl<H> State<H> {
         };
         let mut alive: Vec<&Entry<H>> = self.table.iter().filter(is_shown).collect();
         alive.sort_unstable_by_key(|entry| entry.id);
-        infos(&alive, now)
+        self.infos(&alive, now)
     }
 
     #[inline]
@@ -1109,9 +1160,4 @@ impl<H: Clone> State<H> {
         handles.sort_unstable_by_key(|(id, _)| *id);
         handles.into_iter().map(|(_, handle)| handle).collect()
     }
-}
-
-fn infos<H>(entries: &[&Entry<H>], now: Instant) -> Vec<TaskInfo> {
-    let info = |entry: &&Entry<H>| entry.info(TaskState::Running, None, Some(now));
-    entries.iter().map(info).collect()
 }

@@ -36,7 +36,7 @@ pub(crate) struct Removed<'a, H> {
     /// How it ended.
     pub(crate) state: TaskState,
     /// Everything but its pulse is still there.
-    pub(crate) entry: &'a Entry<H>,
+    pub(crate) entry: &'a mut Entry<H>,
 }
 
 impl<H> Table<H> {
@@ -54,7 +54,7 @@ impl<H> Table<H> {
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         kind: Kind,
         reported_as: ReportedAs,
         begins: Begins,
@@ -110,12 +110,9 @@ impl<H> Table<H> {
         })
     }
 
-    /// What is in this slot, or was there last.
-    pub(crate) fn at(&self, slot: u32) -> &Entry<H> {
-        match slot {
-            0 => &self.first,
-            _ => &self.rest[slot as usize - 1],
-        }
+    /// The entry of a task that was taken out of this slot just now.
+    pub(crate) fn at(&mut self, slot: u32) -> &mut Entry<H> {
+        self.place(slot)
     }
 
     /// The task of this id, if it still is in this slot.

@@ -10,9 +10,9 @@ use crate::report::{TaskInfo, TaskState};
 use crate::settings::TaskSpans;
 
 /// What describes a task, from before it is spawned.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct TaskSpec {
-    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) name: Option<&'static str>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) kind: Kind,
     /// It is the handler itself, which runs on when the client has left.
@@ -26,6 +26,13 @@ pub(crate) enum Parent {
     None,
     Task,
     DetachedTask,
+}
+
+/// Where a task is in the table of its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    pub(crate) slot: u32,
+    pub(crate) id: u32,
 }
 
 /// A task was listed.
@@ -104,10 +111,12 @@ pub(crate) enum SlotState<H> {
 pub(crate) struct Entry<H> {
     pub(crate) id: u32,
     // The spec, in parts: an entry takes 72 bytes so.
-    name: Option<Cow<'static, str>>,
+    name: Option<&'static str>,
     location: &'static Location<'static>,
     pub(crate) kind: Kind,
     pub(crate) is_handler: bool,
+    /// Its name was computed, and stands among the request's [`Names`](super::names::Names).
+    pub(crate) has_computed_name: bool,
     pub(crate) reported_as: ReportedAs,
     pub(crate) slot_state: SlotState<H>,
     /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
@@ -127,14 +136,6 @@ impl TaskSpec {
         }
     }
 
-    /// The name, as a label of metrics. A computed name is none, because it may be different for each request.
-    pub(crate) fn label(&self) -> Option<&'static str> {
-        match self.name {
-            Some(Cow::Borrowed(name)) => Some(name),
-            Some(Cow::Owned(_)) | None => None,
-        }
-    }
-
     /// `now`: `None` for a task without age.
     pub(crate) fn info(
         &self,
@@ -147,12 +148,22 @@ impl TaskSpec {
             now.saturating_duration_since(started)
         });
         TaskInfo {
-            name: self.name.clone(),
+            name: self.name.map(Cow::Borrowed),
             location: self.location,
             age,
             required: self.kind == Kind::Required,
             state,
             message,
+        }
+    }
+}
+
+impl Admitted {
+    #[inline]
+    pub(crate) fn ticket(self) -> Ticket {
+        Ticket {
+            slot: self.slot,
+            id: self.id,
         }
     }
 }
@@ -176,6 +187,7 @@ impl<H> Entry<H> {
             location: Location::caller(),
             kind: Kind::Ordinary,
             is_handler: false,
+            has_computed_name: false,
             reported_as: ReportedAs::Excluded,
             slot_state: SlotState::Free(next),
             started: None,
@@ -187,7 +199,7 @@ impl<H> Entry<H> {
     pub(crate) fn fill(
         &mut self,
         id: u32,
-        spec: &TaskSpec,
+        spec: TaskSpec,
         kind: Kind,
         reported_as: ReportedAs,
         begins: Begins,
@@ -196,10 +208,11 @@ impl<H> Entry<H> {
             unreachable!("a task has the slot")
         };
         self.id = id;
-        self.name = spec.name.clone();
+        self.name = spec.name;
         self.location = spec.location;
         self.kind = kind;
         self.is_handler = spec.is_handler;
+        self.has_computed_name = false;
         self.reported_as = reported_as;
         self.slot_state = match begins {
             Begins::Spawning => SlotState::Spawning,
@@ -211,7 +224,7 @@ impl<H> Entry<H> {
 
     pub(crate) fn spec(&self) -> TaskSpec {
         TaskSpec {
-            name: self.name.clone(),
+            name: self.name,
             location: self.location,
             kind: self.kind,
             is_handler: self.is_handler,
@@ -232,10 +245,10 @@ impl<H> Entry<H> {
         self.spec().info(state, message, self.started, now)
     }
 
-    /// Whether it is alive, and the report that is still to come counts it.
+    /// Whether it is alive, the report that is still to come counts it, and its end takes no more than to count it out.
     #[inline]
-    pub(crate) fn is_running_and_counted(&self) -> bool {
-        self.reported_as == ReportedAs::Counted && self.is_alive()
+    pub(crate) fn is_running_and_plain(&self) -> bool {
+        self.reported_as == ReportedAs::Counted && self.is_alive() && !self.has_computed_name
     }
 
     #[inline]

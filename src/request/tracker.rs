@@ -75,7 +75,7 @@ impl Request {
                 kind: Kind::Tracker,
                 is_handler: false,
             };
-            let admitted = state.admit(&spec, Parent::None, Begins::Elsewhere, || self.join());
+            let admitted = state.admit(spec, Parent::None, Begins::Elsewhere, || self.join());
             (admitted.slot, admitted.has_joined)
         };
         self.joined(has_joined);

@@ -24,22 +24,20 @@ pin_project! {
         state: State<F, Answer<F::Output, Failure>>,
         role: Role,
         failure: Failure,
+        progress: Progress,
     }
 
     impl<F: Future, Failure: FailurePolicy<F::Output>> PinnedDrop for Drained<F, Failure> {
         fn drop(this: Pin<&mut Self>) {
             // Before `role`, which owns the request, is dropped: the tasks that these destructors spawn are counted.
             let mut this = this.project();
-            let progress = match this.state.as_mut().project() {
-                StateProj::Running { progress, .. } => Some(*progress),
-                _ => None,
-            };
+            let is_running = matches!(this.state.as_mut().project(), StateProj::Running { .. });
             let before = ran_on();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if let Some(progress) = progress.filter(|_| ran_on() == before) {
-                this.role.handler_dropped(progress);
+            if is_running && ran_on() == before {
+                this.role.handler_dropped(*this.progress);
             }
         }
     }
@@ -49,7 +47,7 @@ pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwn]
     enum State<F, A> {
-        Running { #[pin] future: F, progress: Progress },
+        Running { #[pin] future: F },
         Draining { answer: Option<A> },
         Done,
     }
@@ -61,12 +59,10 @@ type Answer<O, Failure> = Result<O, <Failure as FailurePolicy<O>>::Discarded>;
 impl<F: Future, Failure: FailurePolicy<F::Output>> Drained<F, Failure> {
     pub(super) fn new(future: F, role: Role, failure: Failure) -> Self {
         Self {
-            state: State::Running {
-                future,
-                progress: Progress::New,
-            },
+            state: State::Running { future },
             role,
             failure,
+            progress: Progress::New,
         }
     }
 }
@@ -76,12 +72,12 @@ impl<F: Future, Failure: FailurePolicy<F::Output>> Future for Drained<F, Failure
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StateProj::Running { future, progress } = this.state.as_mut().project() {
+        if let StateProj::Running { future } = this.state.as_mut().project() {
             let output = {
                 let _entered = this.role.enter();
-                *progress = Progress::Polled;
+                *this.progress = Progress::Polled;
                 let Poll::Ready(output) = future.poll(cx) else {
-                    *progress = Progress::Waits;
+                    *this.progress = Progress::Waits;
                     return Poll::Pending;
                 };
                 // The destructor of the future runs inside of the request too.

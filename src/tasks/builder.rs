@@ -10,14 +10,14 @@ use tokio::runtime::Handle;
 use tokio::task::{self, JoinHandle, LocalSet};
 
 use super::kind::{Fallible, Plain, TaskKind};
-use super::spawning::{Spawning, spawn_in};
+use super::spawning::Spawning;
 use super::token::TaskToken;
 use super::tracked_future::TrackedFuture;
 use super::try_spawn_error::TrySpawnError;
 use crate::request::Request;
 use crate::request::context::Context;
 use crate::request::guard::TaskGuard;
-use crate::request::task::{Kind, Refused, TaskSpec};
+use crate::request::task::{Begins, Kind, Refused, TaskSpec};
 use crate::trace;
 
 /// A task that is not spawned yet, with its options. [`Tasks::named`](crate::Tasks::named),
@@ -204,8 +204,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         F::Output: Send + 'static,
         OutputKind: TaskKind<F::Output> + 'static,
     {
-        let spec = self.spec();
-        spawn_in::<F, OutputKind>(self.request(spec.location), spec, future)
+        let (spawning, guard) = self.admit();
+        let handle = tokio::spawn(TrackedFuture::<F, OutputKind>::new(future, guard));
+        spawning.spawned(handle)
     }
 
     /// Spawns the task as [`Tasks::try_spawn`](crate::Tasks::try_spawn) does. A [`detached`](Self::detached) task, and
@@ -221,9 +222,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         F::Output: Send + 'static,
         OutputKind: TaskKind<F::Output> + 'static,
     {
-        let spec = self.spec();
+        let (spec, name) = self.spec();
         let request = self.request(spec.location);
-        let admitted = request.map(|request| request.try_admit(spec));
+        let admitted = request.map(|request| request.try_admit(spec, name));
         let guard = match admitted.unwrap_or_else(|| Ok(TaskGuard::outside())) {
             Ok(guard) => guard,
             Err(Refused::Released) => return Err(TrySpawnError::Released(future)),
@@ -291,26 +292,40 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     #[track_caller]
     pub(super) fn admit(&mut self) -> (Spawning<'_>, TaskGuard) {
-        let spec = self.spec();
-        Spawning::admit(self.request(spec.location), spec)
+        let (spec, name) = self.spec();
+        let request = self.request(spec.location);
+        let guard = match (request, name) {
+            (Some(request), None) => request.admit(spec),
+            (Some(request), Some(name)) => request.admit_named(spec, Begins::Spawning, name),
+            (None, _) => TaskGuard::outside(),
+        };
+        (Spawning::new(request, &guard), guard)
     }
 
     #[track_caller]
     fn admit_elsewhere(&mut self) -> TaskGuard {
-        let spec = self.spec();
-        match self.request(spec.location) {
-            Some(request) => request.admit_elsewhere(spec),
-            None => TaskGuard::outside(),
+        let (spec, name) = self.spec();
+        match (self.request(spec.location), name) {
+            (Some(request), None) => request.admit_elsewhere(spec),
+            (Some(request), Some(name)) => request.admit_named(spec, Begins::Elsewhere, name),
+            (None, _) => TaskGuard::outside(),
         }
     }
 
+    /// Describes the task. Returns its name too, if that was computed.
     #[track_caller]
-    fn spec(&mut self) -> TaskSpec {
-        TaskSpec {
-            name: self.name.take(),
+    fn spec(&mut self) -> (TaskSpec, Option<Arc<str>>) {
+        let (name, computed) = match self.name.take() {
+            Some(Cow::Borrowed(name)) => (Some(name), None),
+            Some(Cow::Owned(name)) => (None, Some(name.into())),
+            None => (None, None),
+        };
+        let spec = TaskSpec {
+            name,
             kind: self.kind,
             ..TaskSpec::here()
-        }
+        };
+        (spec, computed)
     }
 
     /// Returns the request that tracks the task. Outside of a request returns `None`: the task then runs untracked.

@@ -1,6 +1,5 @@
 //! A handler that becomes a task when its client has left.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
@@ -38,7 +37,7 @@ where
         trace::outside_a_request(location);
     }
     let spec = TaskSpec {
-        name: Some(Cow::Borrowed("run_to_completion")),
+        name: Some("run_to_completion"),
         location,
         is_handler: true,
         ..TaskSpec::here()

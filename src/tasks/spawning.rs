@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use super::kind::TaskKind;
 use super::tracked_future::TrackedFuture;
 use crate::request::Request;
-use crate::request::guard::{TaskGuard, Ticket};
-use crate::request::task::TaskSpec;
+use crate::request::guard::TaskGuard;
+use crate::request::task::{TaskSpec, Ticket};
 
 /// Spawns a task on the current runtime.
 ///

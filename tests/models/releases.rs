@@ -48,7 +48,7 @@ fn a_try_spawn_that_races_the_release_is_waited_for_or_refused() {
         let request = world.request();
         let spawner = thread::spawn({
             let request = request.clone();
-            move || match request.try_admit(named("task")) {
+            move || match request.try_admit(named("task"), None) {
                 Err(refused) => {
                     assert_eq!(refused, Refused::Released);
                     true

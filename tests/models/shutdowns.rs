@@ -37,7 +37,7 @@ fn a_try_spawn_that_races_a_shutdown_is_found_by_it_or_refused() {
         let request = world.request();
         let spawner = thread::spawn({
             let request = request.clone();
-            move || match request.try_admit(named("task")) {
+            move || match request.try_admit(named("task"), None) {
                 Ok(mut task) => {
                     task.end_of_run(None);
                     true

@@ -111,7 +111,7 @@ impl DrainObserver for Observer {
 #[track_caller]
 pub(crate) fn named(name: &'static str) -> TaskSpec {
     TaskSpec {
-        name: Some(name.into()),
+        name: Some(name),
         ..TaskSpec::here()
     }
 }

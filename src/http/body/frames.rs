@@ -65,8 +65,11 @@ where
         }
         drop(entered);
         if ended && watch.drain.end_unused() {
-            if let State::Streaming(watch) = std::mem::replace(this.state, State::Done) {
-                watch.drain.discard();
+            if watch.drain.is_empty() {
+                // A destructor would look for what is left.
+                std::mem::forget(std::mem::replace(this.state, State::Done));
+            } else {
+                *this.state = State::Done;
             }
         } else if ended || part == Part::Last {
             return match polled {

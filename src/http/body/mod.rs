@@ -141,20 +141,18 @@ impl<B: Body> ResponseBody<B> {
     /// A body of which something was taken before it is asked for.
     #[inline]
     pub(crate) fn of_kept(kept: Pin<Box<Kept<B>>>) -> Self {
-        let state = if kept.is_spent() {
-            State::Passing
-        } else {
-            State::Kept(kept)
-        };
-        Self { inner: None, state }
+        Self {
+            inner: None,
+            state: State::Kept(kept),
+        }
     }
 
-    /// A body whose end is watched, unless everything was reported already.
+    /// A body whose end is watched.
     #[inline]
-    pub(crate) fn watched(body: B, drain: Option<Drain>, rest: Rest) -> Self {
+    pub(crate) fn watched(body: B, drain: Drain, rest: Rest) -> Self {
         Self {
             inner: Some(body),
-            state: State::of_stream(drain.map(|drain| Watch { drain, rest })),
+            state: State::Streaming(Watch { drain, rest }),
         }
     }
 

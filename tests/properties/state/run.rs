@@ -729,7 +729,7 @@ impl Run {
                 }
             }
         });
-        let found = account.last.clone().map(|found| {
+        let found = account.last.map(|found| {
             let failed = incomplete.and_then(|t| t.last.clone());
             let started = found.started;
             failed.map_or((found.info(), started), |info| (info, None))
