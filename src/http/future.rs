@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::answer::{Answer, Plan};
-use super::body::{Looked, ResponseBody};
+use super::body::{Looked, ResponseBody, Watch};
 use super::hold::{Exchange, Facts};
 use super::passing::{passed, watched};
 use super::whole::{Whole, held_length};
@@ -162,11 +162,13 @@ where
         let answered = if is_unused { None } else { drain.answered() };
         if is_unused || answered.is_some_and(|answered| answered.is_idle) {
             if let Some(rest) = passed(result, &facts, drain) {
-                return match this.role.take().filter(|drain| !drain.is_over()) {
-                    Some(drain) => polled.map_ok(|response| watched(response, rest, drain)),
-                    // Everything was reported: there is nothing to watch.
-                    None => polled.map_ok(|response| response.map(ResponseBody::new)),
+                // Once everything was reported, there is nothing to watch.
+                let rest = if drain.is_over() {
+                    None
+                } else {
+                    this.role.take().map(|drain| Watch { drain, rest })
                 };
+                return polled.map_ok(|response| watched(response, rest));
             }
         }
         let answered = answered.or_else(|| drain.answered()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use http::Response;
 use http_body::Body;
 
-use super::body::{ResponseBody, Rest};
+use super::body::{ResponseBody, Rest, Watch};
 use super::grpc::is_grpc;
 use super::hold::{Facts, Held, has_no_body, held, known_length};
 use crate::drain::Drain;
@@ -36,9 +36,8 @@ pub(super) fn passed<B: Body, E>(
 #[inline(always)]
 pub(super) fn watched<B: Body>(
     response: Response<B>,
-    rest: Rest,
-    drain: Drain,
+    watch: Option<Watch>,
 ) -> Response<ResponseBody<B>> {
     let (parts, body) = response.into_parts();
-    Response::from_parts(parts, ResponseBody::watched(body, drain, rest))
+    Response::from_parts(parts, ResponseBody::watched(body, watch))
 }

@@ -26,27 +26,8 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.as_mut().project();
-        let watch = match this.state {
-            State::Streaming(watch) => watch,
-            State::Kept(kept) => {
-                if let Some(frame) = kept.as_mut().take_only_frame() {
-                    *this.state = State::Done;
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                return self.poll_kept(None, cx);
-            }
-            State::Passing => {
-                let polled = match this.inner.as_mut().as_pin_mut() {
-                    Some(inner) => inner.poll_frame(cx),
-                    None => Poll::Ready(None),
-                };
-                if let Poll::Ready(None) = &polled {
-                    *this.state = State::Done;
-                }
-                return polled.map_err(BodyError::inner);
-            }
-            State::Done => return Poll::Ready(None),
-            State::Failing(_) => return self.poll_kept(None, cx),
+        let State::Streaming(watch) = this.state else {
+            return self.poll_unwatched(cx);
         };
         let entered = watch.drain.enter();
         let polled = match this.inner.as_mut().as_pin_mut() {
@@ -80,15 +61,13 @@ where
         polled.map_err(BodyError::inner)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            State::Done => true,
-            State::Passing => has_ended(self.get_ref()),
-            State::Kept(kept) => {
-                !kept.is_watched() && !kept.ahead().has_items() && has_ended(self.get_ref())
-            }
             // While the end is watched, it has not come.
-            State::Streaming(_) | State::Failing(_) => false,
+            State::Streaming(_) => false,
+            State::Done => true,
+            _ => self.has_passed_all(),
         }
     }
 
@@ -109,6 +88,45 @@ where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    /// The next item of a body that does not stream with its end watched.
+    #[inline]
+    fn poll_unwatched(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Passed<B>> {
+        let this = self.as_mut().project();
+        match this.state {
+            State::Kept(kept) => {
+                if let Some(frame) = kept.as_mut().take_only_frame() {
+                    *this.state = State::Done;
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                self.poll_kept(None, cx)
+            }
+            State::Passing => {
+                let polled = match this.inner.as_pin_mut() {
+                    Some(inner) => inner.poll_frame(cx),
+                    None => Poll::Ready(None),
+                };
+                if let Poll::Ready(None) = &polled {
+                    *this.state = State::Done;
+                }
+                polled.map_err(BodyError::inner)
+            }
+            State::Done => Poll::Ready(None),
+            State::Streaming(_) | State::Failing(_) => self.poll_kept(None, cx),
+        }
+    }
+
+    /// Whether nothing more comes from a body whose end is not watched.
+    fn has_passed_all(&self) -> bool {
+        match &self.state {
+            State::Passing => has_ended(self.get_ref()),
+            State::Kept(kept) => {
+                !kept.is_watched() && !kept.ahead().has_items() && has_ended(self.get_ref())
+            }
+            State::Streaming(_) | State::Failing(_) => false,
+            State::Done => true,
+        }
+    }
+
     /// Passes on what may end the response, and what was kept. `taken`: just now, from the inner body.
     #[inline(never)]
     fn poll_kept(

@@ -114,8 +114,8 @@ enum State<B: Body> {
 
 /// The end of a response that is watched. Dropping it before the end means that the client has left.
 pub(crate) struct Watch {
-    drain: Drain,
-    rest: Rest,
+    pub(crate) drain: Drain,
+    pub(crate) rest: Rest,
 }
 
 /// What is known of the rest of a response that is let go.
@@ -147,12 +147,12 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// A body whose end is watched.
+    /// A body whose end may be watched.
     #[inline]
-    pub(crate) fn watched(body: B, drain: Drain, rest: Rest) -> Self {
+    pub(crate) fn watched(body: B, watch: Option<Watch>) -> Self {
         Self {
             inner: Some(body),
-            state: State::Streaming(Watch { drain, rest }),
+            state: State::of_stream(watch),
         }
     }
 
