@@ -5,19 +5,24 @@
 //! ```text
 //!   Drain::new            takes the request from the pool
 //!     │                   (the handler runs in its context, and spawns)
-//!     │ answered          the handler has answered (`await_hooks` without HTTP): hooks, if any, are to run
+//!     │ answered          the handler has answered (`await_hooks` in a scope): hooks, if any, are to run
 //!     │
-//!     ├─ unused ─────────▶ finish_unused: nothing was spawned, and nothing else refers to it; it is Over
+//!     ├─ unused ─────────▶ (HTTP, where the response ends) finish_unused: nothing was spawned, and nothing else refers
+//!     │                    to the request; it is Over. If something else does: `finish_idle`
 //!     ▼
-//!   begin_plain_wait      (a head that is held with its whole body) the window opens, and the tasks get one turn of
-//!     │                   the scheduler. `poll_plain_wait`: once they are done, the request is released at once
+//!   begin_plain_wait      (only if a head is held with its whole body, there is no hook, and a task is alive) the window
+//!     │                   opens, and the tasks get one turn of the scheduler. `poll_plain_wait`: once they are done, the
+//!     │                   request is released at once. It goes on below if a task has failed or was stopped, if only
+//!     │                   the tokio-util tracker is left, or if it is woken before the tasks are done
 //!     ▼
 //!   poll_drained ◀─────┐  no task alive, and no hook: ready at once
 //!     │                │  otherwise: the window opens, and the tasks get one turn of the scheduler
-//!     │                │  then: woken by the last task, by a limit that changed, or by the timer (`steps`)
+//!     │                │  then: woken by the last task, by the last required one, by a hook, by a limit that changed, or
+//!     │                │  by the timer (`steps`)
 //!     ├────────────────┘  the tasks are done: the hooks run (`poll_work`), and what they spawn is waited for
 //!     │
-//!     ├─ all done ───────▶ try_finish: released, unless a task came up meanwhile (then the wait goes on)
+//!     ├─ all done ───────▶ try_finish: released, unless a task came up meanwhile (then the wait goes on). If the response
+//!     │                    is not held for what is left: finish_in_background
 //!     │
 //!     ├─ the deadline ───▶ expire (or poll_done, if the last tasks ended because they were aborted): released, and
 //!     │                    Expired. Tasks that are alive are the report's stragglers. `try_finish` reports at the
@@ -25,20 +30,20 @@
 //!     │
 //!     ├─ an upgrade ─────▶ upgrade: released, whatever is alive
 //!     │
-//!     ├─ dropped ────────▶ end: if the response had ended (`complete`), finish_in_background waits for what is left.
-//!     │                    Otherwise the client has gone (`leave`): released at once, or Leaving while tasks have
-//!     │                    time to stop
+//!     ├─ dropped ────────▶ end: if the response had ended (`complete`), finish_in_background waits for what is left. If
+//!     │                    the request has expired, that is reported; a wait in the background, as it stands. Otherwise
+//!     │                    the client has gone (`leave`): released at once, or Leaving while tasks have time to stop
 //!     ▼
-//!   conclude              (unless nothing reads the report) logs it, and calls the observers; then drops the span.
+//!   publish               (if the report is read) records and logs it, and calls the observers. Then the span is dropped.
 //!     │                   The request leaves the registry once nothing of it is alive
 //!     ▼
-//!   Over                  `pool::keep` keeps its memory when the owner is dropped, if nothing else refers to it
+//!   Over                  `pool::keep` keeps its memory when the owner is done with it, if nothing else refers to it
 //! ```
 //!
 //! `wait` is the wait, and `plain` the ordinary case of it. `window` is the drain window, `hooks` is what else is
-//! awaited, and `steps` stops tasks on time, with its `timer`. `ending` is the end of a request, `leaving` what becomes of
-//! tasks whose client has gone, `report` makes the report, and `shutdown` waits for a whole process. `response` is what
-//! only HTTP asks for.
+//! awaited, and `steps` stops tasks on time, with its `timer`. `release` is the loop of everything that is held: wait,
+//! fail, finish. `ending` is the end of a request, `leaving` is what happens to tasks whose client has gone, and `report`
+//! makes the report. `response` is for HTTP alone. The wait of a shutdown is in `handle`.
 
 mod ending;
 mod hooks;
@@ -68,7 +73,7 @@ use crate::request::{Request, Shared, pool};
 pub(crate) struct Drain {
     /// The request. While the request's code runs, the context that was current before stands here.
     context: Context,
-    /// Made when there is something to wait for, which is rare.
+    /// Made when a wait is more than plain, which is rare.
     wait: Option<Box<Wait>>,
     /// For which tasks the response is kept back. The others are waited for in the background once it has
     /// ended.
@@ -96,7 +101,8 @@ enum Stage {
     /// It may spawn, and may be held.
     Open { at_drop: AtDrop },
     /// Its window is open, and all that comes next is the end of its tasks, or the first step of its `Schedule`. That
-    /// takes no `Wait`, and `poll_plain_wait` is the only call. Any other one makes a `Wait`: see `end_plain_wait`.
+    /// takes no `Wait`. Only `poll_plain_wait` and a drop may follow. Both make a `Wait` if there is more to do: see
+    /// `end_plain_wait`.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     PlainWait,
     /// The client has gone, and tasks have some time left to stop.

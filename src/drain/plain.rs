@@ -64,7 +64,7 @@ impl Drain {
             return Poll::Ready(());
         };
         if timer.is_set() {
-            // It is woken before the tasks have ended: the time has come, or has changed.
+            // It is woken before everything has ended: mostly the time has come, or has changed.
             return Poll::Ready(());
         }
         let (look, deadline) = request.look_again(cx);

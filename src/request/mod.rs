@@ -1,8 +1,9 @@
 //! One request: its tasks, how far it is, and what is to be reported of it.
 //!
-//! `state` is all that two threads may change. It is under one lock, and changes by named transitions. `table` is the
-//! part of it that holds the tasks, which `task` describes. `effects` are what a transition leaves to be done outside
-//! of the lock, and `account` is what a wait finds and a report gets. `drained` is what the drain asks of a request.
+//! `state` is all that two threads may change, but for the tokio-util tracker. It is under one lock, and changes by named
+//! transitions. `table` is the part of it that holds the tasks, which `task` describes, and `names` has their computed
+//! names. `effects` are what a transition leaves to be done outside of the lock, and `account` is what a wait finds and a
+//! report gets. `drained` is what the drain asks of a request.
 //!
 //! The life of a task, in order of time:
 //!
@@ -10,34 +11,39 @@
 //!   Tasks::spawn
 //!     │ Request::admit        lists the task in the table, under the lock; lists the request in the registry, if it
 //!     │                       is not listed yet
+//!     │ Request::stamp        (if a window is open, or no report counts the task) gives it an age
 //!     │ TaskGuard::new        makes the guard, which has the task's span
 //!     │ report_late_spawn     (only if late) logs the task, and calls the observers
 //!     │ TrackedFuture::new    takes the future and the guard
 //!     ▼
 //!   tokio::spawn
-//!     │ Request::attach       keeps the abort handle, unless the task has ended by now
-//!     │ TaskGuard::try_run    runs each poll, in the task's context (`here`) and span
+//!     │ Request::attach       keeps the abort handle, or aborts the task if that was asked for; unless the task has
+//!     │                       ended by now
+//!     │ TaskGuard::try_run    runs each poll, in the task's context (`context`) and span
 //!     │ TaskGuard::waits      (only after the first poll that is pending) gives an age to each task that has none
 //!     ▼
 //!   the future completes, fails, panics or is aborted, and is dropped; then the guard ends the task:
 //!     │ Request::fail         (unless completed) writes the end down, and logs it; the task still counts
-//!     │ Request::end_spanned  (if the report is still to come, and counts the task) closes the task's span
-//!     │ State::complete       counts the task out and frees its slot, under the lock; where more is to be done, State::end
-//!     │                       does
-//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over, and the wait is
-//!     │                       woken if there is one
+//!     │ State::complete       (if it has completed, and there is no more to do) counts the task out and frees its slot,
+//!     │                       under the lock. Otherwise:
+//!     │ Request::end_spanned  (with a span, or not completed) closes the task's span, if the report is still to come and
+//!     │                       counts the task
+//!     │ State::end            counts the task out and frees its slot, under the lock
+//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if there
+//!     │                       is one, is woken by the last one, and by the last required one
 //!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's span
 //!     │ State::noticed        (after that) lets the request leave the registry, if this was the last thing
 //!     ▼
 //!   the slot belongs to the next task
 //! ```
 //!
-//! `Tasks::try_spawn` goes through `Request::try_admit`, and work that runs elsewhere through
-//! `Request::admit_elsewhere`.
+//! `Tasks::try_spawn` goes through `Request::try_admit`, a task whose name was computed through `Request::admit_named`, and
+//! work that runs elsewhere through `Request::admit_elsewhere`.
 //!
-//! `pool` keeps the memory of a request for the next one. `limits` are the limits of its drain window, `tuning` is what
-//! was set for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util
-//! tracker, `notices` are the warnings of its layer, and `waiting` is code that waits for the process.
+//! `admission` lists a task, `guard` is its life as a value, `ending` its end, and `context` is where code runs. `pool`
+//! keeps the memory of a request for the next one. `limits` are the limits of its drain window, `tuning` is what was set
+//! for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util tracker, `notices`
+//! are the warnings of its layer, and `waiting` is code that waits for the process.
 
 pub(crate) mod account;
 mod admission;

@@ -1,6 +1,7 @@
 //! The computed names of tasks.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::report::TaskInfo;
@@ -11,32 +12,31 @@ use crate::report::TaskInfo;
 /// computed one there.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    alive: Vec<(u32, Arc<str>)>,
+    alive: BTreeMap<u32, Arc<str>>,
     /// That of the task whose end left none alive: a report may contain it.
     last: Option<(u32, Arc<str>)>,
 }
 
 impl Names {
     pub(crate) fn add(&mut self, id: u32, name: Arc<str>) {
-        self.alive.push((id, name));
+        self.alive.insert(id, name);
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Arc<str>> {
-        let named = self.alive.iter().chain(&self.last);
-        named
-            .filter(|(other, _)| *other == id)
-            .map(|(_, name)| name)
-            .next()
+        let last = || {
+            let last = self.last.as_ref().filter(|(last, _)| *last == id);
+            last.map(|(_, name)| name)
+        };
+        self.alive.get(&id).or_else(last)
     }
 
     /// Returns the name of a task that has ended. `is_last`: it left none alive.
     pub(crate) fn end(&mut self, id: u32, is_last: bool) -> Option<Arc<str>> {
-        let index = self.alive.iter().position(|(other, _)| *other == id)?;
-        let named = self.alive.swap_remove(index);
+        let name = self.alive.remove(&id)?;
         if is_last {
-            self.last = Some(named.clone());
+            self.last = Some((id, name.clone()));
         }
-        Some(named.1)
+        Some(name)
     }
 }
 

@@ -629,7 +629,7 @@ impl<H> State<H> {
                 self.is_observed() || if required_failed { failed } else { ok }
             }
         };
-        // With a seat it had a task, or its tokio-util tracker may have had some.
+        // Once registered it had a task, or its tokio-util tracker may have had some.
         if is_read && self.registration.is_some() {
             let drained = Drained {
                 required_failed,

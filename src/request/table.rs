@@ -13,7 +13,7 @@ const NONE: u32 = u32::MAX;
 /// Slots that are used again: a task that ends leaves its slot to the next one. So a slot alone does not name a task,
 /// its id has to match too.
 ///
-/// A task is written into its slot field by field, and leaves it by its pulse alone: an entry is large to be moved.
+/// A task is written into its slot field by field, and leaves it by its state alone: an entry is large to be moved.
 ///
 /// `H`: what aborts a task.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Removed<'a, H> {
     pub(crate) handle: Option<H>,
     /// How it ended.
     pub(crate) state: TaskState,
-    /// Everything but its pulse is still there.
+    /// Everything but its state is still there.
     pub(crate) entry: &'a mut Entry<H>,
 }
 
@@ -50,7 +50,7 @@ impl<H> Table<H> {
         }
     }
 
-    /// Lists a task, and returns its slot and its id. `kind` takes the place of the brief's.
+    /// Lists a task, and returns its slot and its id. `kind` takes the place of the spec's.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,

@@ -40,7 +40,7 @@ pub(crate) struct Ticket {
 pub(crate) struct Admitted {
     pub(crate) slot: u32,
     pub(crate) id: u32,
-    /// In place of the kind of its brief.
+    /// In place of the kind of its spec.
     pub(crate) kind: Kind,
     /// The report is to count it.
     pub(crate) is_counted: bool,
@@ -83,7 +83,7 @@ pub(crate) enum ReportedAs {
     Excluded,
 }
 
-/// How the pulse of a task begins.
+/// How the state of a slot begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begins {
     Spawning,
@@ -110,7 +110,7 @@ pub(crate) enum SlotState<H> {
 #[derive(Debug)]
 pub(crate) struct Entry<H> {
     pub(crate) id: u32,
-    // The spec, in parts: an entry takes 72 bytes so.
+    // The spec, in parts: an entry is smaller so.
     name: Option<&'static str>,
     location: &'static Location<'static>,
     pub(crate) kind: Kind,

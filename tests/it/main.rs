@@ -16,7 +16,7 @@
 //! | overload | `handle` |
 //! | panics | `panics`, `foreign`, `foreign_panics` |
 //! | context, logs | `context`, `spares`, `logs`, `alerts`, `late_logs`, `spans`, `span_ends`, `throttle` |
-//! | counts, ages | `accounting`, `reports`, `observers` |
+//! | counts, ages, names | `accounting`, `reports`, `observers`, `computed_names` |
 //! | order of events at the end of a task | `ends`, `span_ends` |
 //! | when the handle is idle | `idle`, `handle`, `last_ends` |
 //! | shutdown | `shutdown`, `shutdown_stragglers`, `shutdown_process`, `shutdown_inside`; `examples/graceful_shutdown` |
@@ -38,6 +38,7 @@ mod body_errors;
 mod children;
 mod closed;
 mod completion_corners;
+mod computed_names;
 mod context;
 mod cuts;
 mod deadlines;

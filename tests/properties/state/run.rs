@@ -389,7 +389,7 @@ impl Run {
             _ => Handle::None,
         };
         let registration = self.registration();
-        let admitted = self.state.admit(&spec, parent, begins, || registration);
+        let admitted = self.state.admit(spec, parent, begins, || registration);
         self.admitted(&admitted, spec, parent, handle)
     }
 
@@ -436,7 +436,7 @@ impl Run {
         let joined = std::cell::Cell::new(was_listed);
         let asked_late = std::cell::Cell::new(false);
         let admitted = self.state.try_admit(
-            &spec,
+            spec,
             parent,
             Begins::Spawning,
             || {
