@@ -57,7 +57,7 @@
 //! # TYPE tower_task_tracker_live_tasks gauge
 //! tower_task_tracker_live_tasks 0
 //!
-//! # HELP tower_task_tracker_held_responses Responses that are kept back now, until their tasks are done.
+//! # HELP tower_task_tracker_held_responses Responses that are held now, until their tasks are done.
 //! # TYPE tower_task_tracker_held_responses gauge
 //! tower_task_tracker_held_responses 0
 //!
