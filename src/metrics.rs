@@ -32,7 +32,7 @@ mod enabled {
     /// | `tower_task_tracker_drain_duration_seconds` | histogram | seconds | `outcome`: `drained`, `deadline_exceeded`, `shutdown`, `dropped`, `upgraded` |
     /// | `tower_task_tracker_held_responses` | gauge | responses | |
     /// | `tower_task_tracker_live_tasks` | gauge | tasks | |
-    /// | `tower_task_tracker_tasks_total` | counter | tasks | `state`: `completed`, `failed`, `panicked`, `aborted`; `task`: the name, of named tasks |
+    /// | `tower_task_tracker_tasks_total` | counter | tasks | `state`: `completed`, `failed`, `panicked`, `aborted`; `task`: the name, unless it was computed |
     /// | `tower_task_tracker_stragglers_total` | counter | tasks | `reason`: `deadline`, `shutdown`, `client_gone`, `upgraded` |
     /// | `tower_task_tracker_late_spawns_total` | counter | tasks | |
     /// | `tower_task_tracker_shed_requests_total` | counter | requests | |

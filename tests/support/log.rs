@@ -86,7 +86,7 @@ pub(crate) fn assert_adds_up(report: &DrainReport) {
     assert_eq!(
         report.failures.len(),
         report.failed + report.panicked + report.aborted,
-        "each failures task is told of: {report:?}"
+        "the report lists each task that did not complete: {report:?}"
     );
 }
 

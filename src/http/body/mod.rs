@@ -40,7 +40,7 @@ pin_project! {
     /// It is a [`Body`] where the inner body's error turns into a boxed error, as every error and string does.
     ///
     /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
-    /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, it says so again.
+    /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, the body returns the end mark again.
     ///
     /// Before a wait begins, the inner body is dropped if a server would not ask for more of it: then a task
     /// that waits for its end, or for its drop, does not wait for the response. This is so once the inner body
