@@ -65,7 +65,7 @@ pub(crate) struct Completed<H> {
     pub(crate) wake: Option<Waker>,
 }
 
-/// A task has ended that no report counts as ended: [`State::noticed`](super::state::State::noticed) has to follow once
+/// A task has ended that no report counts as ended: [`State::callbacks_done`](super::state::State::callbacks_done) has to follow once
 /// this was reported.
 #[derive(Debug, Clone)]
 pub(crate) struct LateEnd {

@@ -143,15 +143,15 @@ impl Request {
         self.notify(span, |observer| observer.on_late_end(&info));
         // Before the request may leave the registry: when the handle is idle, spans are closed.
         drop(extra);
-        self.noticed();
+        self.callbacks_done();
     }
 
     /// The observers were called about a late spawn or a late end.
-    fn noticed(self: &Arc<Self>) {
+    fn callbacks_done(self: &Arc<Self>) {
         let effects = {
             let mut state = self.lock();
             let in_tracker = self.is_tracker_busy();
-            state.noticed(in_tracker)
+            state.callbacks_done(in_tracker)
         };
         effects.carry_out(self);
     }
@@ -166,7 +166,7 @@ impl Request {
             self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
             self.notify(span, |observer| observer.on_late_spawn(&info));
         }
-        self.noticed();
+        self.callbacks_done();
     }
 
     /// The spec of a task that is alive, and its name if that was computed.

@@ -32,7 +32,7 @@
 //!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if there
 //!     │                       is one, is woken by the last one, and by the last required one
 //!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's span
-//!     │ State::noticed        (after that) lets the request leave the registry, if this was the last thing
+//!     │ State::callbacks_done        (after that) lets the request leave the registry, if this was the last thing
 //!     ▼
 //!   the slot belongs to the next task
 //! ```

@@ -63,7 +63,7 @@ pub(crate) struct State<H> {
     /// The handler has become a task.
     had_handler: bool,
     /// How many callbacks about ends and late spawns are running, or about to run: they keep the request listed.
-    notices: u32,
+    pending_callbacks: u32,
     tally: Tally,
     /// A required task did not complete.
     required_failed: bool,
@@ -153,7 +153,7 @@ impl<H> State<H> {
             detached: 0,
             has_detached: false,
             had_handler: false,
-            notices: 0,
+            pending_callbacks: 0,
             tally: Tally::default(),
             required_failed: false,
             last: None,
@@ -251,7 +251,7 @@ impl<H> State<H> {
                 self.watches += 1;
             }
         }
-        self.notices += u32::from(is_late);
+        self.pending_callbacks += u32::from(is_late);
         Admitted {
             is_late,
             wants_stamp: true,
@@ -459,7 +459,7 @@ impl<H> State<H> {
         }
         effects.has_changed = self.is_attended;
         if late.is_some() {
-            self.notices += 1;
+            self.pending_callbacks += 1;
         } else {
             self.leave_if_last(in_tracker, &mut effects);
         }
@@ -517,8 +517,8 @@ impl<H> State<H> {
     }
 
     /// A late spawn, or a late end, was reported.
-    pub(crate) fn noticed(&mut self, in_tracker: bool) -> Effects<H> {
-        self.notices -= 1;
+    pub(crate) fn callbacks_done(&mut self, in_tracker: bool) -> Effects<H> {
+        self.pending_callbacks -= 1;
         let mut effects = Effects::none();
         effects.has_changed = true;
         self.leave_if_last(in_tracker, &mut effects);
@@ -790,7 +790,7 @@ impl<H> State<H> {
     /// Whether nothing is alive, and everything about tasks was reported.
     #[inline]
     fn is_last(&self) -> bool {
-        (self.alive | self.detached | self.notices) == 0
+        (self.alive | self.detached | self.pending_callbacks) == 0
     }
 
     /// Leaves the registry if the request is over, nothing is alive and everything was reported.
@@ -947,7 +947,7 @@ impl<H> State<H> {
 
     /// Whether at most so many tasks are alive, and nothing is being reported.
     pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
-        self.alive() <= tasks && self.notices == 0
+        self.alive() <= tasks && self.pending_callbacks == 0
     }
 
     /// Whether a wait for the tokio-util tracker goes on.
@@ -1087,7 +1087,7 @@ impl<H> State<H> {
             detached: _,
             has_detached,
             had_handler,
-            notices: _,
+            pending_callbacks: _,
             tally,
             required_failed,
             last,

@@ -44,7 +44,7 @@ pub(crate) struct Admitted {
     pub(crate) kind: Kind,
     /// The report is to count it.
     pub(crate) is_counted: bool,
-    /// It is to be reported as late: [`State::noticed`](super::state::State::noticed) has to follow.
+    /// It is to be reported as late: [`State::callbacks_done`](super::state::State::callbacks_done) has to follow.
     pub(crate) is_late: bool,
     /// It needs an age now: nothing else may read the clock for it later.
     pub(crate) wants_stamp: bool,

@@ -117,7 +117,7 @@ impl Run {
             }
             self.step(&Step::Conclude { in_tracker: false })?;
         }
-        while self.model.notices > 0 {
+        while self.model.pending_callbacks > 0 {
             self.step(&Step::Noticed { in_tracker: false })?;
             self.compare()?;
         }
@@ -198,9 +198,9 @@ impl Run {
                 }
             }
             Step::Noticed { in_tracker } => {
-                if self.model.notices > 0 {
-                    let effects = self.state.noticed(*in_tracker);
-                    self.model.notices -= 1;
+                if self.model.pending_callbacks > 0 {
+                    let effects = self.state.callbacks_done(*in_tracker);
+                    self.model.pending_callbacks -= 1;
                     let (leave, watch) = self.model.leaves(*in_tracker);
                     let expected = Expected {
                         leave,
@@ -415,7 +415,7 @@ impl Run {
         );
         let is_free = |task: &Task| task.has_ended || task.slot != admitted.slot;
         prop_assert!(self.model.tasks.iter().all(is_free), "the slot was taken");
-        self.model.notices += usize::from(is_late);
+        self.model.pending_callbacks += usize::from(is_late);
         self.model.tasks.push(Task {
             spec,
             slot: admitted.slot,
@@ -581,7 +581,7 @@ impl Run {
             expected.wake = self.model.waker.take();
         }
         if is_late {
-            self.model.notices += 1;
+            self.model.pending_callbacks += 1;
         } else {
             (expected.leave, expected.watch) = self.model.leaves(in_tracker);
         }
@@ -831,7 +831,7 @@ impl Run {
         let is_handler = |task: &Task| task.spec.is_handler;
         prop_assert_eq!(state.had_handler(), model.count(is_handler) > 0);
         for tasks in 0..4 {
-            let is_enough = alive <= tasks && model.notices == 0;
+            let is_enough = alive <= tasks && model.pending_callbacks == 0;
             prop_assert_eq!(state.waits_for_at_most(tasks), is_enough);
         }
         let is_held = matches!(model.phase, Phase::Running | Phase::Window { .. });
