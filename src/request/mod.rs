@@ -42,7 +42,7 @@
 //!
 //! `admission` lists a task, `guard` is its life as a value, `ending` its end, and `context` is where code runs. `pool`
 //! keeps the memory of a request for the next one. `limits` are the limits of its drain window, `tuning` is what was set
-//! for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util tracker, `notices`
+//! for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util tracker, `warnings`
 //! are the warnings of its layer, and `waiting` is code that waits for the process.
 
 pub(crate) mod account;
@@ -54,7 +54,6 @@ mod ending;
 pub(crate) mod guard;
 pub(crate) mod limits;
 pub(crate) mod names;
-pub(crate) mod notices;
 mod notify;
 pub(crate) mod pool;
 pub(crate) mod state;
@@ -64,6 +63,7 @@ pub(crate) mod task;
 pub(crate) mod tracker;
 pub(crate) mod tuning;
 pub(crate) mod waiting;
+pub(crate) mod warnings;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -72,10 +72,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::context::Running;
-use self::notices::Notices;
 use self::state::{Phase, State};
 use self::task::Parent;
 use self::tracker::Tracker;
+use self::warnings::Warnings;
 use crate::process::registry::Registration;
 use crate::report::LiveTask;
 use crate::settings::Settings;
@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) process: Arc<Process>,
     /// `None` where there is no layer.
-    pub(crate) notices: Option<Arc<Notices>>,
+    pub(crate) warnings: Option<Arc<Warnings>>,
 }
 
 /// The tasks of one request.
@@ -159,8 +159,8 @@ impl Request {
         &self.shared().process
     }
 
-    pub(crate) fn notices(&self) -> Option<&Notices> {
-        self.shared().notices.as_deref()
+    pub(crate) fn warnings(&self) -> Option<&Warnings> {
+        self.shared().warnings.as_deref()
     }
 
     /// Lists the request in the registry. Called under the request's lock: [`joined`](Self::joined) has to follow once

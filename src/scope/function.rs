@@ -136,7 +136,7 @@ impl Scope {
             let shared = Arc::new(Shared {
                 settings: settings.into(),
                 process,
-                notices: None,
+                warnings: None,
             });
             let (mut role, request) = Role::new(None, &shared, || None);
             add_limits(&request, &shared.settings, &(), &());
