@@ -23,7 +23,7 @@ pub(crate) struct Registry<T> {
     /// the count, because both lock the shard in between.
     waits: AtomicUsize,
     /// How many members wait for all the others, at most.
-    attended: AtomicUsize,
+    waiters: AtomicUsize,
     /// Notified when the registry may be as empty as a wait asks for.
     changed: Notify,
 }
@@ -86,21 +86,21 @@ impl<T> Registry<T> {
             members.registrations[registration.index as usize].take()
         };
         drop(member);
-        if self.is_awaited() && self.len() <= self.attended() {
+        if self.is_awaited() && self.len() <= self.waiters() {
             self.announce();
         }
     }
 
     /// Announces that a task of a member has ended, if a wait may be over with it.
     pub(crate) fn has_changed(&self) {
-        if self.is_awaited() && self.len() <= self.attended() {
+        if self.is_awaited() && self.len() <= self.waiters() {
             self.announce();
         }
     }
 
     /// Sets how many members wait for all the others, at most.
-    pub(crate) fn attend(&self, members: usize) {
-        self.attended.store(members, Ordering::SeqCst);
+    pub(crate) fn set_waiters(&self, members: usize) {
+        self.waiters.store(members, Ordering::SeqCst);
     }
 
     /// Begins a wait that looks at the list: joins and leaves are announced until [`end_wait`](Self::end_wait).
@@ -170,8 +170,8 @@ impl<T> Registry<T> {
         self.waits.load(Ordering::SeqCst) > 0
     }
 
-    fn attended(&self) -> usize {
-        self.attended.load(Ordering::SeqCst)
+    fn waiters(&self) -> usize {
+        self.waiters.load(Ordering::SeqCst)
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Members<T>> {
@@ -196,7 +196,7 @@ impl<T> Default for Registry<T> {
                 }))
             }),
             waits: AtomicUsize::new(0),
-            attended: AtomicUsize::new(0),
+            waiters: AtomicUsize::new(0),
             changed: Notify::new(),
         }
     }

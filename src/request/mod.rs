@@ -207,8 +207,8 @@ impl Request {
     }
 
     /// Announces each end of a task from now on: code of the request waits for the process.
-    fn attend(&self) {
-        self.lock().attend();
+    fn announce_ends(&self) {
+        self.lock().announce_ends();
     }
 
     /// Whether the handler has become a task.

@@ -76,7 +76,7 @@ pub(crate) struct State<H> {
     /// The request's place in the registry of the process; `None` while it is not listed.
     registration: Option<Registration>,
     /// Code of the request waits for the process: each end of a task is announced.
-    is_attended: bool,
+    announces_ends: bool,
     /// The spans that tasks run in.
     task_spans: TaskSpans,
     /// The span that was current when the layer was called: kept open until the callbacks of the request have run. In
@@ -160,7 +160,7 @@ impl<H> State<H> {
             waker: None,
             listens_to: ListensTo::Tasks,
             registration: None,
-            is_attended: false,
+            announces_ends: false,
             task_spans: TaskSpans::Child,
             span: None,
             rare: None,
@@ -396,7 +396,7 @@ impl<H> State<H> {
     /// else waits for its end. If it returns `None`, nothing was done, and [`end`](Self::end) has to follow.
     #[inline(always)]
     pub(crate) fn complete(&mut self, slot: u32) -> Option<Completed<H>> {
-        if self.is_attended {
+        if self.announces_ends {
             return None;
         }
         let Removed { handle, entry, .. } =
@@ -457,7 +457,7 @@ impl<H> State<H> {
         if wakes {
             effects.wake = self.waker.take();
         }
-        effects.has_changed = self.is_attended;
+        effects.has_changed = self.announces_ends;
         if late.is_some() {
             self.pending_callbacks += 1;
         } else {
@@ -878,8 +878,8 @@ impl<H> State<H> {
     }
 
     /// Each end of a task is announced from now on.
-    pub(crate) fn attend(&mut self) {
-        self.is_attended = true;
+    pub(crate) fn announce_ends(&mut self) {
+        self.announces_ends = true;
     }
 
     // Questions, and what is set for the request.
@@ -990,7 +990,7 @@ impl<H> State<H> {
             && self.waker.is_none()
             && self.registration.is_none()
             && self.span.is_none()
-            && !self.is_attended
+            && !self.announces_ends
     }
 
     /// Whether the handler has become a task.
@@ -1096,7 +1096,7 @@ impl<H> State<H> {
             listens_to: _,
             // `None` by now: the registry has a reference to each request that is listed.
             registration: _,
-            is_attended,
+            announces_ends,
             task_spans: _,
             span: _,
             rare: _,
@@ -1107,7 +1107,7 @@ impl<H> State<H> {
         *required_failed = false;
         (*has_detached, *had_handler) = (false, false);
         *last = None;
-        *is_attended = false;
+        *announces_ends = false;
     }
 
     pub(crate) fn registration(&self) -> Option<Registration> {

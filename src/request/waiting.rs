@@ -6,7 +6,7 @@
 //! 2. For a wait that is listed so, the process is idle when each request that it has is one in which such
 //!    code waits, and has no other tasks alive. That does not depend on which wait it is: all of them are
 //!    over at once. A wait from outside waits for these requests too.
-//! 3. The request of a wait announces each end of a task: see [`State::attend`](super::state::State::attend).
+//! 3. The request of a wait announces each end of a task: see [`State::announce_ends`](super::state::State::announce_ends).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -123,11 +123,11 @@ impl<'a> Waiting<'a> {
             if new.is_empty() {
                 return;
             }
-            self.process.registry().attend(list.len());
+            self.process.registry().set_waiters(list.len());
             new
         };
         for request in &new {
-            request.attend();
+            request.announce_ends();
         }
         // What it waits for may be less than before.
         self.process.registry().announce();
@@ -140,7 +140,7 @@ impl Drop for Waiting<'_> {
         let own = {
             let mut list = self.process.waiters().lock();
             let own = list.take(self.number);
-            self.process.registry().attend(list.len());
+            self.process.registry().set_waiters(list.len());
             own
         };
         drop(own);

@@ -19,7 +19,7 @@ pub(crate) struct Model {
     /// It was kept for limits alone.
     pub(crate) for_limits: bool,
     pub(crate) is_listed: bool,
-    pub(crate) is_attended: bool,
+    pub(crate) announces_ends: bool,
     pub(crate) has_span: bool,
     pub(crate) has_token: bool,
     pub(crate) cancelled: bool,
@@ -92,7 +92,7 @@ impl Model {
             waker: None,
             for_limits: false,
             is_listed: false,
-            is_attended: false,
+            announces_ends: false,
             has_span: false,
             has_token: false,
             cancelled: false,

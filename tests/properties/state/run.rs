@@ -361,8 +361,8 @@ impl Run {
                 self.woken(effects)?;
             }
             Step::Attend => {
-                self.state.attend();
-                self.model.is_attended = true;
+                self.state.announce_ends();
+                self.model.announces_ends = true;
             }
             Step::SetSpan => {
                 if is_open {
@@ -549,7 +549,7 @@ impl Run {
             None => self.state.end(task.slot, in_tracker),
         };
         let mut expected = Expected {
-            has_changed: self.model.is_attended,
+            has_changed: self.model.announces_ends,
             ..Expected::default()
         };
         if task.handle == Handle::Attached {
@@ -844,7 +844,7 @@ impl Run {
             && model.waker.is_none()
             && !model.is_listed
             && !model.has_span
-            && !model.is_attended;
+            && !model.announces_ends;
         prop_assert_eq!(state.is_pristine(), is_pristine);
         let is_shown = |t: &&Task| t.is_alive() && t.spec.kind != Kind::Tracker;
         let shown = model.tasks.iter().filter(is_shown);
