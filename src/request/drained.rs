@@ -82,7 +82,7 @@ impl Request {
         drop_waker(unused);
         if look.in_tracker {
             // After the waker is kept: the watch may end at once.
-            self.watch_tracker();
+            self.spawn_tracker_wait();
         }
         (look, deadline)
     }

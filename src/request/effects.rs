@@ -29,7 +29,7 @@ pub(crate) struct Effects<H> {
     /// A task has ended, or was reported, and a wait for the process may be over.
     pub(crate) has_changed: bool,
     /// The tokio-util tracker is to be waited for.
-    pub(crate) watch: bool,
+    pub(crate) wait_for_tracker: bool,
 }
 
 /// What became of the abort handle of a task.
@@ -84,7 +84,7 @@ impl<H> Effects<H> {
             span: None,
             leave: None,
             has_changed: false,
-            watch: false,
+            wait_for_tracker: false,
         }
     }
 }
@@ -99,7 +99,7 @@ impl Effects<AbortHandle> {
             span,
             leave,
             has_changed,
-            watch,
+            wait_for_tracker,
         } = self;
         // This drops no task: a task that ends has a reference to itself.
         drop(handle);
@@ -108,8 +108,8 @@ impl Effects<AbortHandle> {
         if let Some(registration) = leave {
             request.process().registry().leave(registration);
         }
-        if watch {
-            request.watch_tracker();
+        if wait_for_tracker {
+            request.spawn_tracker_wait();
         }
         if has_changed {
             request.process().registry().has_changed();

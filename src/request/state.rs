@@ -55,7 +55,7 @@ pub(crate) struct State<H> {
     /// How many of those the response fails with.
     required: u32,
     /// How many of those wait for the tokio-util tracker.
-    watches: u32,
+    tracker_waits: u32,
     /// How many detached tasks are alive.
     detached: u32,
     /// A detached task was spawned.
@@ -149,7 +149,7 @@ impl<H> State<H> {
             table: Table::new(),
             alive: 0,
             required: 0,
-            watches: 0,
+            tracker_waits: 0,
             detached: 0,
             has_detached: false,
             had_handler: false,
@@ -248,7 +248,7 @@ impl<H> State<H> {
             }
             Kind::Tracker => {
                 self.alive += 1;
-                self.watches += 1;
+                self.tracker_waits += 1;
             }
         }
         self.pending_callbacks += u32::from(is_late);
@@ -439,7 +439,7 @@ impl<H> State<H> {
             }
             Kind::Tracker => {
                 self.alive -= 1;
-                self.watches -= 1;
+                self.tracker_waits -= 1;
                 // Also while tasks are alive: the wait looks again at what it waits for.
                 self.listens_to == ListensTo::Tasks
             }
@@ -483,7 +483,7 @@ impl<H> State<H> {
         state: TaskState,
     ) -> bool {
         self.alive -= 1;
-        let is_last = self.alive == self.watches;
+        let is_last = self.alive == self.tracker_waits;
         let mut wakes = is_last && self.listens_to == ListensTo::Tasks;
         // Not once the window has closed: the task whose end closed it stays.
         if let (true, Phase::Window { .. }) = (is_last, self.phase) {
@@ -504,10 +504,10 @@ impl<H> State<H> {
     }
 
     /// The wait for the tokio-util tracker was dropped before its end. `wakes`: the drain looks again.
-    pub(crate) fn abandon_watch(&mut self, slot: u32, wakes: bool) -> Effects<H> {
+    pub(crate) fn abandon_tracker_wait(&mut self, slot: u32, wakes: bool) -> Effects<H> {
         if self.table.remove(slot).is_some() {
             self.alive -= 1;
-            self.watches -= 1;
+            self.tracker_waits -= 1;
         }
         if wakes && self.listens_to == ListensTo::Tasks {
             self.wake()
@@ -804,7 +804,7 @@ impl<H> State<H> {
         }
         if in_tracker {
             // The tasks in the tracker do not keep the request, but the handle has to count them.
-            effects.watch = true;
+            effects.wait_for_tracker = true;
             return;
         }
         effects.leave = self.registration.take();
@@ -937,7 +937,7 @@ impl<H> State<H> {
     /// How many tasks are alive that are waited for.
     #[inline]
     pub(crate) fn waited_for(&self) -> usize {
-        (self.alive - self.watches) as usize
+        (self.alive - self.tracker_waits) as usize
     }
 
     /// How many tasks are alive, without those in the tokio-util tracker.
@@ -951,8 +951,8 @@ impl<H> State<H> {
     }
 
     /// Whether a wait for the tokio-util tracker goes on.
-    pub(crate) fn has_watch(&self) -> bool {
-        self.watches > 0
+    pub(crate) fn has_tracker_wait(&self) -> bool {
+        self.tracker_waits > 0
     }
 
     /// How many required tasks are alive.
@@ -1083,7 +1083,7 @@ impl<H> State<H> {
             table,
             alive: _,
             required: _,
-            watches: _,
+            tracker_waits: _,
             detached: _,
             has_detached,
             had_handler,

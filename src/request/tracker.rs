@@ -60,13 +60,13 @@ impl Request {
 
     /// Spawns a task that waits for the tasks in the tokio-util tracker, and counts as alive meanwhile. Without a runtime
     /// nothing waits for them.
-    pub(crate) fn watch_tracker(self: &Arc<Self>) {
+    pub(crate) fn spawn_tracker_wait(self: &Arc<Self>) {
         let (Some(tracker), Ok(runtime)) = (self.tracker(), Handle::try_current()) else {
             return;
         };
         let (slot, has_joined) = {
             let mut state = self.lock();
-            if state.has_watch() {
+            if state.has_tracker_wait() {
                 return;
             }
             let spec = TaskSpec {
@@ -80,7 +80,7 @@ impl Request {
         };
         self.joined(has_joined);
         let tracker = tracker.tracker.clone();
-        let mut watch = Watch {
+        let mut watch = TrackerWait {
             request: self.clone(),
             slot,
             progress: Progress::New,
@@ -100,7 +100,7 @@ impl Request {
 }
 
 /// The wait for the tracker of a request. It counts as a task until it is dropped.
-struct Watch {
+struct TrackerWait {
     request: Arc<Request>,
     slot: u32,
     progress: Progress,
@@ -115,7 +115,7 @@ enum Progress {
     Ended,
 }
 
-impl Drop for Watch {
+impl Drop for TrackerWait {
     fn drop(&mut self) {
         let Self {
             request,
@@ -129,8 +129,8 @@ impl Drop for Watch {
                 Progress::Ended => state.end(*slot, in_tracker).0,
                 // Tasks may be alive in the tracker, so the request stays listed. If this one has not begun, a wake-up
                 // would have the wait begin another one, and so on.
-                Progress::Waits => state.abandon_watch(*slot, true),
-                Progress::New => state.abandon_watch(*slot, false),
+                Progress::Waits => state.abandon_tracker_wait(*slot, true),
+                Progress::New => state.abandon_tracker_wait(*slot, false),
             }
         };
         effects.carry_out(request);

@@ -99,7 +99,7 @@ impl<'a> Waiting<'a> {
         } else {
             // tokio-util announces no end of a task.
             for request in with_tracker {
-                request.watch_tracker();
+                request.spawn_tracker_wait();
             }
         }
         is_over

@@ -223,7 +223,9 @@ impl Run {
             }
             Step::AbandonWatch => {
                 if let Some(id) = self.model.watch() {
-                    let effects = self.state.abandon_watch(self.model.tasks[id].slot, true);
+                    let effects = self
+                        .state
+                        .abandon_tracker_wait(self.model.tasks[id].slot, true);
                     self.model.tasks[id].has_ended = true;
                     if self.model.for_limits {
                         self.effects(effects, &Expected::default())?;
@@ -807,7 +809,7 @@ impl Run {
             span: effects.span.is_some(),
             leave: effects.leave.is_some(),
             has_changed: effects.has_changed,
-            watch: effects.watch,
+            watch: effects.wait_for_tracker,
         };
         prop_assert_eq!(&found, expected);
         Ok(())
@@ -820,7 +822,7 @@ impl Run {
         prop_assert_eq!(state.waited_for(), model.waited_for());
         prop_assert_eq!(state.alive(), alive);
         prop_assert_eq!(state.required() as usize, model.required());
-        prop_assert_eq!(state.has_watch(), model.watch().is_some());
+        prop_assert_eq!(state.has_tracker_wait(), model.watch().is_some());
         prop_assert_eq!(state.registration().is_some(), model.is_listed);
         prop_assert_eq!(state.is_released(), model.spawns().is_some());
         prop_assert_eq!(state.required_failed(), model.required_failed());
