@@ -45,7 +45,7 @@ struct Here {
     context: Cell<Context>,
     running: Cell<Running>,
     /// The tasks and requests further up on the stack than `running`: rarely any.
-    beneath: RefCell<Vec<Running>>,
+    outer: RefCell<Vec<Running>>,
 }
 
 const NOTHING: Running = Running {
@@ -59,7 +59,7 @@ thread_local! {
         Here {
             context: Cell::new(Context::outside()),
             running: Cell::new(NOTHING),
-            beneath: RefCell::new(Vec::new()),
+            outer: RefCell::new(Vec::new()),
         }
     };
 }
@@ -211,21 +211,21 @@ impl Here {
     fn push(&self, running: Running) -> Running {
         let before = self.running.replace(running);
         if !before.is_nothing() {
-            self.bury(before);
+            self.push_outer(before);
         }
         before
     }
 
     #[cold]
-    fn bury(&self, before: Running) {
-        self.beneath.borrow_mut().push(before);
+    fn push_outer(&self, before: Running) {
+        self.outer.borrow_mut().push(before);
     }
 
     #[inline]
     fn pop(&self, before: Running) {
         self.running.set(before);
         if !before.is_nothing() {
-            self.beneath.borrow_mut().pop();
+            self.outer.borrow_mut().pop();
         }
     }
 }
@@ -233,7 +233,7 @@ impl Here {
 impl Running {
     /// For code that is about to enter another context: the same task runs, and the request that is current is kept
     /// beneath it, where [`all`](Self::all) finds it.
-    pub(crate) fn enter_beneath() -> Beneath {
+    pub(crate) fn enter_outer() -> EnteredOuter {
         let running = Self::current();
         let outer = match Context::current().request() {
             Some(request) => Self {
@@ -243,7 +243,7 @@ impl Running {
             None => NOTHING,
         };
         let outer = outer.enter();
-        Beneath {
+        EnteredOuter {
             _running: (!running.is_nothing()).then(|| running.enter()),
             _outer: outer,
         }
@@ -251,8 +251,8 @@ impl Running {
 
     /// What runs here, and everything beneath it on the stack.
     pub(crate) fn all() -> Vec<Self> {
-        let beneath = HERE.try_with(|here| here.beneath.borrow().clone());
-        let mut all = beneath.unwrap_or_default();
+        let outer = HERE.try_with(|here| here.outer.borrow().clone());
+        let mut all = outer.unwrap_or_default();
         all.push(Self::current());
         all.retain(|running| !running.is_nothing());
         all
@@ -333,7 +333,7 @@ impl Drop for EnteredRunning {
 }
 
 /// Dropping it puts back what ran before, in the opposite order.
-pub(crate) struct Beneath {
+pub(crate) struct EnteredOuter {
     _running: Option<EnteredRunning>,
     _outer: EnteredRunning,
 }
@@ -371,7 +371,7 @@ impl<F: Future> Future for InContext<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let _running = Running::enter_beneath();
+        let _running = Running::enter_outer();
         let _entered = this.context.enter();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             panic!("a future in a request's context was polled after it had ended");

@@ -149,7 +149,7 @@ impl Scope {
             };
             let mut drained = pin!(Drained::new(future, role, ()));
             let (value, report) = poll_fn(|cx| {
-                let _running = Running::enter_beneath();
+                let _running = Running::enter_outer();
                 drained.as_mut().poll(cx)
             })
             .await;
