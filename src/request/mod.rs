@@ -227,14 +227,14 @@ impl Request {
         effects.carry_out(self);
     }
 
-    /// Lists the tasks that are alive. `but`: tasks to leave out.
-    pub(crate) fn snapshot(&self, but: &[u32]) -> Vec<LiveTask> {
+    /// Lists the tasks that are alive. `except`: tasks to leave out.
+    pub(crate) fn snapshot(&self, except: &[u32]) -> Vec<LiveTask> {
         let now = Instant::now();
         let (mut alive, released) = {
             let mut state = self.lock();
             // A task without an age gets one from here on.
             state.stamp(now);
-            (state.snapshot(now, but), state.is_released())
+            (state.snapshot(now, except), state.is_released())
         };
         alive.extend(self.tracker().into_iter().flat_map(|t| t.alive(now)));
         let live = alive.into_iter().map(|task| LiveTask {

@@ -1006,9 +1006,9 @@ impl<H> State<H> {
     }
 
     /// All tasks that are alive, except these, in the order of their ids.
-    pub(crate) fn snapshot(&self, now: Instant, but: &[u32]) -> Vec<TaskInfo> {
+    pub(crate) fn snapshot(&self, now: Instant, except: &[u32]) -> Vec<TaskInfo> {
         let is_shown = |entry: &&Entry<H>| {
-            entry.is_alive() && entry.kind != Kind::Tracker && !but.contains(&entry.id)
+            entry.is_alive() && entry.kind != Kind::Tracker && !except.contains(&entry.id)
         };
         let mut alive: Vec<&Entry<H>> = self.table.iter().filter(is_shown).collect();
         alive.sort_unstable_by_key(|entry| entry.id);
@@ -1138,7 +1138,7 @@ impl<H: Clone> State<H> {
     }
 
     /// Returns the handles of all tasks but these, in the same way.
-    pub(crate) fn abort_all_but(&mut self, spared: &[u32]) -> Vec<H> {
+    pub(crate) fn abort_all_except(&mut self, spared: &[u32]) -> Vec<H> {
         self.abort(|entry| entry.is_alive() && !spared.contains(&entry.id))
     }
 

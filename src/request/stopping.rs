@@ -60,7 +60,7 @@ impl Request {
             // Before its release a request has a window still to come.
             let has_window = !state.is_released() && state.phase() != Phase::Process;
             let handles = if is_due(schedule.abort) && !has_window {
-                state.abort_all_but(spared)
+                state.abort_all_except(spared)
             } else {
                 Vec::new()
             };
@@ -78,10 +78,10 @@ impl Request {
     }
 
     /// The end of a shutdown: asks all tasks to stop, and aborts all but these.
-    pub(crate) fn stop_all_but(&self, spared: &[u32]) {
+    pub(crate) fn stop_all_except(&self, spared: &[u32]) {
         let (token, handles) = {
             let mut state = self.lock();
-            (state.cancel(), state.abort_all_but(spared))
+            (state.cancel(), state.abort_all_except(spared))
         };
         cancel(token);
         abort(handles);

@@ -339,7 +339,7 @@ impl Run {
             Step::AbortAllBut(spared) => {
                 let spared = spared.as_ref().and_then(|pick| self.pick(pick, |_| true));
                 let spared: Vec<u32> = spared.map(|id| id as u32).into_iter().collect();
-                let handles = self.state.abort_all_but(&spared);
+                let handles = self.state.abort_all_except(&spared);
                 let expected = self.model.abort(|id, _| !spared.contains(&id));
                 prop_assert_eq!(handles, expected);
             }
