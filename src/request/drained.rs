@@ -74,7 +74,7 @@ impl Request {
         let (look, unused, deadline) = {
             let mut state = self.lock();
             let in_tracker = self.is_tracker_busy();
-            let (look, unused) = state.look_and_listen(waker, in_tracker);
+            let (look, unused) = state.look_and_keep_waker(waker, in_tracker);
             // Under the lock: a shutdown that begins after this finds the waker.
             let closes_at = self.process().closes_at();
             (look, unused, self.deadline_in(&state, closes_at))
@@ -88,9 +88,9 @@ impl Request {
     }
 
     /// Keeps the waker of a wait that waits for no task now, to be woken when a limit changes.
-    pub(crate) fn listen_to_limits(&self, cx: &mut Context<'_>) {
+    pub(crate) fn wake_on_limits(&self, cx: &mut Context<'_>) {
         let waker = cx.waker().clone();
-        let unused = self.lock().listen_to_limits(waker);
+        let unused = self.lock().wake_on_limits(waker);
         drop_waker(unused);
     }
 

@@ -72,7 +72,7 @@ pub(crate) struct State<H> {
     /// Woken when a limit of the wait has changed, when no required task is alive, and when no task is, if it listens to
     /// that.
     waker: Option<Waker>,
-    listens_to: ListensTo,
+    wakes_on: WakesOn,
     /// The request's place in the registry of the process; `None` while it is not listed.
     registration: Option<Registration>,
     /// Code of the request waits for the process: each end of a task is announced.
@@ -87,7 +87,7 @@ pub(crate) struct State<H> {
 
 /// What a waker is kept for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ListensTo {
+enum WakesOn {
     /// Tasks are waited for.
     Tasks,
     /// Something else is, which wakes the wait itself, and the end of a task changes nothing. The last required one is
@@ -158,7 +158,7 @@ impl<H> State<H> {
             required_failed: false,
             last: None,
             waker: None,
-            listens_to: ListensTo::Tasks,
+            wakes_on: WakesOn::Tasks,
             registration: None,
             announces_ends: false,
             task_spans: TaskSpans::Child,
@@ -441,7 +441,7 @@ impl<H> State<H> {
                 self.alive -= 1;
                 self.tracker_waits -= 1;
                 // Also while tasks are alive: the wait looks again at what it waits for.
-                self.listens_to == ListensTo::Tasks
+                self.wakes_on == WakesOn::Tasks
             }
             Kind::Ordinary | Kind::Required => {
                 self.count_out(slot, kind, reported_as != ReportedAs::Excluded, state)
@@ -484,7 +484,7 @@ impl<H> State<H> {
     ) -> bool {
         self.alive -= 1;
         let is_last = self.alive == self.tracker_waits;
-        let mut wakes = is_last && self.listens_to == ListensTo::Tasks;
+        let mut wakes = is_last && self.wakes_on == WakesOn::Tasks;
         // Not once the window has closed: the task whose end closed it stays.
         if let (true, Phase::Window { .. }) = (is_last, self.phase) {
             let entry = self.table.at(slot);
@@ -509,7 +509,7 @@ impl<H> State<H> {
             self.alive -= 1;
             self.tracker_waits -= 1;
         }
-        if wakes && self.listens_to == ListensTo::Tasks {
+        if wakes && self.wakes_on == WakesOn::Tasks {
             self.wake()
         } else {
             Effects::none()
@@ -550,14 +550,14 @@ impl<H> State<H> {
 
     /// Like [`look`](Self::look). If a task is alive, `waker` is kept, to be woken by the last one. Returns a
     /// waker to be dropped outside of the lock.
-    pub(crate) fn look_and_listen(
+    pub(crate) fn look_and_keep_waker(
         &mut self,
         waker: Waker,
         in_tracker: bool,
     ) -> (Look, Option<Waker>) {
         let look = self.look(in_tracker);
         let unused = if look.own || in_tracker {
-            self.listens_to = ListensTo::Tasks;
+            self.wakes_on = WakesOn::Tasks;
             self.waker.replace(waker)
         } else {
             Some(waker)
@@ -567,8 +567,8 @@ impl<H> State<H> {
 
     /// Keeps a waker, to be woken when a limit of the wait changes: no task is waited for now. Returns the waker before,
     /// to be dropped outside of the lock: the last waker of a task may drop the task, which may be one of this request.
-    pub(crate) fn listen_to_limits(&mut self, waker: Waker) -> Option<Waker> {
-        self.listens_to = ListensTo::Limits;
+    pub(crate) fn wake_on_limits(&mut self, waker: Waker) -> Option<Waker> {
+        self.wakes_on = WakesOn::Limits;
         self.waker.replace(waker)
     }
 
@@ -1093,7 +1093,7 @@ impl<H> State<H> {
             last,
             waker: _,
             // Set with each waker.
-            listens_to: _,
+            wakes_on: _,
             // `None` by now: the registry has a reference to each request that is listed.
             registration: _,
             announces_ends,

@@ -242,10 +242,10 @@ impl Run {
                 let look = self.state.look(*in_tracker);
                 self.looked(look, *in_tracker)?;
             }
-            Step::LookAndListen { in_tracker } => self.look_and_listen(*in_tracker)?,
+            Step::LookAndKeepWaker { in_tracker } => self.look_and_keep_waker(*in_tracker)?,
             Step::Listen => {
                 let (number, waker) = self.waker();
-                let unused = self.state.listen_to_limits(waker);
+                let unused = self.state.wake_on_limits(waker);
                 self.model.for_limits = true;
                 let expected = self.model.waker.replace(number);
                 prop_assert_eq!(self.number(unused.as_ref()), expected);
@@ -599,9 +599,9 @@ impl Run {
         Ok(())
     }
 
-    fn look_and_listen(&mut self, in_tracker: bool) -> Checked {
+    fn look_and_keep_waker(&mut self, in_tracker: bool) -> Checked {
         let (number, waker) = self.waker();
-        let (look, unused) = self.state.look_and_listen(waker, in_tracker);
+        let (look, unused) = self.state.look_and_keep_waker(waker, in_tracker);
         self.looked(look, in_tracker)?;
         let expected = if self.model.waited_for() > 0 || in_tracker {
             self.model.for_limits = false;
