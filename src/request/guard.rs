@@ -138,7 +138,7 @@ impl TaskGuard {
 
     /// A poll of the task was pending. The first time gives the task an age.
     #[inline]
-    pub(crate) fn waits(&mut self) {
+    pub(crate) fn stamp(&mut self) {
         if !self.task.has_age {
             self.task.has_age = true;
             if let Some(request) = self.context.own() {

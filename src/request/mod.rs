@@ -20,7 +20,7 @@
 //!     │ Request::attach       keeps the abort handle, or aborts the task if that was asked for; unless the task has
 //!     │                       ended by now
 //!     │ TaskGuard::try_run    runs each poll, in the task's context (`context`) and span
-//!     │ TaskGuard::waits      (only after the first poll that is pending) gives an age to each task that has none
+//!     │ TaskGuard::stamp      (only after the first poll that is pending) gives an age to each task that has none
 //!     ▼
 //!   the future completes, fails, panics or is aborted, and is dropped; then the guard ends the task:
 //!     │ Request::fail         (unless completed) writes the end down, and logs it; the task still counts
