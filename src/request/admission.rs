@@ -49,7 +49,7 @@ impl Request {
         let parent = self.parent();
         let mut state = self.lock();
         if !state.counts(spec.kind, parent) {
-            return self.list_apart(state, spec, parent, begins);
+            return self.list_uncounted(state, spec, parent, begins);
         }
         let label = spec.name;
         let admitted = state.admit_counted(spec, begins, || self.join());
@@ -59,7 +59,7 @@ impl Request {
 
     /// The rarer half of [`list`](Self::list).
     #[cold]
-    fn list_apart(
+    fn list_uncounted(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State<AbortHandle>>,
         spec: TaskSpec,
@@ -67,7 +67,7 @@ impl Request {
         begins: Begins,
     ) -> TaskGuard {
         let label = spec.name;
-        let admitted = state.admit_apart(spec, parent, begins, || self.join());
+        let admitted = state.admit_uncounted(spec, parent, begins, || self.join());
         drop(state);
         self.admitted(admitted, label)
     }

@@ -180,12 +180,12 @@ impl<H> State<H> {
         if self.counts(spec.kind, parent) {
             self.admit_counted(spec, begins, join)
         } else {
-            self.admit_apart(spec, parent, begins, join)
+            self.admit_uncounted(spec, parent, begins, join)
         }
     }
 
     /// Whether the report counts what is spawned here: [`admit_counted`](Self::admit_counted) lists it, or else
-    /// [`admit_apart`](Self::admit_apart).
+    /// [`admit_uncounted`](Self::admit_uncounted).
     #[inline]
     pub(crate) fn counts(&self, kind: Kind, parent: Parent) -> bool {
         matches!(kind, Kind::Ordinary | Kind::Required)
@@ -219,7 +219,7 @@ impl<H> State<H> {
     }
 
     /// Lists a task that no report counts.
-    pub(crate) fn admit_apart(
+    pub(crate) fn admit_uncounted(
         &mut self,
         spec: TaskSpec,
         parent: Parent,
@@ -234,9 +234,9 @@ impl<H> State<H> {
             Parent::Task => is_released_late,
             Parent::DetachedTask => true,
         };
-        let is_apart = by_detached || self.phase == Phase::Process;
+        let becomes_detached = by_detached || self.phase == Phase::Process;
         let (kind, is_late) = match spec.kind {
-            Kind::Ordinary | Kind::Required if !is_apart => (spec.kind, is_released_late),
+            Kind::Ordinary | Kind::Required if !becomes_detached => (spec.kind, is_released_late),
             Kind::Ordinary | Kind::Required | Kind::Detached => (Kind::Detached, false),
             Kind::Tracker => (Kind::Tracker, false),
         };
