@@ -210,7 +210,7 @@ impl Request {
     /// Adds what is alive in the tokio-util tracker, which counts as seen.
     fn with_tracker(&self, mut release_state: ReleaseState, query: ReportQuery) -> ReleaseState {
         if let Some(tracker) = self.tracker() {
-            let alive = tracker.see();
+            let alive = tracker.update_peak();
             if let Some(at) = query.at {
                 let infos = std::iter::repeat_n(tracker.info(TaskState::Running, at), alive);
                 release_state.stragglers.extend(infos);

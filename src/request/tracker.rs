@@ -21,7 +21,7 @@ pub(crate) struct Tracker {
     since: Instant,
     /// The most tasks that were seen alive at a time: by the looks of the wait, when a head went out, and at the release.
     /// A count for the report, which orders nothing: Relaxed.
-    seen: AtomicUsize,
+    peak: AtomicUsize,
 }
 
 impl Request {
@@ -50,8 +50,8 @@ impl Request {
 
     /// Counts the tasks that are alive in the tokio-util tracker as seen.
     #[cfg(feature = "http")]
-    pub(crate) fn see_tracker(&self) {
-        self.tracker().map(Tracker::see);
+    pub(crate) fn update_tracker_peak(&self) {
+        self.tracker().map(Tracker::update_peak);
     }
 
     pub(crate) fn alive_in_tracker(&self) -> usize {
@@ -143,24 +143,24 @@ impl Tracker {
             tracker: TaskTracker::new(),
             location,
             since: Instant::now(),
-            seen: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn seen(&self) -> usize {
-        self.seen.load(Ordering::Relaxed)
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
     }
 
     /// Whether a task is alive, which is then one that was seen.
     pub(crate) fn look(&self) -> bool {
         self.tracker.close();
-        self.see() > 0
+        self.update_peak() > 0
     }
 
     /// Returns how many tasks are alive, which are then ones that were seen.
-    pub(crate) fn see(&self) -> usize {
+    pub(crate) fn update_peak(&self) -> usize {
         let alive = self.tracker.len();
-        self.seen.fetch_max(alive, Ordering::Relaxed);
+        self.peak.fetch_max(alive, Ordering::Relaxed);
         alive
     }
 
