@@ -86,7 +86,7 @@ pub(crate) enum Use {
     /// Nothing was spawned, and nothing can spawn in it, or find it in the registry.
     Unused,
     /// The same, and it is as new, for the next request.
-    AsMade,
+    Pristine,
 }
 
 impl Shared {
@@ -122,7 +122,7 @@ impl Request {
             && own.id.is_none()
             && own.shared.as_deref().is_some_and(Shared::may_stay)
         {
-            Use::AsMade
+            Use::Pristine
         } else {
             Use::Unused
         }
