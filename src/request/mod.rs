@@ -202,8 +202,8 @@ impl Request {
         self.lock().alive() + self.alive_in_tracker()
     }
 
-    pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
-        self.lock().waits_for_at_most(tasks)
+    pub(crate) fn is_idle_except_for(&self, tasks: usize) -> bool {
+        self.lock().is_idle_except_for(tasks)
     }
 
     /// Announces each end of a task from now on: code of the request waits for the process.

@@ -946,7 +946,7 @@ impl<H> State<H> {
     }
 
     /// Whether at most so many tasks are alive, and nothing is being reported.
-    pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
+    pub(crate) fn is_idle_except_for(&self, tasks: usize) -> bool {
         self.alive() <= tasks && self.pending_callbacks == 0
     }
 

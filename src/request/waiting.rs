@@ -86,7 +86,7 @@ impl<'a> Waiting<'a> {
                 if in_tracker > 0 {
                     with_tracker.push(request);
                 }
-                request.waits_for_at_most(waiting.saturating_sub(in_tracker))
+                request.is_idle_except_for(waiting.saturating_sub(in_tracker))
                     && in_tracker <= waiting
             });
             if is_over {

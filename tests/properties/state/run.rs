@@ -834,7 +834,7 @@ impl Run {
         prop_assert_eq!(state.had_handler(), model.count(is_handler) > 0);
         for tasks in 0..4 {
             let is_enough = alive <= tasks && model.pending_callbacks == 0;
-            prop_assert_eq!(state.waits_for_at_most(tasks), is_enough);
+            prop_assert_eq!(state.is_idle_except_for(tasks), is_enough);
         }
         let is_held = matches!(model.phase, Phase::Running | Phase::Window { .. });
         prop_assert_eq!(state.is_held(Parent::None), is_held);
