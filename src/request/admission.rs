@@ -73,7 +73,8 @@ impl Request {
         self.admitted(admitted, label)
     }
 
-    /// Lists a task that is about to be spawned. `name`: the name, if it was computed.
+    /// Lists a task that is about to be spawned. The caller spawns it, and then calls [`attach`](Self::attach). `name`:
+    /// the name, if it was computed.
     ///
     /// # Errors
     ///
