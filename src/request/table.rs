@@ -134,7 +134,7 @@ impl<H> Table<H> {
         all.filter(|entry| !entry.is_free())
     }
 
-    /// How many tasks were ever listed.
+    /// Returns how many tasks were ever listed.
     #[inline]
     pub(crate) fn listed(&self) -> u32 {
         self.listed
