@@ -33,7 +33,7 @@ pub(crate) struct Process<R> {
     own: Mutex<Weak<R>>,
     /// Stops the tasks of the process itself. It is kept here, because its tokens outlive `own`.
     stop: CancellationToken,
-    /// True if `load` is counted, which is from its first call on.
+    /// True once `load` was called. Tasks are counted from then on.
     keeps_load: AtomicBool,
     /// How many tasks are alive that were spawned since `keeps_load` is true.
     load: AtomicUsize,

@@ -52,7 +52,7 @@ pub(crate) struct State<H> {
     table: Table<H>,
     /// How many tasks are alive, except for detached ones. Includes the waits for the tokio-util tracker.
     alive: u32,
-    /// How many of those are required.
+    /// How many of those are required, without those that were spawned after the release.
     required: u32,
     /// How many of those are waits for the tokio-util tracker.
     tracker_waits: u32,
@@ -813,7 +813,8 @@ impl<H> State<H> {
             return;
         }
         if in_tracker {
-            // The request may be over while tasks in the tracker are alive. But the handle has to count them.
+            // Tasks in the tracker do not keep the request alive. The wait for the tracker does, so that the handle
+            // counts them.
             effects.wait_for_tracker = true;
             return;
         }
@@ -859,7 +860,8 @@ impl<H> State<H> {
         self.rare.get_or_insert_default().token = Some(token);
     }
 
-    /// Lets the tasks stop: returns the token for the caller to cancel. Only the first call does.
+    /// Records that the tasks are to stop, and returns the token for the caller to cancel. Returns `None` if this was
+    /// recorded before, or if no token was created.
     pub(crate) fn cancel(&mut self) -> Option<CancellationToken> {
         let rare = self.rare.get_or_insert_default();
         if std::mem::replace(&mut rare.cancelled, true) {
@@ -1108,7 +1110,8 @@ impl<H> State<H> {
             waker: _,
             // Set with each waker.
             wakes_on: _,
-            // `None` by now, because the registry has a reference to each listed request.
+            // `None` by now: the registry has a weak reference to each listed request, and this one has no other
+            // reference.
             registration: _,
             announces_ends,
             task_spans: _,
