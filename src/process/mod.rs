@@ -35,7 +35,7 @@ pub(crate) struct Process<R> {
     stop: CancellationToken,
     /// True once `load` was called. Tasks are counted from then on.
     keeps_load: AtomicBool,
-    /// How many tasks are alive that were spawned since `keeps_load` is true.
+    /// How many tasks are alive that were spawned after `keeps_load` became true.
     load: AtomicUsize,
 }
 
@@ -150,6 +150,7 @@ impl<R> Process<R> {
         keeps_load
     }
 
+    /// Removes a task that [`add_load`](Self::add_load) added.
     pub(crate) fn remove_load(&self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The registry: the list of all requests of a process that have tasks. [`TrackerHandle`](crate::TrackerHandle) shows
+//! The registry: the list of all requests of a process that have tasks. [`TrackerHandle`](crate::TrackerHandle) reads
 //! it.
 
 use std::fmt;
@@ -69,7 +69,7 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Announces a join. Each wait may have to look up again where its code runs.
+    /// Announces a join, if there are waits. Each of them may have to look up again where its code runs.
     #[inline]
     pub(crate) fn joined(&self) {
         if self.is_awaited() {
@@ -118,8 +118,8 @@ impl<T> Registry<T> {
         let _ = panics::caught(|| self.changed.notify_waiters());
     }
 
-    /// Returns a future that is ready once something was announced after its first poll: the list may be as empty as a
-    /// wait requires.
+    /// Returns a future that is ready once something was announced after its first poll, for example that the list may
+    /// be as empty as a wait requires.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }

@@ -10,8 +10,8 @@ pub(crate) struct Waiters<R>(Mutex<List<R>>);
 #[derive(Debug)]
 pub(crate) struct List<R> {
     waiters: Vec<Waiter<R>>,
-    /// The number of the next wait.
-    next: u64,
+    /// The number of the wait that began last.
+    last_number: u64,
     /// The tasks that awaited a shutdown until its end. Later shutdowns do not abort them.
     spared: Vec<(Weak<R>, u32)>,
 }
@@ -37,6 +37,7 @@ pub(crate) struct Place<R> {
 /// What a wait waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaits {
+    /// That the process is idle.
     Idleness,
     /// The end of a shutdown. A shutdown does not abort the tasks that await it.
     Shutdown,
@@ -46,8 +47,8 @@ impl<R> Waiters<R> {
     /// Begins a wait, and returns its number.
     pub(crate) fn begin(&self) -> u64 {
         let mut list = self.lock();
-        list.next += 1;
-        list.next
+        list.last_number += 1;
+        list.last_number
     }
 
     /// Returns the tasks of a request that the end of a shutdown does not abort.
@@ -136,7 +137,7 @@ impl<R> List<R> {
     pub(crate) fn spare_from_now_on(&mut self, number: u64) {
         let Self {
             waiters,
-            next: _,
+            last_number: _,
             spared,
         } = self;
         spared.retain(|(request, _)| request.strong_count() > 0);
@@ -164,7 +165,7 @@ impl<R> Default for Waiters<R> {
     fn default() -> Self {
         Self(Mutex::new(List {
             waiters: Vec::new(),
-            next: 0,
+            last_number: 0,
             spared: Vec::new(),
         }))
     }

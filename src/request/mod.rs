@@ -196,7 +196,7 @@ impl Request {
         }
     }
 
-    /// Returns what the running code is to this request: one of its tasks, or other code.
+    /// Returns whether the running code is a task of this request, and whether that task is detached.
     #[inline]
     fn parent(&self) -> Parent {
         match Running::current().task_of(self) {

@@ -19,7 +19,7 @@ pub(crate) struct TaskSpec {
     pub(crate) is_handler: bool,
 }
 
-/// What the code that spawns a task is to the request of the task.
+/// Which code spawns a task: a task of the same request, a detached one, or other code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parent {
     /// The code is no task of the request.
@@ -44,8 +44,8 @@ pub(crate) struct Admitted {
     pub(crate) kind: Kind,
     /// True if the report counts the task.
     pub(crate) is_counted: bool,
-    /// True if the task is to be reported as late. Then the caller calls
-    /// [`State::callbacks_done`](super::state::State::callbacks_done) after that.
+    /// True if the task is to be reported as late. After that, the caller calls
+    /// [`State::callbacks_done`](super::state::State::callbacks_done).
     pub(crate) is_late: bool,
     /// True if the task needs a start now, because nothing else may read the clock for it later.
     pub(crate) wants_stamp: bool,
@@ -61,7 +61,7 @@ pub(crate) enum Refused {
     ShuttingDown,
 }
 
-/// What a task is to the response of its request.
+/// What a task means for the response of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ordinary,
@@ -78,8 +78,8 @@ pub(crate) enum Kind {
 pub(crate) enum ReportedAs {
     /// The report is still to come, and counts the task.
     Counted,
-    /// The report lists the task as unfinished. `is_logged`: the event about the request is an error, if the task is
-    /// required.
+    /// The report lists the task as unfinished. `is_logged`: if the task is required, the event about the request is
+    /// the error for it.
     Straggler { is_logged: bool },
     /// No report contains the task. It was spawned after the release, is detached, or is the wait for the tracker.
     Excluded,
