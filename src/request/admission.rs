@@ -151,7 +151,8 @@ impl Request {
         }
     }
 
-    /// Keeps the abort handle of a task that was spawned. If the task was stopped before this call, aborts it.
+    /// Keeps the abort handle of a task that was spawned. If the task was to be aborted before this call, aborts it
+    /// now.
     #[inline(always)]
     pub(crate) fn attach(&self, ticket: Ticket, handle: AbortHandle) {
         let attached = self.lock().attach(ticket.slot, ticket.id, handle);

@@ -46,7 +46,7 @@ impl Request {
         self.lock().required_failed()
     }
 
-    /// Returns whether anything was spawned, or may have been in the tokio-util tracker.
+    /// Returns whether anything was spawned, or the tokio-util tracker was requested.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn has_spawned(&self) -> bool {
         self.tracker().is_some() || self.lock().has_spawned()

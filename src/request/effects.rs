@@ -28,7 +28,7 @@ pub(crate) struct Effects<H> {
     pub(crate) leave: Option<Registration>,
     /// True if a task has ended, or was reported, and a wait for the process may be over.
     pub(crate) has_changed: bool,
-    /// True if a task has to wait for the tokio-util tracker.
+    /// True if a wait for the tokio-util tracker is to be spawned.
     pub(crate) wait_for_tracker: bool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Attached<H> {
     Kept,
     /// The task has ended. The caller drops the handle.
     Ended(H),
-    /// The task was to be aborted before its handle came. The caller aborts it.
+    /// The task was to be aborted before its handle was attached. The caller aborts it.
     ToAbort(H),
 }
 

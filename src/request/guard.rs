@@ -139,7 +139,8 @@ impl TaskGuard {
         extra.panic.get_or_insert(message);
     }
 
-    /// Gives the task a start after a poll that was pending. Only the first call does.
+    /// Gives a start to this task, and to every other one that has none. Called after each poll that is pending. Only
+    /// the first call has an effect.
     #[inline]
     pub(crate) fn stamp(&mut self) {
         if !self.task.has_age {

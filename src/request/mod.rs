@@ -46,8 +46,8 @@
 //!     │ Request::end_spanned  (with a span, or not completed) closes the task's span, if the report is still to come
 //!     │                       and counts the task
 //!     │ State::end            counts the task out and frees its slot, under the lock
-//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if there
-//!     │                       is one, is woken by the last one, and by the last required one
+//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if
+//!     │                       there is one, is woken by the last one, and by the last required one
 //!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's
 //!     │                       span
 //!     │ State::callbacks_done (after that) lets the request leave the registry, if this was the last thing

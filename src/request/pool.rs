@@ -47,8 +47,8 @@ fn assign(pooled: Option<Arc<Request>>, shared: &Arc<Shared>, id: Option<String>
     request
 }
 
-/// Keeps a request that its owner does not need any more. Does nothing if something else still refers to it: a task,
-/// the registry, or code that has its [`Tasks`](crate::Tasks).
+/// Keeps a request that its owner does not need any more. If something else still refers to the request, it is not
+/// kept. That may be a task, the registry, or code that has its [`Tasks`](crate::Tasks).
 #[inline]
 pub(crate) fn keep(mut request: Arc<Request>) {
     let Some(own) = Arc::get_mut(&mut request) else {
@@ -82,7 +82,7 @@ pub(crate) fn put(request: Arc<Request>) {
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// Something was spawned, or another reference exists through which something may be.
+    /// Something was spawned, or there is another reference, through which code may spawn.
     Used,
     /// Nothing was spawned. The owner has the only reference, so nothing can be spawned, and the request is not in the
     /// registry.
