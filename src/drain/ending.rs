@@ -63,7 +63,7 @@ impl Drain {
                     request.conclude();
                 }
             }
-            Some(Use::AsMade) => {
+            Some(Use::Pristine) => {
                 if let Some(request) = std::mem::take(&mut self.context).into_own() {
                     pool::put(request);
                 }

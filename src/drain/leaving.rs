@@ -58,13 +58,13 @@ impl Drain {
         let Some(request) = self.request() else {
             return;
         };
-        let Some(notices) = request.notices() else {
+        let Some(warnings) = request.warnings() else {
             return;
         };
         if !can_run_on() || request.had_handler() {
             return;
         }
-        if let Some(suppressed) = notices.handler_is_lost(has_runtime) {
+        if let Some(suppressed) = warnings.note_lost_handler(has_runtime) {
             request.in_span(|| trace::handler_lost(suppressed));
         }
     }

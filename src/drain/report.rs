@@ -129,7 +129,7 @@ impl Drain {
 
     #[inline]
     fn seen_in_tracker(&self) -> usize {
-        self.tracker().map_or(0, Tracker::seen)
+        self.tracker().map_or(0, Tracker::peak)
     }
 
     #[inline(always)]

@@ -160,7 +160,7 @@ impl Drain {
                 self.report_until_now(Outcome::Drained, None)
             }
             Stage::PlainWait | Stage::Open { .. } => {
-                self.request()?.see_tracker();
+                self.request()?.update_tracker_peak();
                 None
             }
         }

@@ -174,7 +174,7 @@ impl Drain {
             if polled.is_pending() {
                 // Nothing else would wake the wait when a deadline is moved. After the poll: a hook that moves it must
                 // not wake itself for ever. The ends of tasks are looked at when the hook is through.
-                request.listen_to_limits(cx);
+                request.wake_on_limits(cx);
                 return Poll::Pending;
             }
             // The hooks may have spawned.

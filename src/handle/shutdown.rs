@@ -39,7 +39,7 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
     // Twice, because the destructors of the aborted tasks may spawn. Each time the destructors get some time.
     for time in [DESTRUCTORS, DESTRUCTORS / 10] {
         for request in process.registry().members() {
-            request.stop_all_but(&waiters.spared(&request));
+            request.stop_all_except(&waiters.spared(&request));
         }
         let _ = timeout_at(Instant::now() + time, waiting.idle()).await;
     }

@@ -113,7 +113,7 @@ impl TrackerHandle {
             let shared = Shared {
                 settings: Settings::default(),
                 process: self.process.clone(),
-                notices: None,
+                warnings: None,
             };
             Request::of_process(Arc::new(shared), stop)
         });

@@ -13,7 +13,7 @@ use super::service::TaskTrackerService;
 use crate::deadline::{ClosureSource, DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::request::Shared;
-use crate::request::notices::Notices;
+use crate::request::warnings::Warnings;
 use crate::settings::{Hold, Settings, short_hands};
 
 /// Gives every request a task tracker, and holds its response until the tasks are done.
@@ -39,7 +39,7 @@ pub struct TaskTrackerLayer {
     sources: Sources<Parts>,
     max_live_tasks: Option<usize>,
     handle: TrackerHandle,
-    notices: Arc<Notices>,
+    warnings: Arc<Warnings>,
 }
 
 impl TaskTrackerLayer {
@@ -50,7 +50,7 @@ impl TaskTrackerLayer {
             sources: Sources::default(),
             max_live_tasks: None,
             handle: TrackerHandle::new(),
-            notices: Arc::default(),
+            warnings: Arc::default(),
         }
     }
 
@@ -189,8 +189,8 @@ impl TaskTrackerLayer {
     #[track_caller]
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
-        // New notices, because the layer that this one was cloned from has another handle.
-        self.notices = Arc::new(Notices::tracked_from(Location::caller()));
+        // New warnings, because the layer that this one was cloned from has another handle.
+        self.warnings = Arc::new(Warnings::tracked_from(Location::caller()));
         self
     }
 
@@ -201,7 +201,7 @@ impl TaskTrackerLayer {
     #[must_use]
     #[track_caller]
     pub fn handle(&self) -> TrackerHandle {
-        self.notices.handle_is_taken(Location::caller());
+        self.warnings.note_handle_taken(Location::caller());
         self.handle.clone()
     }
 }
@@ -223,7 +223,7 @@ impl<S> Layer<S> for TaskTrackerLayer {
         let shared = Shared {
             settings: self.settings.clone(),
             process: self.handle.process.clone(),
-            notices: Some(self.notices.clone()),
+            warnings: Some(self.warnings.clone()),
         };
         TaskTrackerService::new(
             inner,

@@ -1,4 +1,4 @@
-//! What all requests of a handle share.
+//! What all requests of one handle share: its process.
 //!
 //! `registry` is the list of the requests that have tasks. `waiters` is the list of the code in tracked requests that
 //! waits for the process itself.
@@ -19,27 +19,27 @@ use crate::panics;
 use crate::report::{MAX_FAILURES, TaskInfo, TaskState};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
-/// `R`: the requests.
+/// What all requests of one handle share. `R`: the requests.
 pub(crate) struct Process<R> {
     registry: Registry<R>,
     waiters: Waiters<R>,
-    /// Set once, after those below.
+    /// True once a shutdown has begun. Set after `began_at` and `closes_at`.
     closing: AtomicBool,
     began_at: OnceLock<Instant>,
     closes_at: Mutex<Option<Instant>>,
-    /// How tasks ended since the shutdown began.
+    /// How tasks have ended since the shutdown began.
     ended: Ended,
-    /// The work of the process itself, while there is some.
+    /// The request of the tasks of the process itself, while there is one.
     own: Mutex<Weak<R>>,
-    /// Asks the work of the process to stop. Here, because its tokens are kept longer than `own`.
+    /// Stops the tasks of the process itself. It is kept here, because its tokens outlive `own`.
     stop: CancellationToken,
-    /// Whether `load` is counted: only once it was asked for.
+    /// True once `load` was called. Tasks are counted from then on.
     keeps_load: AtomicBool,
-    /// How many tasks are alive of those that were counted in since then.
+    /// How many tasks are alive that were spawned after `keeps_load` became true.
     load: AtomicUsize,
 }
 
-/// Counts of ends, for a report that orders nothing: Relaxed.
+/// How many tasks have ended in each state. The counts are for a report, and order no other access: Relaxed.
 #[derive(Debug, Default)]
 struct Ended {
     completed: AtomicUsize,
@@ -59,16 +59,16 @@ impl<R> Process<R> {
         &self.waiters
     }
 
-    /// Begins a shutdown that is to be over at this moment; of several moments the earliest counts. `each` is called for
-    /// every request that is listed.
+    /// Begins a shutdown that is over at the moment `at`. If there are several moments, the earliest counts. `each` is
+    /// called for every listed request.
     pub(crate) fn close(&self, now: Instant, at: Instant, each: impl Fn(&Arc<R>)) {
         self.began_at.get_or_init(|| now);
         {
             let mut closes_at = self.closes_at.lock();
             *closes_at = Some(closes_at.map_or(at, |before| before.min(at)));
         }
-        // Before the list is read: a request that is not on it yet finds the flag set after it has joined, because
-        // both lock the shard in between. See `try_admit`.
+        // Before the list is read. A request that is not listed yet finds the flag after it has joined, because both
+        // lock the shard in between. See `try_admit`.
         self.closing.store(true, Ordering::SeqCst);
         let requests = self.registry.members();
         for request in &requests {
@@ -76,7 +76,7 @@ impl<R> Process<R> {
         }
         let _ = panics::caught(|| self.stop.cancel());
         self.registry.announce();
-        // One of these may be the last reference to a request, and drop the settings of its layer with it.
+        // One of these may be the last reference to a request. Its drop also drops the settings of its layer.
         let _ = panics::caught(|| drop(requests));
     }
 
@@ -88,7 +88,7 @@ impl<R> Process<R> {
         self.began_at.get().copied()
     }
 
-    /// When the shutdown is to be over, if it has begun.
+    /// Returns when the shutdown is to be over. Returns `None` if none has begun.
     pub(crate) fn closes_at(&self) -> Option<Instant> {
         if !self.is_closing() {
             return None;
@@ -96,11 +96,12 @@ impl<R> Process<R> {
         *self.closes_at.lock()
     }
 
-    /// Whether the time of the shutdown is up.
+    /// Returns whether the time of the shutdown is up.
     pub(crate) fn is_over(&self) -> bool {
         self.closes_at().is_some_and(|at| at <= Instant::now())
     }
 
+    /// Counts the end of a task, if a shutdown has begun.
     #[inline]
     pub(crate) fn note_end(&self, state: TaskState) {
         if self.is_closing() {
@@ -108,7 +109,7 @@ impl<R> Process<R> {
         }
     }
 
-    /// Keeps what is to be reported of a task that did not complete.
+    /// Keeps the description of a task that did not complete, if a shutdown has begun.
     pub(crate) fn note_failure(&self, task: &TaskInfo) {
         if self.is_closing() {
             let mut failures = self.ended.failures.lock();
@@ -128,8 +129,8 @@ impl<R> Process<R> {
             .map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    /// Returns the work of the process itself, made by `make` if there is none. `make` is given the token that asks this
-    /// work to stop.
+    /// Returns the request of the tasks of the process itself. If there is none, creates it with `make`, which gets the
+    /// token that stops these tasks.
     pub(crate) fn own(&self, make: impl FnOnce(CancellationToken) -> Arc<R>) -> Arc<R> {
         let mut own = self.own.lock();
         own.upgrade().unwrap_or_else(|| {
@@ -139,7 +140,7 @@ impl<R> Process<R> {
         })
     }
 
-    /// Counts a task in, and returns whether it did. Relaxed, here and below: the load is a measure.
+    /// Adds a task to the load, and returns whether it did. Relaxed, here and below: the load is only a measure.
     #[inline]
     pub(crate) fn add_load(&self) -> bool {
         let keeps_load = self.keeps_load.load(Ordering::Relaxed);
@@ -149,11 +150,12 @@ impl<R> Process<R> {
         keeps_load
     }
 
+    /// Removes a task that [`add_load`](Self::add_load) added.
     pub(crate) fn remove_load(&self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many tasks are alive, of those spawned since the first call.
+    /// Returns the load: how many tasks are alive that were spawned since the first call.
     #[cfg(feature = "http")]
     pub(crate) fn load(&self) -> usize {
         if !self.keeps_load.load(Ordering::Relaxed) {
@@ -181,7 +183,7 @@ impl Ended {
     }
 }
 
-// As with the locks of std: no code of the user's runs under these, so a panic leaves none of them half changed.
+// No user code runs under these locks, so a panic leaves none of them half changed.
 impl<R> RefUnwindSafe for Process<R> {}
 
 impl<R> Default for Process<R> {

@@ -1,5 +1,5 @@
-//! The list of all requests of a process that have tasks: the view under
-//! [`TrackerHandle`](crate::TrackerHandle).
+//! The registry: the list of all requests of a process that have tasks. [`TrackerHandle`](crate::TrackerHandle) reads
+//! it.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -10,25 +10,25 @@ use tokio::sync::futures::Notified;
 use crate::panics;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, thread_number, upgrade};
 
-/// Enough for the threads of a usual runtime. More threads share them.
+/// Enough for the threads of a usual runtime. More threads share the shards.
 const SHARDS: usize = 8;
 
-/// The listed requests, in shards: each thread lists in its own, so that threads do not wait for each other.
+/// The listed requests, in shards. A thread lists in its own shard, so that threads do not wait for each other.
 ///
-/// The lock of a shard is the innermost one: a request lists itself under its own lock. A reader collects the
-/// members, unlocks, and locks each of them after that.
+/// The lock of a shard is the innermost one. A request lists itself under its own lock. A reader collects the members,
+/// unlocks the shard, and only then locks each member.
 pub(crate) struct Registry<T> {
     shards: [Shard<T>; SHARDS],
-    /// How many waits there are. Counted before their first look: a member that leaves, or joins, after that look finds
-    /// the count, because both lock the shard in between.
+    /// How many waits there are. A wait is counted before its first look. A member that joins or leaves after that look
+    /// finds the count, because both lock the shard in between.
     waits: AtomicUsize,
-    /// How many members wait for all the others, at most.
-    attended: AtomicUsize,
-    /// Notified when the registry may be as empty as a wait asks for.
+    /// An upper bound of the number of members that wait for all others.
+    waiters: AtomicUsize,
+    /// Notified when the registry may be as empty as a wait requires.
     changed: Notify,
 }
 
-/// On cache lines of its own.
+/// A shard, on cache lines of its own.
 #[repr(align(64))]
 struct Shard<T>(Mutex<Members<T>>);
 
@@ -39,7 +39,7 @@ struct Members<T> {
     joins: usize,
 }
 
-/// A member's place in the list.
+/// The place of a member in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Registration {
     shard: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Registration {
 }
 
 impl<T> Registry<T> {
-    /// Lists a member. The caller calls [`joined`](Self::joined) once it has released its own lock.
+    /// Lists a member. The caller releases its own lock, and then calls [`joined`](Self::joined).
     #[inline]
     pub(crate) fn join(&self, member: Weak<T>) -> Registration {
         let shard = thread_number() % SHARDS;
@@ -69,7 +69,7 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Announces a join to the waits: each may have to look again where its code runs.
+    /// Announces a join, if there are waits. Each of them may have to look up again where its code runs.
     #[inline]
     pub(crate) fn joined(&self) {
         if self.is_awaited() {
@@ -77,7 +77,7 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Takes a member off the list.
+    /// Removes a member from the list.
     #[inline]
     pub(crate) fn leave(&self, registration: Registration) {
         let member = {
@@ -86,24 +86,24 @@ impl<T> Registry<T> {
             members.registrations[registration.index as usize].take()
         };
         drop(member);
-        if self.is_awaited() && self.len() <= self.attended() {
+        if self.is_awaited() && self.len() <= self.waiters() {
             self.announce();
         }
     }
 
-    /// Announces that a task of a member has ended, if a wait may be over with it.
+    /// Announces the end of a task of a member, if a wait may be over with it.
     pub(crate) fn has_changed(&self) {
-        if self.is_awaited() && self.len() <= self.attended() {
+        if self.is_awaited() && self.len() <= self.waiters() {
             self.announce();
         }
     }
 
-    /// Sets how many members wait for all the others, at most.
-    pub(crate) fn attend(&self, members: usize) {
-        self.attended.store(members, Ordering::SeqCst);
+    /// Sets the upper bound of the number of members that wait for all others.
+    pub(crate) fn set_waiters(&self, members: usize) {
+        self.waiters.store(members, Ordering::SeqCst);
     }
 
-    /// Begins a wait that looks at the list: joins and leaves are announced until [`end_wait`](Self::end_wait).
+    /// Begins a wait. Joins and leaves are announced until [`end_wait`](Self::end_wait).
     pub(crate) fn begin_wait(&self) {
         self.waits.fetch_add(1, Ordering::SeqCst);
     }
@@ -112,19 +112,19 @@ impl<T> Registry<T> {
         self.waits.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Lets every wait look again.
+    /// Wakes every wait, to look again.
     pub(crate) fn announce(&self) {
-        // It calls wakers, which may run any code, perhaps in a destructor.
+        // This calls wakers. They may run any code, and the caller may be a destructor.
         let _ = panics::caught(|| self.changed.notify_waiters());
     }
 
-    /// Ready when the list may have become as empty as a wait asks for, or something was announced, after this was
-    /// first polled.
+    /// Returns a future that is ready once something was announced after its first poll, for example that the list may
+    /// be as empty as a wait requires.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
 
-    /// The members. Others may join and leave meanwhile.
+    /// Returns the members. Others may join and leave meanwhile.
     pub(crate) fn members(&self) -> Vec<Arc<T>> {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
@@ -134,22 +134,23 @@ impl<T> Registry<T> {
         all
     }
 
-    /// The members, and whether there was a moment at which these were all: no other one joined meanwhile.
+    /// Returns the members, and whether these were all of them at one moment. They were if none has joined meanwhile.
     pub(crate) fn members_at_once(&self) -> (Vec<Arc<T>>, bool) {
         let before = self.joins();
         let members = self.members();
         (members, self.joins() == before)
     }
 
+    /// Returns how many members are listed.
     pub(crate) fn len(&self) -> usize {
         (0..SHARDS).map(|shard| self.lock(shard).len()).sum()
     }
 
-    /// Whether there was a moment at which the list was empty.
+    /// Returns whether the list was empty at one moment.
     pub(crate) fn is_empty(&self) -> bool {
         loop {
-            // The shards are looked at one after the other: a member may join one that was empty while the last
-            // one leaves another.
+            // The shards are read one after the other. A member may join a shard that was empty, while the last member
+            // of another shard leaves.
             let before = self.joins();
             if self.len() > 0 {
                 return false;
@@ -170,8 +171,8 @@ impl<T> Registry<T> {
         self.waits.load(Ordering::SeqCst) > 0
     }
 
-    fn attended(&self) -> usize {
-        self.attended.load(Ordering::SeqCst)
+    fn waiters(&self) -> usize {
+        self.waiters.load(Ordering::SeqCst)
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Members<T>> {
@@ -196,7 +197,7 @@ impl<T> Default for Registry<T> {
                 }))
             }),
             waits: AtomicUsize::new(0),
-            attended: AtomicUsize::new(0),
+            waiters: AtomicUsize::new(0),
             changed: Notify::new(),
         }
     }

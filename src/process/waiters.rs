@@ -10,47 +10,48 @@ pub(crate) struct Waiters<R>(Mutex<List<R>>);
 #[derive(Debug)]
 pub(crate) struct List<R> {
     waiters: Vec<Waiter<R>>,
-    /// The number of the next wait.
-    next: u64,
-    /// The tasks that have seen the end of a shutdown that they awaited.
+    /// The number of the wait that began last.
+    last_number: u64,
+    /// The tasks that awaited a shutdown until its end. Later shutdowns do not abort them.
     spared: Vec<(Weak<R>, u32)>,
 }
 
-/// Some code that waits.
+/// Code that waits, at one of the places where it was polled.
 #[derive(Debug)]
 pub(crate) struct Waiter<R> {
     number: u64,
     awaits: Awaits,
     place: Place<R>,
-    /// Nothing but such waits is left.
+    /// True once nothing is alive except for such waits.
     is_over: bool,
 }
 
-/// Where code runs.
+/// A place where code runs.
 #[derive(Debug)]
 pub(crate) struct Place<R> {
     pub(crate) request: Arc<R>,
-    /// The id of the task; `None` for code of the request that is no task.
+    /// The id of the task; `None` for other code of the request.
     pub(crate) task: Option<u32>,
 }
 
-/// What some code waits for.
+/// What a wait waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaits {
+    /// That the process is idle.
     Idleness,
-    /// The end of a shutdown, which does not abort the tasks that await it.
+    /// The end of a shutdown. A shutdown does not abort the tasks that await it.
     Shutdown,
 }
 
 impl<R> Waiters<R> {
-    /// Returns the number of a wait that begins.
+    /// Begins a wait, and returns its number.
     pub(crate) fn begin(&self) -> u64 {
         let mut list = self.lock();
-        list.next += 1;
-        list.next
+        list.last_number += 1;
+        list.last_number
     }
 
-    /// The tasks of a request that the end of a shutdown does not abort.
+    /// Returns the tasks of a request that the end of a shutdown does not abort.
     pub(crate) fn spared(&self, request: &Arc<R>) -> Vec<u32> {
         let list = self.lock();
         let waiting = list.waiters.iter();
@@ -61,7 +62,7 @@ impl<R> Waiters<R> {
         waiting.chain(spared.map(|(_, task)| *task)).collect()
     }
 
-    /// The tasks of a request that wait.
+    /// Returns the tasks of a request that wait.
     pub(crate) fn of(&self, request: &Arc<R>) -> Vec<u32> {
         let list = self.lock();
         let waiting = list.waiters.iter();
@@ -78,19 +79,19 @@ impl<R> List<R> {
         self.waiters.len()
     }
 
-    /// Whether a wait is over because nothing but such waits is left; `None` for a wait that is not listed: its code
-    /// runs in no request.
+    /// Returns whether a wait is over, because nothing is alive except for such waits. Returns `None` for a wait that
+    /// is not listed, because its code runs in no request.
     pub(crate) fn is_over(&self, number: u64) -> Option<bool> {
         let own = self.waiters.iter().find(|w| w.number == number)?;
         Some(own.is_over)
     }
 
-    /// Ends all waits in requests.
+    /// Ends all listed waits.
     pub(crate) fn end_all(&mut self) {
         self.waiters.iter_mut().for_each(|w| w.is_over = true);
     }
 
-    /// Lists where the code of a wait runs, as far as that is new, and returns the requests of the new places.
+    /// Lists the places where the code of a wait runs, if they are new. Returns the requests of the new places.
     pub(crate) fn locate(
         &mut self,
         number: u64,
@@ -111,8 +112,8 @@ impl<R> List<R> {
         requests
     }
 
-    /// Takes a wait off the list. The caller drops it outside of the lock: it may hold the last reference to its
-    /// request.
+    /// Removes a wait from the list. The caller drops it outside of the lock, because it may hold the last reference to
+    /// its request.
     pub(crate) fn take(&mut self, number: u64) -> Vec<Waiter<R>> {
         let all = std::mem::take(&mut self.waiters);
         let (own, others) = all.into_iter().partition(|w| w.number == number);
@@ -120,23 +121,23 @@ impl<R> List<R> {
         own
     }
 
-    /// How many tasks of this request wait; `None` if no code of it does.
+    /// Returns how many tasks of this request wait. Returns `None` if no code of the request does.
     pub(crate) fn tasks_of(&self, request: &Arc<R>) -> Option<usize> {
         let here = |waiter: &&Waiter<R>| Arc::ptr_eq(&waiter.place.request, request);
         let mut here = self.waiters.iter().filter(here).peekable();
         here.peek()?;
         let mut tasks: Vec<u32> = here.filter_map(|waiter| waiter.place.task).collect();
         tasks.sort_unstable();
-        // One task may wait in several ways.
+        // One task may wait several times.
         tasks.dedup();
         Some(tasks.len())
     }
 
-    /// Spares the tasks of this wait, which has seen the end of its shutdown: later shutdowns do not abort them either.
+    /// Spares the tasks of this wait, whose shutdown has ended. Later shutdowns do not abort them either.
     pub(crate) fn spare_from_now_on(&mut self, number: u64) {
         let Self {
             waiters,
-            next: _,
+            last_number: _,
             spared,
         } = self;
         spared.retain(|(request, _)| request.strong_count() > 0);
@@ -148,7 +149,7 @@ impl<R> List<R> {
 }
 
 impl<R> Place<R> {
-    /// The task, if it is one of this request.
+    /// Returns the task, if it belongs to this request.
     fn task_of(&self, request: &Arc<R>) -> Option<u32> {
         self.task.filter(|_| Arc::ptr_eq(&self.request, request))
     }
@@ -164,7 +165,7 @@ impl<R> Default for Waiters<R> {
     fn default() -> Self {
         Self(Mutex::new(List {
             waiters: Vec::new(),
-            next: 0,
+            last_number: 0,
             spared: Vec::new(),
         }))
     }

@@ -1,4 +1,4 @@
-//! What a wait finds in a request, and what a report asks of its tasks.
+//! What a wait finds in a request, and what a report contains about its tasks.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -10,14 +10,14 @@ use super::task::TaskSpec;
 use crate::process::registry::Registration;
 use crate::report::{Outcome, Tally, TaskInfo, TaskState};
 
-/// What a wait finds.
+/// The result of a look at the tasks of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
-    /// Tasks of the request are alive.
+    /// True if tasks of the request are alive.
     pub(crate) own: bool,
-    /// Tasks in the tokio-util tracker are alive.
+    /// True if tasks in the tokio-util tracker are alive.
     pub(crate) in_tracker: bool,
-    /// A required task has failed. Final if none is alive.
+    /// True if a required task has failed. Final if no task is alive.
     pub(crate) required_failed: bool,
 }
 
@@ -28,14 +28,15 @@ impl Look {
     }
 }
 
-/// What a report has of the tasks, but for its stragglers. Small, because it is moved about.
+/// What a report contains about the tasks, except for the stragglers. Small, because it is moved several times.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) tally: Tally,
     /// The task whose end left none alive while a window was open.
     pub(crate) last: Option<Last>,
+    /// True if a detached task was spawned.
     pub(crate) has_detached: bool,
-    /// What most requests do not have.
+    /// `None` for most requests.
     pub(crate) incomplete: Option<Box<Incomplete>>,
 }
 
@@ -49,14 +50,14 @@ pub(crate) struct Last {
 }
 
 impl Last {
-    /// Without its age, which is to be computed from its start.
+    /// Returns the description of the task, without its age. The report computes the age from the start.
     #[inline]
     pub(crate) fn info(self) -> TaskInfo {
         self.spec.info(self.state, None, None, None)
     }
 }
 
-/// What a report has of tasks that did not complete, or were asked to stop.
+/// What a report contains about tasks that did not complete, that had a computed name, or whose token was cancelled.
 #[derive(Debug)]
 pub(crate) struct Incomplete {
     /// The last task, if it did not complete.
@@ -64,19 +65,20 @@ pub(crate) struct Incomplete {
     pub(crate) failures: Vec<TaskInfo>,
     /// The name of the last task, if it was computed.
     pub(crate) last_name: Option<Arc<str>>,
+    /// True if the request's token was cancelled.
     pub(crate) cancelled: bool,
 }
 
-/// How things stand when a request is released.
+/// What a report needs when the request is released, or earlier if a report is made before the release.
 #[derive(Debug, Default)]
 pub(crate) struct ReleaseState {
-    /// A required task failed, or was late for the deadline.
+    /// True if a required task has failed, or was alive at the deadline.
     pub(crate) required_failed: bool,
-    /// `None` if it is not to be read.
+    /// `None` if nothing reads it.
     pub(crate) account: Option<Account>,
-    /// The tasks that are alive, if that is to be read.
+    /// The tasks that are alive. Empty if nothing reads them.
     pub(crate) stragglers: Vec<TaskInfo>,
-    /// To be dropped outside of the lock: nothing waits any longer.
+    /// The waker of the wait, which is over. The caller drops it outside of the lock.
     pub(crate) waker: Option<Waker>,
 }
 
@@ -85,44 +87,44 @@ pub(crate) struct ReleaseState {
 pub(crate) enum Readers {
     /// At least one.
     Some,
-    /// The observers of nested layers, if there are any, and the subscriber: `ok` if nothing has failed, and `failed`
-    /// if a required task has.
+    /// The observers of nested layers, if there are any. Also the subscriber: if `failed`, for a request whose required
+    /// task has failed; if `ok`, for any other request.
     Subscriber { ok: bool, failed: bool },
 }
 
-/// A request was released with no task alive, and is to be reported.
+/// A request that was released with no task alive, and that is to be reported.
 #[derive(Debug)]
 pub(crate) struct Drained {
-    /// A required task has failed.
+    /// True if a required task has failed.
     pub(crate) required_failed: bool,
     pub(crate) account: Account,
     /// When the drain window opened, if it was open.
     pub(crate) opened: Option<Instant>,
-    /// It has no span, and no observers but those of its layer.
+    /// True if the request has no span, and no observers except those of its layer.
     pub(crate) is_plain: bool,
 }
 
-/// What came of the try to end a request.
+/// The result of an attempt to end a request.
 #[derive(Debug)]
 pub(crate) enum Finish<H> {
-    /// A task is alive.
+    /// A task is alive. Nothing has changed.
     NotIdle {
         /// When the drain window opened, if it is open.
         opened: Option<Instant>,
     },
-    /// It is released, and to be reported.
+    /// The request is released, and is to be reported.
     Released {
         drained: Drained,
-        /// To be dropped outside of the lock, here and below.
+        /// The caller drops it outside of the lock, here and below.
         waker: Option<Waker>,
     },
-    /// It is over: nothing reads a report.
+    /// The request is over, because nothing reads a report.
     Over {
         required_failed: bool,
-        /// The request leaves the registry: all that there is to be done.
+        /// If `Some`, the request leaves the registry. Nothing else is left to do.
         leave: Option<Registration>,
     },
-    /// It is over, and there is more to be done.
+    /// The request is over, and its effects are to be carried out.
     OverWith {
         required_failed: bool,
         effects: Effects<H>,
@@ -130,10 +132,11 @@ pub(crate) enum Finish<H> {
     },
 }
 
-/// What a report asks of the tasks.
+/// What a report needs to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReportQuery {
     pub(crate) outcome: Outcome,
-    /// The time of the report, for the ages of those that are unfinished; `None` if it is not to be read.
+    /// The time of the report, from which the ages of unfinished tasks are computed. `None` if nothing reads the
+    /// report.
     pub(crate) at: Option<Instant>,
 }

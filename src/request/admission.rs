@@ -1,4 +1,4 @@
-//! How a task comes to be listed.
+//! Lists a task: before it is spawned, or before it begins to run elsewhere.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::trace::Span;
 use crate::{metrics, trace};
 
 impl Request {
-    /// Lists a task that is about to be spawned. [`attach`](Self::attach) has to follow.
+    /// Lists a task that is about to be spawned. The caller spawns it, and then calls [`attach`](Self::attach).
     pub(crate) fn admit(self: &Arc<Self>, spec: TaskSpec) -> TaskGuard {
         self.list(spec, Begins::Spawning)
     }
@@ -26,7 +26,8 @@ impl Request {
         self.list(spec, Begins::Elsewhere)
     }
 
-    /// Lists a task whose name was computed. [`attach`](Self::attach) has to follow, unless it runs elsewhere.
+    /// Lists a task with a computed name. If the task is about to be spawned, the caller spawns it, and then calls
+    /// [`attach`](Self::attach).
     #[cold]
     pub(crate) fn admit_named(
         self: &Arc<Self>,
@@ -49,7 +50,7 @@ impl Request {
         let parent = self.parent();
         let mut state = self.lock();
         if !state.counts(spec.kind, parent) {
-            return self.list_apart(state, spec, parent, begins);
+            return self.list_uncounted(state, spec, parent, begins);
         }
         let label = spec.name;
         let admitted = state.admit_counted(spec, begins, || self.join());
@@ -57,9 +58,9 @@ impl Request {
         self.admitted(admitted, label)
     }
 
-    /// The rarer half of [`list`](Self::list).
+    /// Lists a task that no report counts: the rare part of [`list`](Self::list).
     #[cold]
-    fn list_apart(
+    fn list_uncounted(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State<AbortHandle>>,
         spec: TaskSpec,
@@ -67,13 +68,17 @@ impl Request {
         begins: Begins,
     ) -> TaskGuard {
         let label = spec.name;
-        let admitted = state.admit_apart(spec, parent, begins, || self.join());
+        let admitted = state.admit_uncounted(spec, parent, begins, || self.join());
         drop(state);
         self.admitted(admitted, label)
     }
 
-    /// Lists a task that is about to be spawned, unless it would be late or the process is shutting down. `name`: if it
-    /// was computed.
+    /// Lists a task that is about to be spawned. The caller spawns it, and then calls [`attach`](Self::attach). `name`:
+    /// the name, if it was computed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the task would be a late spawn, or if the process is shutting down.
     pub(crate) fn try_admit(
         self: &Arc<Self>,
         spec: TaskSpec,
@@ -107,7 +112,8 @@ impl Request {
         }
     }
 
-    /// `label`: the name of the task, as a label of metrics.
+    /// Completes an admission outside of the lock, and returns the guard of the task. `label`: the name of the task, as
+    /// a label of metrics.
     #[inline(always)]
     fn admitted(self: &Arc<Self>, admitted: Admitted, label: Option<&'static str>) -> TaskGuard {
         self.joined(admitted.has_joined);
@@ -124,19 +130,19 @@ impl Request {
         };
         let guard = TaskGuard::new(self, admitted, is_load, label, extra);
         if admitted.is_late {
-            // With the guard made: if an observer panics through this, the guard ends the task.
+            // After the guard is created. If an observer panics through this call, the guard ends the task.
             self.report_late_spawn(guard.ticket(), guard.span());
         }
         guard
     }
 
-    /// The span that the task runs in.
+    /// Returns the span that the task runs in.
     #[cold]
     fn span_for(&self, ticket: Ticket, kind: Kind, spans: TaskSpans) -> Option<Span> {
         let (spec, computed) = self.spec(ticket)?;
         let name = computed.as_deref().or(spec.name);
         match (kind, spans) {
-            // Not under the request's span, which would stay open for it.
+            // Not a child of the request's span, which would stay open as long as the task.
             (Kind::Detached, _) | (_, TaskSpans::Linked) => {
                 trace::linked_task_span(name, spec.location, self.id.as_deref())
             }
@@ -145,7 +151,8 @@ impl Request {
         }
     }
 
-    /// Keeps the abort handle of a task that was spawned.
+    /// Keeps the abort handle of a task that was spawned. If the task was to be aborted before this call, aborts it
+    /// now.
     #[inline(always)]
     pub(crate) fn attach(&self, ticket: Ticket, handle: AbortHandle) {
         let attached = self.lock().attach(ticket.slot, ticket.id, handle);
@@ -156,7 +163,7 @@ impl Request {
         }
     }
 
-    /// Gives an age to this task, and to every other one that has none.
+    /// Gives a start to this task, and to every other one that has none.
     #[inline]
     pub(super) fn stamp(&self, slot: u32, id: u32) {
         if self.lock().wants_stamp() {

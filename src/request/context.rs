@@ -1,7 +1,7 @@
-//! Where the running code is: in which request, and in which task.
+//! The request and the task that code runs in.
 //!
-//! The two may differ. The [`Context`] is the request that spawns go to. A task may enter the context of another request,
-//! or of none, and is still the task that is [`Running`].
+//! The two may differ. The [`Context`] is the request that spawns go to. If a task enters the context of another
+//! request, or of none, it is still the task that is [`Running`].
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -17,17 +17,18 @@ use pin_project_lite::pin_project;
 use super::Request;
 use crate::sync::thread_local;
 
-/// Where code runs, as far as tracking goes: in a request, outside of any, or outside on purpose.
+/// Where code runs: in a request, outside of any request, or outside of any request on purpose.
 ///
-/// Outside on purpose is a request that takes no tasks, so that a context is one pointer: each poll swaps it twice, and
-/// each task contains one.
+/// The last case is a request of its own, which takes no tasks. So a context is one pointer. That matters, because each
+/// poll swaps it twice, and each task contains one.
 #[derive(Clone, Default)]
 pub(crate) struct Context(Option<Arc<Request>>);
 
-/// The innermost task that this thread runs, or code further up on the stack that is no task.
+/// What runs on a thread: a task, other code of a request, or neither. The thread keeps the innermost one, and those
+/// further out on the stack.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Running {
-    /// The address of its request, for comparison only: the running code keeps the request alive. Null if there is no
+    /// The address of the request, for comparison only: the running code keeps the request alive. Null if there is no
     /// request.
     request: *const Request,
     /// `None` for code that is no task.
@@ -37,15 +38,15 @@ pub(crate) struct Running {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunningTask {
     pub(crate) id: u32,
-    /// No response waits for it.
+    /// True if no response waits for the task.
     pub(crate) is_detached: bool,
 }
 
 struct Here {
     context: Cell<Context>,
     running: Cell<Running>,
-    /// The tasks and requests further up on the stack than `running`: rarely any.
-    beneath: RefCell<Vec<Running>>,
+    /// What runs further out on the stack than `running`. Usually empty.
+    outer: RefCell<Vec<Running>>,
 }
 
 const NOTHING: Running = Running {
@@ -53,13 +54,13 @@ const NOTHING: Running = Running {
     task: None,
 };
 
-// On a thread that is being torn down it is gone: code is then outside of any request, and there is nothing to swap.
+// If the thread is being torn down, the value is gone. Code is then outside of any request, and nothing is swapped.
 thread_local! {
     static HERE: Here = const {
         Here {
             context: Cell::new(Context::outside()),
             running: Cell::new(NOTHING),
-            beneath: RefCell::new(Vec::new()),
+            outer: RefCell::new(Vec::new()),
         }
     };
 }
@@ -67,28 +68,29 @@ thread_local! {
 static UNTRACKED: LazyLock<Arc<Request>> = LazyLock::new(Request::untracked);
 
 impl Context {
-    /// Outside of any request, probably by mistake.
+    /// Returns the context outside of any request. Code is usually there by mistake.
     pub(crate) const fn outside() -> Self {
         Self(None)
     }
 
-    /// Outside on purpose.
+    /// Returns the context outside of any request on purpose.
     pub(crate) fn untracked() -> Self {
         Self(Some(UNTRACKED.clone()))
     }
 
-    /// In a request.
+    /// Returns the context of a request.
     #[inline]
     pub(crate) fn within(request: Arc<Request>) -> Self {
         Self(Some(request))
     }
 
+    /// Returns whether this is the context outside of any request, and not on purpose.
     #[inline]
     pub(crate) fn is_outside(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether the running code is outside of any request.
+    /// Returns whether the running code is outside of any request, and not on purpose.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     #[inline]
     pub(crate) fn is_nowhere() -> bool {
@@ -101,7 +103,7 @@ impl Context {
         .unwrap_or(true)
     }
 
-    /// Where the running code is.
+    /// Returns the context of the running code.
     #[inline]
     pub(crate) fn current() -> Self {
         HERE.try_with(|here| {
@@ -115,12 +117,14 @@ impl Context {
         .unwrap_or_default()
     }
 
+    /// Returns the request. Returns `None` outside of any request, on purpose or not.
     #[inline]
     pub(crate) fn request(&self) -> Option<&Arc<Request>> {
         self.0.as_ref().filter(|request| !request.is_untracked())
     }
 
-    /// The request of a context that was made by [`within`](Self::within) or [`outside`](Self::outside).
+    /// Returns the request. Only for a context from [`within`](Self::within) or [`outside`](Self::outside): the method
+    /// does not check that the request takes tasks.
     #[inline]
     pub(crate) fn own(&self) -> Option<&Arc<Request>> {
         self.0.as_ref()
@@ -139,6 +143,7 @@ impl Context {
         self.0
     }
 
+    /// Like [`request`](Self::request).
     #[inline]
     pub(crate) fn into_request(self) -> Option<Arc<Request>> {
         self.0.filter(|request| !request.is_untracked())
@@ -146,16 +151,16 @@ impl Context {
 
     /// Makes this the current context until the guard is dropped.
     ///
-    /// The two are swapped, not copied, so that entering touches no reference count. While
-    /// entered, `self` holds what was current before.
+    /// The two contexts are swapped, not copied, so no reference count changes. Until the guard is dropped, `self`
+    /// holds the previous context.
     #[inline]
     pub(crate) fn enter(&mut self) -> Entered<'_> {
         let _ = HERE.try_with(|here| here.swap(self));
         Entered { context: self }
     }
 
-    /// Runs a part of a task of this request, with this as the current context. `work` catches its panics: nothing is put
-    /// back while one unwinds.
+    /// Runs a part of a task of this request, with this as the current context. `work` must catch its panics: if one
+    /// unwinds through this method, the previous context is not restored.
     #[inline]
     pub(crate) fn run_task<T>(
         &mut self,
@@ -171,7 +176,8 @@ impl Context {
         caught
     }
 
-    /// Like [`enter`](Self::enter), for callbacks: no task runs, although one may be further up on the stack.
+    /// Like [`enter`](Self::enter), and no task is running until the guard is dropped. For callbacks: they are no
+    /// tasks, even if a task is further out on the stack.
     #[inline]
     pub(crate) fn enter_no_task(&mut self) -> EnteredNoTask<'_> {
         let before = self.swap_in(NOTHING);
@@ -211,29 +217,29 @@ impl Here {
     fn push(&self, running: Running) -> Running {
         let before = self.running.replace(running);
         if !before.is_nothing() {
-            self.bury(before);
+            self.push_outer(before);
         }
         before
     }
 
     #[cold]
-    fn bury(&self, before: Running) {
-        self.beneath.borrow_mut().push(before);
+    fn push_outer(&self, before: Running) {
+        self.outer.borrow_mut().push(before);
     }
 
     #[inline]
     fn pop(&self, before: Running) {
         self.running.set(before);
         if !before.is_nothing() {
-            self.beneath.borrow_mut().pop();
+            self.outer.borrow_mut().pop();
         }
     }
 }
 
 impl Running {
-    /// For code that is about to enter another context: the same task runs, and the request that is current is kept
-    /// beneath it, where [`all`](Self::all) finds it.
-    pub(crate) fn enter_beneath() -> Beneath {
+    /// Called before code enters another context. The running task stays the same. Until the guard is dropped, the
+    /// request that is current now is kept just outside of that task, so that [`all`](Self::all) returns it too.
+    pub(crate) fn enter_outer() -> EnteredOuter {
         let running = Self::current();
         let outer = match Context::current().request() {
             Some(request) => Self {
@@ -243,16 +249,16 @@ impl Running {
             None => NOTHING,
         };
         let outer = outer.enter();
-        Beneath {
+        EnteredOuter {
             _running: (!running.is_nothing()).then(|| running.enter()),
             _outer: outer,
         }
     }
 
-    /// What runs here, and everything beneath it on the stack.
+    /// Returns everything that runs on this thread, from the outermost to the innermost.
     pub(crate) fn all() -> Vec<Self> {
-        let beneath = HERE.try_with(|here| here.beneath.borrow().clone());
-        let mut all = beneath.unwrap_or_default();
+        let outer = HERE.try_with(|here| here.outer.borrow().clone());
+        let mut all = outer.unwrap_or_default();
         all.push(Self::current());
         all.retain(|running| !running.is_nothing());
         all
@@ -263,7 +269,7 @@ impl Running {
         HERE.try_with(|here| here.running.get()).unwrap_or(NOTHING)
     }
 
-    /// The task, if it is one of this request.
+    /// Returns the task, if it belongs to this request.
     #[inline]
     pub(crate) fn task_of(self, request: &Request) -> Option<RunningTask> {
         self.task.filter(|_| self.is_in(request))
@@ -297,7 +303,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Dropping it swaps the context back, also while a panic unwinds.
+/// Swaps the context back when it is dropped, also while a panic unwinds.
 pub(crate) struct Entered<'a> {
     context: &'a mut Context,
 }
@@ -309,7 +315,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Dropping it swaps the context back, and puts back what ran before.
+/// Swaps the context back when it is dropped, and restores what ran before.
 pub(crate) struct EnteredNoTask<'a> {
     context: &'a mut Context,
     before: Running,
@@ -321,7 +327,7 @@ impl Drop for EnteredNoTask<'_> {
     }
 }
 
-/// Dropping it puts back what ran before, also while a panic unwinds.
+/// Restores what ran before when it is dropped, also while a panic unwinds.
 pub(crate) struct EnteredRunning {
     before: Running,
 }
@@ -332,17 +338,18 @@ impl Drop for EnteredRunning {
     }
 }
 
-/// Dropping it puts back what ran before, in the opposite order.
-pub(crate) struct Beneath {
+/// Restores what ran before when it is dropped. The fields are in the order of their drops: what was entered last is
+/// left first.
+pub(crate) struct EnteredOuter {
     _running: Option<EnteredRunning>,
     _outer: EnteredRunning,
 }
 
 pin_project! {
-    /// A future that is polled, and dropped, in a context.
+    /// A future that is polled and dropped in a context.
     #[derive(Debug)]
     pub(crate) struct InContext<F> {
-        // `None` once it has ended. It is dropped in the context.
+        // `None` once the future has completed. It is dropped in the context.
         #[pin]
         future: Option<F>,
         context: Context,
@@ -371,7 +378,7 @@ impl<F: Future> Future for InContext<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let _running = Running::enter_beneath();
+        let _running = Running::enter_outer();
         let _entered = this.context.enter();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             panic!("a future in a request's context was polled after it had ended");

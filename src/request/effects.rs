@@ -13,64 +13,66 @@ use crate::report::TaskInfo;
 use crate::sync::AbortHandle;
 use crate::trace::Span;
 
-/// What is to be done once the lock is free: wakers, handles and spans may run code of others, such as code that takes
-/// the lock.
+/// What a caller must do once the lock is free. Wakers, handles and spans may run code of others, which may take the
+/// lock.
 #[derive(Debug)]
 #[must_use = "the transition is not complete without its effects"]
 pub(crate) struct Effects<H> {
-    /// To be woken.
+    /// The waker to wake.
     pub(crate) wake: Option<Waker>,
-    /// To be dropped.
+    /// The abort handle to drop.
     pub(crate) handle: Option<H>,
-    /// To be dropped.
+    /// The span to drop.
     pub(crate) span: Option<Arc<Span>>,
-    /// The request leaves the registry.
+    /// If `Some`, the request leaves the registry.
     pub(crate) leave: Option<Registration>,
-    /// A task has ended, or was reported, and a wait for the process may be over.
+    /// True if a task has ended, or was reported, and a wait for the process may be over.
     pub(crate) has_changed: bool,
-    /// The tokio-util tracker is to be waited for.
-    pub(crate) watch: bool,
+    /// True if a wait for the tokio-util tracker is to be spawned.
+    pub(crate) wait_for_tracker: bool,
 }
 
-/// What became of the abort handle of a task.
+/// The result of attaching an abort handle.
 #[derive(Debug)]
 #[must_use = "a handle that is given back is to be dropped outside of the lock"]
 pub(crate) enum Attached<H> {
+    /// The handle is kept in the slot of its task.
     Kept,
-    /// The task has ended.
+    /// The task has ended. The caller drops the handle.
     Ended(H),
-    /// The task was to be aborted before it was spawned.
+    /// The task was to be aborted before its handle was attached. The caller aborts it.
     ToAbort(H),
 }
 
-/// The end of a task that did not complete was written down.
+/// The recorded end of a task that did not complete.
 #[derive(Debug)]
 pub(crate) struct Failure<H> {
     pub(crate) info: TaskInfo,
-    /// The report counts its end.
+    /// True if the report counts this end.
     pub(crate) is_counted: bool,
-    /// If the task is required, the event of its request is the error for it.
+    /// True if the event about the request covers this task. If the task is required, that event is the error, and the
+    /// event about the task is a warning.
     pub(crate) is_reported: bool,
-    /// To be dropped outside of the lock.
+    /// The abort handle to drop outside of the lock.
     pub(crate) handle: Option<H>,
 }
 
-/// A task that has completed was counted out. Both are for outside of the lock, in this order.
+/// What is left to do after a completed task was counted out: outside of the lock, in this order.
 #[derive(Debug)]
 #[must_use = "the transition is not complete without its effects"]
 pub(crate) struct Completed<H> {
-    /// To be dropped.
+    /// The abort handle to drop.
     pub(crate) handle: Option<H>,
-    /// To be woken.
+    /// The waker to wake.
     pub(crate) wake: Option<Waker>,
 }
 
-/// A task has ended that no report counts as ended: [`State::noticed`](super::state::State::noticed) has to follow once
-/// this was reported.
+/// The end of a task that no report counts. Once it is reported, the caller calls
+/// [`State::callbacks_done`](super::state::State::callbacks_done).
 #[derive(Debug, Clone)]
 pub(crate) struct LateEnd {
     pub(crate) spec: TaskSpec,
-    /// If it was computed.
+    /// The name, if it was computed.
     pub(crate) name: Option<Arc<str>>,
     pub(crate) started: Option<Instant>,
 }
@@ -84,13 +86,13 @@ impl<H> Effects<H> {
             span: None,
             leave: None,
             has_changed: false,
-            watch: false,
+            wait_for_tracker: false,
         }
     }
 }
 
 impl Effects<AbortHandle> {
-    /// Carries out everything, in this order. The wake-up is the last: the wait that it wakes finds the rest done.
+    /// Carries out the effects in this order. The wake-up is the last, so that the wait finds the rest done.
     #[inline(always)]
     pub(super) fn carry_out(self, request: &Arc<Request>) {
         let Self {
@@ -99,17 +101,17 @@ impl Effects<AbortHandle> {
             span,
             leave,
             has_changed,
-            watch,
+            wait_for_tracker,
         } = self;
-        // This drops no task: a task that ends has a reference to itself.
+        // This drops no task: a task that ends holds a reference to itself.
         drop(handle);
-        // Before the request leaves the registry: when the handle is idle, spans are closed.
+        // Before the request leaves the registry. Once the handle is idle, all spans have to be closed.
         drop(span);
         if let Some(registration) = leave {
             request.process().registry().leave(registration);
         }
-        if watch {
-            request.watch_tracker();
+        if wait_for_tracker {
+            request.spawn_tracker_wait();
         }
         if has_changed {
             request.process().registry().has_changed();

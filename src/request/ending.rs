@@ -1,4 +1,4 @@
-//! How a task ends.
+//! Ends a task.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::sync::{AbortHandle, MutexGuard};
 use crate::{metrics, trace};
 
 impl Request {
-    /// Ends a task that has completed, whose future or closure is dropped. `extra`: its span, if it has one.
+    /// Ends a task that has completed. Its future or closure was dropped before. `extra`: its span, if it has one.
     #[inline]
     pub(super) fn complete(self: &Arc<Self>, task: &Task, extra: &mut Option<Box<Extra>>) {
         self.note_end(task, TaskState::Completed);
@@ -37,7 +37,7 @@ impl Request {
         effects.carry_out(self);
     }
 
-    /// Ends a task that did not complete, in the same way.
+    /// Like [`complete`](Self::complete), for a task that did not complete.
     #[cold]
     pub(super) fn end(
         self: &Arc<Self>,
@@ -47,7 +47,8 @@ impl Request {
         extra: Option<Box<Extra>>,
     ) {
         self.note_end(task, state);
-        // Before the task counts out: code that waits for the end, or reads the report, finds the end in the log.
+        // Before the task counts out, so that code that waits for the end, or reads the report, finds the end in the
+        // log.
         let failed = self.fail(task.ticket, state, message, extra.as_deref());
         self.end_spanned(task, failed, extra);
     }
@@ -61,7 +62,7 @@ impl Request {
         metrics::task_ended(task.label(), state);
     }
 
-    /// Counts a task out that may have a span. `failed`: what was logged, if it did not complete.
+    /// Counts out a task that may have a span. `failed`: the recorded end of a task that did not complete.
     fn end_spanned(
         self: &Arc<Self>,
         task: &Task,
@@ -69,14 +70,14 @@ impl Request {
         mut extra: Option<Box<Extra>>,
     ) {
         if extra.is_some() && task.is_counted && !self.is_released() {
-            // Before the task counts out: a hook, or code that waits for the end, may export the span. If the request is
-            // released just now, the callbacks about the end run in the request's span.
+            // Before the task counts out, because a hook, or code that waits for the end, may export the span. If the
+            // request is released at this moment, the callbacks about the end run in the span of the request.
             extra = None;
         }
         self.count_out(self.lock(), task.ticket, failed, extra);
     }
 
-    /// Counts a task out where that may not be all there is to do.
+    /// Counts out a task, with all effects that this may have.
     #[cold]
     fn count_out(
         self: &Arc<Self>,
@@ -88,7 +89,7 @@ impl Request {
         let (effects, late) = state.end(ticket.slot, self.is_tracker_busy());
         drop(state);
         if late.is_none() {
-            // Before the request may leave the registry: when the handle is idle, spans are closed.
+            // Before the request may leave the registry. Once the handle is idle, all spans have to be closed.
             extra = None;
         }
         effects.carry_out(self);
@@ -97,7 +98,7 @@ impl Request {
         }
     }
 
-    /// Writes down and logs the end of a task that did not complete.
+    /// Records and logs the end of a task that did not complete.
     #[cold]
     fn fail(
         &self,
@@ -120,7 +121,7 @@ impl Request {
         Some(info)
     }
 
-    /// Calls the observers about a task that no report counts as ended.
+    /// Calls the observers about the end of a task that no report counts as ended.
     #[cold]
     fn report_late_end(
         self: &Arc<Self>,
@@ -141,17 +142,17 @@ impl Request {
         });
         let span = extra.as_ref().and_then(|extra| extra.span.as_ref());
         self.notify(span, |observer| observer.on_late_end(&info));
-        // Before the request may leave the registry: when the handle is idle, spans are closed.
+        // Before the request may leave the registry, as in `count_out`.
         drop(extra);
-        self.noticed();
+        self.callbacks_done();
     }
 
-    /// The observers were called about a late spawn or a late end.
-    fn noticed(self: &Arc<Self>) {
+    /// Notes that the observers were called about a late spawn or a late end.
+    fn callbacks_done(self: &Arc<Self>) {
         let effects = {
             let mut state = self.lock();
             let in_tracker = self.is_tracker_busy();
-            state.noticed(in_tracker)
+            state.callbacks_done(in_tracker)
         };
         effects.carry_out(self);
     }
@@ -166,10 +167,10 @@ impl Request {
             self.in_span_of(span, false, || trace::late_spawn(&info, self.id.as_deref()));
             self.notify(span, |observer| observer.on_late_spawn(&info));
         }
-        self.noticed();
+        self.callbacks_done();
     }
 
-    /// The spec of a task that is alive, and its name if that was computed.
+    /// Returns the spec of a task that is alive, and its name if that was computed.
     pub(super) fn spec(&self, ticket: Ticket) -> Option<(TaskSpec, Option<Arc<str>>)> {
         self.lock().spec(ticket.slot, ticket.id)
     }

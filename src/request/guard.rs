@@ -12,31 +12,33 @@ use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;
 
-/// A task that counts as alive. Dropping the guard ends the task; its future or closure has to be dropped before.
+/// A task that counts as alive. Dropping the guard ends the task. Its future or closure is dropped before the guard.
 ///
-/// The guard is moved into the task, and is small so that the task is.
+/// The guard is moved into the task. It is small, so that the task is small too.
 #[derive(Debug)]
 pub(crate) struct TaskGuard {
-    /// The request that the task counts in. While the task runs, the context that was current before stands here; once
-    /// the task has ended, none does, as outside of a request.
+    /// The request that the task counts in. While the task is polled, this is the context that was current before. Once
+    /// the task has ended, it is [`Context::outside`].
     context: ManuallyDrop<Context>,
     task: Task,
-    /// What most tasks do not have. The destructor of the guard drops both, so that it does nothing where there is
-    /// neither: that of an `Option<Box<_>>` is a call, also for `None`.
+    /// `None` for most tasks.
+    ///
+    /// This field and `context` are dropped by the destructor of the guard, which does nothing if there is neither. The
+    /// destructor of an `Option<Box<_>>` would be a call, even for `None`.
     extra: ManuallyDrop<Option<Box<Extra>>>,
 }
 
-/// What a guard has of its task: little, because each task contains it. The rest is in the table of the request.
+/// What a guard keeps of its task. Each task contains this, so it is little. The rest is in the table of the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {
     pub(super) ticket: Ticket,
-    /// No response waits for it.
+    /// True if no response waits for the task.
     is_detached: bool,
-    /// The report counts it: it was spawned before the release, and is not detached.
+    /// True if the report counts the task: it was spawned before the release, and is not detached.
     pub(super) is_counted: bool,
-    /// It is counted in the load of the process.
+    /// True if the load of the process includes the task.
     pub(super) is_load: bool,
-    /// A poll of it was pending: it has an age.
+    /// True if a poll of the task was pending. The task has an age since then.
     has_age: bool,
     #[cfg(feature = "metrics")]
     label: Option<&'static str>,
@@ -51,7 +53,7 @@ pub(super) struct Extra {
 }
 
 impl TaskGuard {
-    /// `_label`: the name, as a label of metrics.
+    /// Creates the guard. `_label`: the name, as a label of metrics.
     #[inline]
     pub(super) fn new(
         request: &Arc<Request>,
@@ -75,7 +77,7 @@ impl TaskGuard {
         }
     }
 
-    /// The guard of a task that runs outside of any request: like one whose task has ended.
+    /// Returns the guard of a task that runs outside of any request. It is like the guard of a task that has ended.
     pub(crate) fn outside() -> Self {
         Self {
             context: ManuallyDrop::new(Context::outside()),
@@ -104,7 +106,8 @@ impl TaskGuard {
         self.extra.as_ref()?.span.as_ref()
     }
 
-    /// Runs a part of the task, in the request's context and in the task's span. A panic is noted, and resumed.
+    /// Runs a part of the task, in the context of the request and in the span of the task. Notes a panic, and resumes
+    /// it.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.try_run(work)
             .unwrap_or_else(|payload| resume_unwind(payload))
@@ -132,13 +135,14 @@ impl TaskGuard {
     #[cold]
     fn note_panic(&mut self, message: Option<String>) {
         let extra = self.extra.get_or_insert_default();
-        // The first panic counts: the future's destructor may panic too.
+        // The first panic counts. The destructor of the future may panic after it.
         extra.panic.get_or_insert(message);
     }
 
-    /// A poll of the task was pending. The first time gives the task an age.
+    /// Gives a start to this task, and to every other one that has none. Called after each poll that is pending. Only
+    /// the first call has an effect.
     #[inline]
-    pub(crate) fn waits(&mut self) {
+    pub(crate) fn stamp(&mut self) {
         if !self.task.has_age {
             self.task.has_age = true;
             if let Some(request) = self.context.own() {
@@ -147,13 +151,13 @@ impl TaskGuard {
         }
     }
 
-    /// Whether the task has ended, or runs outside of any request.
+    /// Returns whether the task has ended, or runs outside of any request.
     #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.context.is_outside()
     }
 
-    /// Ends a task that has run to its end. With a message, it has failed.
+    /// Ends a task that has run to its end. If there is a message, the task has failed.
     #[inline]
     pub(crate) fn end_of_run(&mut self, failure: Option<String>) {
         match failure {
@@ -162,7 +166,8 @@ impl TaskGuard {
         }
     }
 
-    /// Ends the work of a token that is dropped: it has completed, or panicked if the thread is panicking.
+    /// Ends the work of a token that is dropped. The work has panicked if the thread is panicking, and has completed
+    /// otherwise.
     pub(crate) fn end_of_token(&mut self) {
         if thread::panicking() {
             self.end(TaskState::Panicked, None);
@@ -171,7 +176,7 @@ impl TaskGuard {
         }
     }
 
-    /// Lists another task like this one, with the same name and place.
+    /// Lists another task with the same name and location.
     pub(crate) fn another(&self) -> Self {
         let request = self.context.own();
         let spec = request.and_then(|request| request.spec(self.task.ticket));
@@ -230,7 +235,7 @@ impl Extra {
 }
 
 impl Task {
-    /// The name, as a label of metrics.
+    /// Returns the name of the task, as a label of metrics.
     pub(super) fn label(&self) -> Option<&'static str> {
         #[cfg(feature = "metrics")]
         return self.label;

@@ -1,4 +1,4 @@
-//! When the drain window of a request closes: at the earliest of its limits.
+//! The limits of a drain window. The window closes at the earliest of them.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::report::Limit;
 use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Settings, Unfinished, WindowSettings};
 use crate::sync::AbortHandle;
 
-/// The limits that do not count from the opening of the window.
+/// The limits that do not start when the window opens.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
-    /// When the request arrived: what the total timeout counts from.
+    /// When the request arrived. The total timeout starts then.
     arrived: Option<Instant>,
     sources: Vec<SourceLimit>,
 }
 
-/// The earliest of the limits, and what it means.
+/// The earliest of the limits, and what happens at it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
@@ -29,13 +29,13 @@ pub(crate) struct Deadline {
 }
 
 impl Request {
-    /// The earliest limit that there is now; `None` if there is none.
+    /// Returns the earliest limit at this moment. Returns `None` if there is none.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         let closes_at = self.process().closes_at();
         self.deadline_in(&self.lock(), closes_at)
     }
 
-    /// `closes_at`: the end of a shutdown that has begun.
+    /// Like [`deadline`](Self::deadline), under the lock. `closes_at`: the end of a shutdown that has begun.
     #[inline(always)]
     pub(super) fn deadline_in(
         &self,
@@ -45,20 +45,20 @@ impl Request {
         deadline(state, &self.shared().settings, closes_at)
     }
 
-    /// Adds the limits that a layer has when the request arrives there: its own layer, or a nested one. `arrived`: `Some`
-    /// if the layer has a total timeout.
+    /// Adds the limits that a layer has when the request arrives at it. The layer may be nested. `arrived`: the moment
+    /// of the arrival, if the layer has a total timeout.
     pub(crate) fn add_limits(self: &Arc<Self>, arrived: Option<Instant>, limits: Vec<SourceLimit>) {
         let effects = {
             let mut state = self.lock();
             state.limits_mut().add(arrived, limits);
-            // A drain may go on: a task may have called this layer.
+            // A wait may be going on, because a task may have called this layer.
             state.wake()
         };
         effects.carry_out(self);
     }
 }
 
-/// `closes_at`: the end of a shutdown that has begun.
+/// Returns the earliest limit at this moment. `closes_at`: the end of a shutdown that has begun.
 #[inline(always)]
 pub(super) fn deadline<H>(
     state: &State<H>,
@@ -71,7 +71,7 @@ pub(super) fn deadline<H>(
     let opened = state.window_opened_at();
     let drain = opened.zip(timeout).and_then(|(opened, timeout)| {
         Some(Deadline {
-            // What is too far away for the clock is no limit.
+            // A moment beyond the range of the clock is no limit.
             at: opened.checked_add(timeout)?,
             limit: Limit::DrainTimeout,
             unfinished,
@@ -84,7 +84,7 @@ pub(super) fn deadline<H>(
     earliest(drain, limits, opened, settings, closes_at)
 }
 
-/// The earliest of all limits. `drain`: that of the drain timeout.
+/// Returns the earliest of all limits. `drain`: the one of the drain timeout.
 #[cold]
 fn earliest(
     drain: Option<Deadline>,
@@ -101,7 +101,7 @@ fn earliest(
         limit: Limit::Shutdown,
         unfinished,
     });
-    // Of several limits at the same time the first counts. The client's are the last.
+    // If several limits are equal, the first one counts. The limits of the client are the last.
     let ours = drain.into_iter().chain(shutdown);
     ours.chain(limits).min_by_key(|deadline| deadline.at)
 }
@@ -110,12 +110,12 @@ impl Limits {
     fn add(&mut self, arrived: Option<Instant>, limits: Vec<SourceLimit>) {
         self.arrived = self.arrived.or(arrived);
         for limit in limits {
-            // A request may pass the same layer again and again.
+            // A request may pass the same layer several times.
             if !self.sources.iter_mut().any(|other| other.merge(&limit)) {
                 self.sources.push(limit);
             }
         }
-        // A stable sort, for ties: see `deadline`.
+        // The sort is stable, and puts the limits of the client last: see `earliest`.
         self.sources.sort_by_key(|source| source.from_client);
     }
 
@@ -137,7 +137,7 @@ impl Limits {
             Some(Deadline {
                 at: source.at(opened)?,
                 limit: Limit::Source(source.name),
-                // A client can end a hold, never the work.
+                // The deadline of a client can end a hold, and never the work.
                 unfinished: if source.from_client {
                     Unfinished::Continue
                 } else {

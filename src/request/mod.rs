@@ -1,9 +1,26 @@
-//! One request: its tasks, how far it is, and what is to be reported of it.
+//! One request: its tasks, its phase, and what its report contains.
 //!
-//! `state` is all that two threads may change, but for the tokio-util tracker. It is under one lock, and changes by named
-//! transitions. `table` is the part of it that holds the tasks, which `task` describes, and `names` has their computed
-//! names. `effects` are what a transition leaves to be done outside of the lock, and `account` is what a wait finds and a
-//! report gets. `drained` is what the drain asks of a request.
+//! | module | content |
+//! |---|---|
+//! | `state` | what two threads may change, except for the tokio-util tracker: one lock, and named transitions |
+//! | `table` | the part of the state that holds the tasks, each in a slot |
+//! | `task` | what describes one task |
+//! | `names` | the computed names of the tasks |
+//! | `effects` | what a transition leaves to be done outside of the lock |
+//! | `account` | what a wait finds in a request, and what a report contains |
+//! | `admission` | lists a task |
+//! | `guard` | the life of a task, as a value |
+//! | `ending` | ends a task |
+//! | `context` | the request and the task that code runs in |
+//! | `drained` | the methods that the drain calls |
+//! | `limits` | the limits of the drain window |
+//! | `tuning` | what is set for one request alone |
+//! | `stopping` | stops the tasks |
+//! | `notify` | calls the observers |
+//! | `tracker` | the tokio-util tracker |
+//! | `pool` | keeps the memory of a request for the next one |
+//! | `warnings` | the warnings of a layer, and how often they are logged |
+//! | `waiting` | code of a request that waits for its own process |
 //!
 //! The life of a task, in order of time:
 //!
@@ -20,30 +37,29 @@
 //!     │ Request::attach       keeps the abort handle, or aborts the task if that was asked for; unless the task has
 //!     │                       ended by now
 //!     │ TaskGuard::try_run    runs each poll, in the task's context (`context`) and span
-//!     │ TaskGuard::waits      (only after the first poll that is pending) gives an age to each task that has none
+//!     │ TaskGuard::stamp      (only after the first poll that is pending) gives an age to each task that has none
 //!     ▼
 //!   the future completes, fails, panics or is aborted, and is dropped; then the guard ends the task:
 //!     │ Request::fail         (unless completed) writes the end down, and logs it; the task still counts
-//!     │ State::complete       (if it has completed, and there is no more to do) counts the task out and frees its slot,
-//!     │                       under the lock. Otherwise:
-//!     │ Request::end_spanned  (with a span, or not completed) closes the task's span, if the report is still to come and
-//!     │                       counts the task
+//!     │ State::complete       (if it has completed, and there is no more to do) counts the task out and frees its
+//!     │                       slot, under the lock. Otherwise:
+//!     │ Request::end_spanned  (with a span, or not completed) closes the task's span, if the report is still to come
+//!     │                       and counts the task
 //!     │ State::end            counts the task out and frees its slot, under the lock
-//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if there
-//!     │                       is one, is woken by the last one, and by the last required one
-//!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's span
-//!     │ State::noticed        (after that) lets the request leave the registry, if this was the last thing
+//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if
+//!     │                       there is one, is woken by the last one, and by the last required one
+//!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's
+//!     │                       span
+//!     │ State::callbacks_done (after that) lets the request leave the registry, if this was the last thing
 //!     ▼
 //!   the slot belongs to the next task
 //! ```
 //!
-//! `Tasks::try_spawn` goes through `Request::try_admit`, a task whose name was computed through `Request::admit_named`, and
-//! work that runs elsewhere through `Request::admit_elsewhere`.
+//! Three kinds of tasks are listed by another method than `Request::admit`:
 //!
-//! `admission` lists a task, `guard` is its life as a value, `ending` its end, and `context` is where code runs. `pool`
-//! keeps the memory of a request for the next one. `limits` are the limits of its drain window, `tuning` is what was set
-//! for it alone, and `stopping` stops its tasks. `notify` calls observers, `tracker` is the tokio-util tracker, `notices`
-//! are the warnings of its layer, and `waiting` is code that waits for the process.
+//! * `Tasks::try_spawn`: `Request::try_admit`
+//! * a task with a computed name: `Request::admit_named`
+//! * work that runs elsewhere: `Request::admit_elsewhere`
 
 pub(crate) mod account;
 mod admission;
@@ -54,7 +70,6 @@ mod ending;
 pub(crate) mod guard;
 pub(crate) mod limits;
 pub(crate) mod names;
-pub(crate) mod notices;
 mod notify;
 pub(crate) mod pool;
 pub(crate) mod state;
@@ -64,6 +79,7 @@ pub(crate) mod task;
 pub(crate) mod tracker;
 pub(crate) mod tuning;
 pub(crate) mod waiting;
+pub(crate) mod warnings;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -72,16 +88,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::context::Running;
-use self::notices::Notices;
 use self::state::{Phase, State};
 use self::task::Parent;
 use self::tracker::Tracker;
+use self::warnings::Warnings;
 use crate::process::registry::Registration;
 use crate::report::LiveTask;
 use crate::settings::Settings;
 use crate::sync::{AbortHandle, Mutex, MutexGuard};
 
-/// The process of tracked requests.
+/// What all requests of one handle share.
 pub(crate) type Process = crate::process::Process<Request>;
 
 /// What all requests of one layer share.
@@ -89,25 +105,27 @@ pub(crate) type Process = crate::process::Process<Request>;
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) process: Arc<Process>,
-    /// `None` where there is no layer.
-    pub(crate) notices: Option<Arc<Notices>>,
+    /// `None` outside of a layer: in a scope, and for the tasks of the process itself.
+    pub(crate) warnings: Option<Arc<Warnings>>,
 }
 
-/// The tasks of one request.
+/// One request: its tasks, and what the drain needs to wait for them and to report them.
 pub(crate) struct Request {
     state: Mutex<State<AbortHandle>>,
-    /// Made when a tokio-util tracker is asked for.
+    /// Created when the tokio-util tracker is requested.
     tracker: OnceLock<Tracker>,
-    /// `None` in some pooled requests, and in the one that takes no tasks.
+    /// `None` in some pooled requests, and in the untracked one.
     shared: Option<Arc<Shared>>,
     /// The `x-request-id` of the request.
     id: Option<String>,
-    /// It stands for code that is outside of any request on purpose, and takes no tasks.
+    /// True for the untracked request. It stands for code that is outside of any request on purpose, and takes no
+    /// tasks.
     is_untracked: bool,
 }
 
 impl Request {
-    /// The work of a process: every task of it is detached.
+    /// Creates the request for the tasks of a process itself. All of them are detached. `stop` is their cancellation
+    /// token.
     pub(crate) fn of_process(shared: Arc<Shared>, stop: CancellationToken) -> Arc<Self> {
         let mut state = State::new(Phase::Process);
         state.set_token(stop);
@@ -117,14 +135,14 @@ impl Request {
         Arc::new(request)
     }
 
-    /// A request that takes no tasks.
+    /// Creates the untracked request.
     fn untracked() -> Arc<Self> {
         let mut request = Self::new();
         request.is_untracked = true;
         Arc::new(request)
     }
 
-    /// A request that belongs to no process yet.
+    /// Creates a request that belongs to no process yet.
     fn new() -> Self {
         Self {
             state: Mutex::new(State::new(Phase::Running)),
@@ -143,7 +161,7 @@ impl Request {
         }
     }
 
-    /// Only this crate's code runs while the guard is held: see [`state`].
+    /// Locks the state. While the guard is held, only code of this crate runs: see [`state`].
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State<AbortHandle>> {
         self.state.lock()
@@ -159,17 +177,18 @@ impl Request {
         &self.shared().process
     }
 
-    pub(crate) fn notices(&self) -> Option<&Notices> {
-        self.shared().notices.as_deref()
+    pub(crate) fn warnings(&self) -> Option<&Warnings> {
+        self.shared().warnings.as_deref()
     }
 
-    /// Lists the request in the registry. Called under the request's lock: [`joined`](Self::joined) has to follow once
-    /// that is free.
+    /// Lists the request in the registry. The caller holds the lock of the request. After it has released the lock, it
+    /// calls [`joined`](Self::joined).
     #[inline]
     fn join(self: &Arc<Self>) -> Registration {
         self.process().registry().join(Arc::downgrade(self))
     }
 
+    /// Announces a join to the waits for the process. Does nothing if the request was listed before.
     #[inline]
     fn joined(&self, has_joined: bool) {
         if has_joined {
@@ -177,7 +196,7 @@ impl Request {
         }
     }
 
-    /// The code that runs here, as far as this request is concerned.
+    /// Returns whether the running code is a task of this request, and whether that task is detached.
     #[inline]
     fn parent(&self) -> Parent {
         match Running::current().task_of(self) {
@@ -191,33 +210,34 @@ impl Request {
         self.lock().is_released()
     }
 
-    /// Whether a response waits for what is spawned here.
+    /// Returns whether a response waits for what is spawned here.
     pub(crate) fn is_held(&self) -> bool {
         let parent = self.parent();
         self.lock().is_held(parent)
     }
 
-    /// How many tasks are alive, detached ones and those in the tokio-util tracker too.
+    /// Returns how many tasks are alive. Includes detached tasks and those in the tokio-util tracker.
     pub(crate) fn alive(&self) -> usize {
         self.lock().alive() + self.alive_in_tracker()
     }
 
-    pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
-        self.lock().waits_for_at_most(tasks)
+    /// Returns whether at most this number of tasks is alive, and no callback about a task is pending.
+    pub(crate) fn is_idle_except_for(&self, tasks: usize) -> bool {
+        self.lock().is_idle_except_for(tasks)
     }
 
-    /// Announces each end of a task from now on: code of the request waits for the process.
-    fn attend(&self) {
-        self.lock().attend();
+    /// Announces each end of a task from now on, because code of the request waits for the process.
+    fn announce_ends(&self) {
+        self.lock().announce_ends();
     }
 
-    /// Whether the handler has become a task.
+    /// Returns whether the handler has become a task.
     pub(crate) fn had_handler(&self) -> bool {
         self.lock().had_handler()
     }
 
-    /// Leaves the registry if the request is over. Its last task may have ended where there was no runtime to wait for
-    /// the tracker.
+    /// Leaves the registry if the request is over. Called for a request that may still be listed because its last task
+    /// ended outside of a runtime. Nothing could wait for the tokio-util tracker there.
     pub(crate) fn leave_if_over(self: &Arc<Self>) {
         let effects = {
             let mut state = self.lock();
@@ -227,14 +247,14 @@ impl Request {
         effects.carry_out(self);
     }
 
-    /// Lists the tasks that are alive. `but`: tasks to leave out.
-    pub(crate) fn snapshot(&self, but: &[u32]) -> Vec<LiveTask> {
+    /// Returns the tasks that are alive, without those whose ids are in `except`.
+    pub(crate) fn snapshot(&self, except: &[u32]) -> Vec<LiveTask> {
         let now = Instant::now();
         let (mut alive, released) = {
             let mut state = self.lock();
-            // A task without an age gets one from here on.
+            // A task without a start has no age to show, so its age counts from here.
             state.stamp(now);
-            (state.snapshot(now, but), state.is_released())
+            (state.snapshot(now, except), state.is_released())
         };
         alive.extend(self.tracker().into_iter().flat_map(|t| t.alive(now)));
         let live = alive.into_iter().map(|task| LiveTask {
@@ -251,7 +271,7 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         let registration = self.state.get_mut().registration();
-        // The request is still listed if the tracker had tasks where no runtime could wait for them.
+        // Still listed if tasks were in the tracker, and no runtime could wait for them.
         if let (Some(registration), Some(shared)) = (registration, &self.shared) {
             shared.process.registry().leave(registration);
         }

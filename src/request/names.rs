@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::report::TaskInfo;
 
-/// The names of tasks that were computed, by the ids of the tasks.
+/// The computed names of the tasks of a request, by the ids of the tasks.
 ///
-/// A name that is known at compile time stands in the table. Most names are, and each task would pay for room for a
-/// computed one there.
+/// A name that is known at compile time is in the table. Most names are. Room for a computed name would make each entry
+/// of the table larger.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     alive: BTreeMap<u32, Arc<str>>,
-    /// That of the task whose end left none alive: a report may contain it.
+    /// The name of the task whose end left none alive. A report may contain it.
     last: Option<(u32, Arc<str>)>,
 }
 
@@ -30,7 +30,7 @@ impl Names {
         self.alive.get(&id).or_else(last)
     }
 
-    /// Returns the name of a task that has ended. `is_last`: it left none alive.
+    /// Removes and returns the name of a task that has ended. `is_last`: the end left no task alive.
     pub(crate) fn end(&mut self, id: u32, is_last: bool) -> Option<Arc<str>> {
         let name = self.alive.remove(&id)?;
         if is_last {
@@ -40,7 +40,7 @@ impl Names {
     }
 }
 
-/// Puts a computed name into a report.
+/// Sets the name in a report to the computed one, if there is one.
 pub(crate) fn put_name(info: &mut TaskInfo, name: Option<&Arc<str>>) {
     if let Some(name) = name {
         info.name = Some(Cow::Owned(name.to_string()));

@@ -1,4 +1,4 @@
-//! The memory of a request that is over, kept for the next one on the same thread.
+//! The pool: the memory of a request that is over, kept for the next one on the same thread.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ thread_local! {
     static POOLED: Cell<Option<Arc<Request>>> = const { Cell::new(None) };
 }
 
-/// Returns a request that nothing else refers to. `id`: its `x-request-id`.
+/// Returns a request that nothing else refers to, from the pool or a new one. `id`: its `x-request-id`.
 #[inline]
 pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> Arc<Request> {
     let pooled = POOLED.try_with(Cell::take).ok().flatten();
@@ -24,6 +24,7 @@ pub(crate) fn take(shared: &Arc<Shared>, id: Option<String>) -> Arc<Request> {
     }
 }
 
+/// Sets what a request has from its layer and its own arrival. Creates it if none was pooled.
 fn assign(pooled: Option<Arc<Request>>, shared: &Arc<Shared>, id: Option<String>) -> Arc<Request> {
     let span = Span::current();
     let mut request = pooled.unwrap_or_else(|| Arc::new(Request::new()));
@@ -36,7 +37,7 @@ fn assign(pooled: Option<Arc<Request>>, shared: &Arc<Shared>, id: Option<String>
         state.set_task_spans(shared.settings.drain.task_spans.unwrap_or_default());
         own.shared = Some(shared.clone());
     }
-    // One that was pooled has neither.
+    // A pooled request has neither a span nor an id.
     if let Some(span) = span {
         state.set_span(Arc::new(span));
     }
@@ -46,15 +47,15 @@ fn assign(pooled: Option<Arc<Request>>, shared: &Arc<Shared>, id: Option<String>
     request
 }
 
-/// Keeps a request whose owner is done with it, unless something else still refers to it: a task, the registry, or
-/// code that was handed its [`Tasks`](crate::Tasks).
+/// Keeps a request that its owner does not need any more. If something else still refers to the request, it is not
+/// kept. That may be a task, the registry, or code that has its [`Tasks`](crate::Tasks).
 #[inline]
 pub(crate) fn keep(mut request: Arc<Request>) {
     let Some(own) = Arc::get_mut(&mut request) else {
         return;
     };
     if !own.is_bare() {
-        // What it drops may be anything, and this may be a destructor.
+        // What this drops may run any code, and the caller may be a destructor.
         let is_stripped = panics::caught(|| own.strip());
         if is_stripped != Ok(true) {
             let _ = panics::caught(|| drop(request));
@@ -70,28 +71,29 @@ pub(crate) fn keep(mut request: Arc<Request>) {
     put(request);
 }
 
-/// Keeps a request in which nothing has happened, and to which its owner has the only reference.
+/// Keeps a request in which nothing has happened. Its owner has the only reference.
 #[inline]
 pub(crate) fn put(request: Arc<Request>) {
-    // On a thread that is being torn down it is dropped.
+    // If the thread is being torn down, the request is dropped.
     let _ = POOLED.try_with(|pooled| pooled.set(Some(request)));
 }
 
-/// Whether anything was done with a request to which its owner has the only reference.
+/// What was done with a request.
 #[cfg_attr(not(feature = "http"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// Something was spawned, or something else refers to it and may spawn.
+    /// Something was spawned, or there is another reference, through which code may spawn.
     Used,
-    /// Nothing was spawned, and nothing can spawn in it, or find it in the registry.
+    /// Nothing was spawned. The owner has the only reference, so nothing can be spawned, and the request is not in the
+    /// registry.
     Unused,
-    /// The same, and it is as new, for the next request.
-    AsMade,
+    /// Like `Unused`, and the request has nothing to reset before the next use.
+    Pristine,
 }
 
 impl Shared {
-    /// Whether it holds no value of the user's. A thread keeps it until the thread ends, and an observer may own the
-    /// sender of a channel that is to close.
+    /// Returns whether a thread may keep this until it ends. It must not contain values of the user: an observer may
+    /// own the sender of a channel, and that channel is to close.
     #[inline]
     fn may_stay(&self) -> bool {
         let DrainSettings {
@@ -102,13 +104,14 @@ impl Shared {
 }
 
 impl Request {
+    /// Returns whether the request belongs to this layer or scope.
     #[inline]
     fn is_of(&self, shared: &Arc<Shared>) -> bool {
         let own = self.shared.as_ref();
         own.is_some_and(|own| Arc::ptr_eq(own, shared))
     }
 
-    /// Whether anything was done with it.
+    /// Returns what was done with the request.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     #[inline]
     pub(crate) fn used(self: &mut Arc<Self>) -> Use {
@@ -122,31 +125,31 @@ impl Request {
             && own.id.is_none()
             && own.shared.as_deref().is_some_and(Shared::may_stay)
         {
-            Use::AsMade
+            Use::Pristine
         } else {
             Use::Unused
         }
     }
 
-    /// Whether its owner has the only reference.
+    /// Returns whether the owner has the only reference.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     #[inline]
     pub(crate) fn is_alone(self: &Arc<Self>) -> bool {
         let is_alone = Arc::strong_count(self) == 1 && Arc::weak_count(self) == 0;
-        // Pairs with the Release of a dropped reference: what was done through that one happened before.
+        // Pairs with the Release of a dropped reference: what was done through that reference happened before.
         fence(Ordering::Acquire);
         is_alone
     }
 
-    /// Whether it has nothing that most requests do not have, and nothing of the user's but its settings.
+    /// Returns whether [`strip`](Self::strip) would drop nothing.
     #[inline]
     fn is_bare(&mut self) -> bool {
         let state = self.state.get_mut();
         state.is_bare() && self.tracker.get().is_none() && self.id.is_none()
     }
 
-    /// Drops all that, and returns whether the request may be kept. What this drops may run any code: no lock is held
-    /// meanwhile.
+    /// Drops everything that only some requests have, and everything of the user except for the settings. Returns
+    /// whether the request may be kept. What this drops may run any code, so no lock is held.
     fn strip(&mut self) -> bool {
         if self.tracker.get().is_some() {
             // A clone of the tracker may outlive the request.
@@ -161,7 +164,7 @@ impl Request {
         true
     }
 
-    /// Makes it as new.
+    /// Resets the request for its next use.
     #[inline]
     fn renew(&mut self) {
         let state = self.state.get_mut();

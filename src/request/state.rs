@@ -1,4 +1,4 @@
-//! The state of one request, and its transitions: all of it is under one lock.
+//! The state of one request, and its transitions. All of it is under one lock.
 //!
 //! ```text
 //!            open_window             finish, release_if_idle              conclude
@@ -12,17 +12,17 @@
 //!    └─────────────▶ Leaving ────────────────────────────────────────┘
 //! ```
 //!
-//! * At a deadline, and when the client leaves, the window closes first: the release is then one from `Running` or
+//! * At a deadline, and when the client leaves, the window closes first. The release then starts from `Running` or
 //!   `Leaving`.
-//! * If nothing reads the report, or there is none, `finish` goes to `Over` at once.
+//! * If nothing reads the report, or there is no report, `finish` goes to `Over` at once.
 //! * If nothing was spawned, `conclude` goes from `Running` to `Over`.
 //! * A request that is `Over` leaves the registry (`leave_if_last`) once none of its tasks is alive and every callback
 //!   about them has run. `renew` makes it `Running` again, for the next request.
-//! * The work of the process stays in `Process`. It leaves the registry whenever none of its tasks is alive.
+//! * The tasks of the process itself stay in `Process`. They leave the registry whenever none of them is alive.
 //!
-//! A transition runs under the lock, and is plain arithmetic: it reads no clock, and runs only this crate's code. The
-//! time, and whether the tokio-util tracker has tasks, are its arguments. What has to happen outside of the lock (a
-//! waker to be woken, a value to be dropped) it returns, mostly as [`Effects`].
+//! A transition runs under the lock. It reads no clock, and runs only code of this crate. The time, and whether the
+//! tokio-util tracker has tasks, are arguments. What has to happen outside of the lock is returned, mostly as
+//! [`Effects`]: a waker to wake, or a value to drop.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -45,100 +45,103 @@ use crate::report::{DrainObserver, MAX_FAILURES, Outcome, Tally, TaskInfo, TaskS
 use crate::settings::{Settings, TaskSpans};
 use crate::trace::Span;
 
-/// `H`: what aborts a task.
+/// The state of one request. `H`: the handle that aborts a task.
 #[derive(Debug)]
 pub(crate) struct State<H> {
     phase: Phase,
     table: Table<H>,
-    /// How many tasks are alive, except for detached ones.
+    /// How many tasks are alive, except for detached ones. Includes the waits for the tokio-util tracker.
     alive: u32,
-    /// How many of those the response fails with.
+    /// How many of those are required, without those that were spawned after the release.
     required: u32,
-    /// How many of those wait for the tokio-util tracker.
-    watches: u32,
+    /// How many of those are waits for the tokio-util tracker.
+    tracker_waits: u32,
     /// How many detached tasks are alive.
     detached: u32,
-    /// A detached task was spawned.
+    /// True if a detached task was spawned.
     has_detached: bool,
-    /// The handler has become a task.
+    /// True if the handler has become a task.
     had_handler: bool,
-    /// How many callbacks about ends and late spawns are running, or about to run: they keep the request listed.
-    notices: u32,
+    /// How many callbacks about late ends and late spawns are running or about to run. They keep the request listed.
+    pending_callbacks: u32,
     tally: Tally,
-    /// A required task did not complete.
+    /// True if a required task did not complete.
     required_failed: bool,
     /// The task whose end left none alive while a window was open.
     last: Option<Last>,
-    /// Woken when a limit of the wait has changed, when no required task is alive, and when no task is, if it listens to
-    /// that.
+    /// The waker of the wait. It is woken in these cases:
+    ///
+    /// * A limit of the wait has changed.
+    /// * No required task is alive any more.
+    /// * No task is alive any more, and `wakes_on` is [`WakesOn::Tasks`].
     waker: Option<Waker>,
-    listens_to: ListensTo,
-    /// The request's place in the registry of the process; `None` while it is not listed.
+    wakes_on: WakesOn,
+    /// The place of the request in the registry; `None` while it is not listed.
     registration: Option<Registration>,
-    /// Code of the request waits for the process: each end of a task is announced.
-    is_attended: bool,
+    /// True if each end of a task is announced, because code of the request waits for the process.
+    announces_ends: bool,
     /// The spans that tasks run in.
     task_spans: TaskSpans,
-    /// The span that was current when the layer was called: kept open until the callbacks of the request have run. In
-    /// an `Arc`, because a copy of the span itself would be the subscriber's code.
+    /// The span that was current when the layer was called. It is kept open until the callbacks about the request have
+    /// run. It is in an `Arc`, because a clone of the span itself would run code of the subscriber.
     span: Option<Arc<Span>>,
     rare: Option<Box<Rare>>,
 }
 
-/// What a waker is kept for.
+/// Which changes wake the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ListensTo {
-    /// Tasks are waited for.
+enum WakesOn {
+    /// The end of the last task, and a change of a limit. The wait is for tasks.
     Tasks,
-    /// Something else is, which wakes the wait itself, and the end of a task changes nothing. The last required one is
-    /// an exception: a head may be held for these alone.
+    /// A change of a limit. The wait is for something else, which wakes it by itself, so the end of a task changes
+    /// nothing. The end of the last required task is an exception, because a head may be held for required tasks alone.
     Limits,
 }
 
-/// How far a request is.
+/// The phase of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// No window is open: its response is not ready, or streams.
+    /// No window is open: the response is not ready, or it streams.
     Running,
-    /// The drain window is open: its tasks, or hooks, are waited for. `stopped_before`: how many tasks had been stopped
-    /// when it opened.
+    /// The drain window is open: the request waits for tasks or hooks. `stopped_before`: how many tasks had been
+    /// aborted or had panicked when it opened.
     Window {
         opened: Instant,
         stopped_before: usize,
     },
     /// The client has gone, and the tasks have some time left to stop.
     Leaving,
-    /// Its response waits for nothing any more. Its report is still to be passed to the observers.
+    /// The response waits for nothing any more. The report is still to be passed to the observers.
     Released(Spawns),
     /// Everything was reported.
     Over(Spawns),
-    /// It is no request, but the work of the process itself: no response waits for it.
+    /// Not a request, but the tasks of the process itself. No response waits for them.
     Process,
 }
 
-/// What becomes of a task that is spawned after the release, by code that is no task.
+/// What happens when code that is no task spawns after the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spawns {
-    /// It is reported as late.
+    /// The spawn is reported as late.
     Late,
-    /// It is not reported as late: the exchange goes on as an upgraded stream.
+    /// The spawn is not reported, because the exchange goes on as an upgraded stream.
     Upgraded,
-    /// It is not reported as late as long as a task is alive: the handler goes on alone.
+    /// The spawn is not reported while a task is alive, because the handler runs on without its response.
     WithHandler,
 }
 
-/// What most requests do not have.
+/// What only some requests have.
 #[derive(Debug, Default)]
 struct Rare {
-    /// The first of the tasks that did not complete, by id.
+    /// The first tasks that did not complete, with their ids.
     failures: Vec<(u32, TaskInfo)>,
     names: Names,
     limits: Limits,
-    /// What nested layers and the request itself have set.
+    /// The settings of nested layers, and of the request itself.
     overrides: Option<Settings>,
-    /// The token that tasks watch to stop early: made when one is asked for.
+    /// The token that stops tasks early. Created when it is requested.
     token: Option<CancellationToken>,
-    /// The tasks were asked to stop. A token that is made later is cancelled at once.
+    /// True if the tasks are to stop. A token that is created later is cancelled at once.
     cancelled: bool,
 }
 
@@ -149,18 +152,18 @@ impl<H> State<H> {
             table: Table::new(),
             alive: 0,
             required: 0,
-            watches: 0,
+            tracker_waits: 0,
             detached: 0,
             has_detached: false,
             had_handler: false,
-            notices: 0,
+            pending_callbacks: 0,
             tally: Tally::default(),
             required_failed: false,
             last: None,
             waker: None,
-            listens_to: ListensTo::Tasks,
+            wakes_on: WakesOn::Tasks,
             registration: None,
-            is_attended: false,
+            announces_ends: false,
             task_spans: TaskSpans::Child,
             span: None,
             rare: None,
@@ -169,7 +172,7 @@ impl<H> State<H> {
 
     // The life of a task.
 
-    /// Lists a task that is about to be spawned, or runs elsewhere. `join` lists the request with its process.
+    /// Lists a task that is about to be spawned, or that runs elsewhere. `join` lists the request in the registry.
     pub(crate) fn admit(
         &mut self,
         spec: TaskSpec,
@@ -180,12 +183,12 @@ impl<H> State<H> {
         if self.counts(spec.kind, parent) {
             self.admit_counted(spec, begins, join)
         } else {
-            self.admit_apart(spec, parent, begins, join)
+            self.admit_uncounted(spec, parent, begins, join)
         }
     }
 
-    /// Whether the report counts what is spawned here: [`admit_counted`](Self::admit_counted) lists it, or else
-    /// [`admit_apart`](Self::admit_apart).
+    /// Returns whether the report counts what is spawned here. If it does, [`admit_counted`](Self::admit_counted) lists
+    /// the task, and otherwise [`admit_uncounted`](Self::admit_uncounted).
     #[inline]
     pub(crate) fn counts(&self, kind: Kind, parent: Parent) -> bool {
         matches!(kind, Kind::Ordinary | Kind::Required)
@@ -219,7 +222,7 @@ impl<H> State<H> {
     }
 
     /// Lists a task that no report counts.
-    pub(crate) fn admit_apart(
+    pub(crate) fn admit_uncounted(
         &mut self,
         spec: TaskSpec,
         parent: Parent,
@@ -227,16 +230,16 @@ impl<H> State<H> {
         join: impl FnOnce() -> Registration,
     ) -> Admitted {
         let is_released_late = self.spawns() == Some(Spawns::Late);
-        // A task that no response waits for, or no longer, spawns detached tasks. An upgraded exchange and a handler that
-        // runs on are exceptions: see `Spawns`.
+        // What a detached task spawns is detached. So is what any other task spawns after the release, except in an
+        // upgraded exchange and beside a handler that runs on: see `Spawns`.
         let by_detached = match parent {
             Parent::None => false,
             Parent::Task => is_released_late,
             Parent::DetachedTask => true,
         };
-        let is_apart = by_detached || self.phase == Phase::Process;
+        let becomes_detached = by_detached || self.phase == Phase::Process;
         let (kind, is_late) = match spec.kind {
-            Kind::Ordinary | Kind::Required if !is_apart => (spec.kind, is_released_late),
+            Kind::Ordinary | Kind::Required if !becomes_detached => (spec.kind, is_released_late),
             Kind::Ordinary | Kind::Required | Kind::Detached => (Kind::Detached, false),
             Kind::Tracker => (Kind::Tracker, false),
         };
@@ -248,10 +251,10 @@ impl<H> State<H> {
             }
             Kind::Tracker => {
                 self.alive += 1;
-                self.watches += 1;
+                self.tracker_waits += 1;
             }
         }
-        self.notices += u32::from(is_late);
+        self.pending_callbacks += u32::from(is_late);
         Admitted {
             is_late,
             wants_stamp: true,
@@ -259,6 +262,7 @@ impl<H> State<H> {
         }
     }
 
+    /// Puts a task into the table, and the request into the registry if it is not listed.
     #[inline(always)]
     fn listed(
         &mut self,
@@ -287,7 +291,8 @@ impl<H> State<H> {
     }
 
     /// Like [`admit`](Self::admit), but refuses a task that would be late, and any task during a shutdown. `is_closing`
-    /// is called after `join`: a shutdown that begins now finds the request in the registry, or is found here.
+    /// is called after `join`. So a shutdown that begins at this moment either finds the request in the registry, or is
+    /// found by `is_closing`.
     pub(crate) fn try_admit(
         &mut self,
         spec: TaskSpec,
@@ -299,8 +304,8 @@ impl<H> State<H> {
         let is_detached = spec.kind == Kind::Detached
             || parent == Parent::DetachedTask
             || self.phase == Phase::Process;
-        // What a straggler spawns here is refused, as the response does not wait for it. A straggler may spawn a detached
-        // task instead.
+        // What a straggler spawns with this method is refused, because the response does not wait for it. A straggler
+        // may spawn a detached task instead.
         let parent = match parent {
             Parent::Task => Parent::None,
             parent => parent,
@@ -332,9 +337,11 @@ impl<H> State<H> {
         ))
     }
 
-    /// Keeps the abort handle of a task that was spawned. If the task has ended by now, its slot may belong to another
-    /// one, and the handle is given back to be dropped outside of the lock. If the task is to be aborted, the handle is
-    /// given back for that.
+    /// Keeps the abort handle of a task that was spawned, or returns it, in two cases:
+    ///
+    /// * The task has ended by now, and its slot may belong to another one. The caller drops the handle outside of the
+    ///   lock.
+    /// * The task is to be aborted. The caller aborts it.
     #[inline]
     pub(crate) fn attach(&mut self, slot: u32, id: u32, handle: H) -> Attached<H> {
         match self
@@ -354,8 +361,8 @@ impl<H> State<H> {
         }
     }
 
-    /// Writes down how a task ended that did not complete, before it counts out: a report that is made from now on
-    /// counts it as ended.
+    /// Records the end of a task that did not complete, before the task counts out. A report that is made from now on
+    /// counts the task as ended.
     pub(crate) fn fail(
         &mut self,
         slot: u32,
@@ -392,16 +399,17 @@ impl<H> State<H> {
         })
     }
 
-    /// Counts out a task that has completed, if that is all there is to do: the report counts the task, and nothing
-    /// else waits for its end. If it returns `None`, nothing was done, and [`end`](Self::end) has to follow.
+    /// Counts out a task that has completed, if nothing else is left to do: the report counts the task, its name was
+    /// not computed, and no end is announced. Otherwise does nothing and returns `None`, and the caller calls
+    /// [`end`](Self::end).
     #[inline(always)]
     pub(crate) fn complete(&mut self, slot: u32) -> Option<Completed<H>> {
-        if self.is_attended {
+        if self.announces_ends {
             return None;
         }
         let Removed { handle, entry, .. } =
             self.table.remove_if(slot, Entry::is_running_and_plain)?;
-        // The request is not over: what is alive when it is released is counted no longer.
+        // The request cannot be over, because a release excludes the tasks that are alive from the count.
         debug_assert!(!matches!(self.phase, Phase::Over(_) | Phase::Process));
         let kind = entry.kind;
         let wakes = self.count_out(slot, kind, true, TaskState::Completed);
@@ -411,8 +419,8 @@ impl<H> State<H> {
         })
     }
 
-    /// Counts a task out: it completed, or [`fail`](Self::fail) has written down how it ended. `in_tracker`: tasks in
-    /// the tokio-util tracker are alive.
+    /// Counts out a task that has completed, or whose end [`fail`](Self::fail) has recorded. `in_tracker`: tasks in the
+    /// tokio-util tracker are alive.
     pub(crate) fn end(&mut self, slot: u32, in_tracker: bool) -> (Effects<H>, Option<LateEnd>) {
         let mut effects = Effects::none();
         let Some(Removed {
@@ -439,9 +447,9 @@ impl<H> State<H> {
             }
             Kind::Tracker => {
                 self.alive -= 1;
-                self.watches -= 1;
-                // Also while tasks are alive: the wait looks again at what it waits for.
-                self.listens_to == ListensTo::Tasks
+                self.tracker_waits -= 1;
+                // Also while tasks are alive, because the wait has to look again at what it waits for.
+                self.wakes_on == WakesOn::Tasks
             }
             Kind::Ordinary | Kind::Required => {
                 self.count_out(slot, kind, reported_as != ReportedAs::Excluded, state)
@@ -457,23 +465,24 @@ impl<H> State<H> {
         if wakes {
             effects.wake = self.waker.take();
         }
-        effects.has_changed = self.is_attended;
+        effects.has_changed = self.announces_ends;
         if late.is_some() {
-            self.notices += 1;
+            self.pending_callbacks += 1;
         } else {
             self.leave_if_last(in_tracker, &mut effects);
         }
         (effects, late)
     }
 
+    /// Removes and returns the computed name of a task that has ended.
     #[cold]
     fn end_name(&mut self, id: u32) -> Option<Arc<str>> {
         let is_last = self.last.is_some_and(|last| last.id == id);
         self.rare.as_mut()?.names.end(id, is_last)
     }
 
-    /// Counts out an ordinary or a required task that was in this slot, and returns whether the wait is to look again.
-    /// `may_be_required`: if it is a required one, it was counted as that.
+    /// Counts out an ordinary or required task that was in this slot. Returns whether the wait has to look again.
+    /// `may_be_required`: false for a task that was spawned after the release, which does not count as required.
     #[inline(always)]
     fn count_out(
         &mut self,
@@ -483,9 +492,9 @@ impl<H> State<H> {
         state: TaskState,
     ) -> bool {
         self.alive -= 1;
-        let is_last = self.alive == self.watches;
-        let mut wakes = is_last && self.listens_to == ListensTo::Tasks;
-        // Not once the window has closed: the task whose end closed it stays.
+        let is_last = self.alive == self.tracker_waits;
+        let mut wakes = is_last && self.wakes_on == WakesOn::Tasks;
+        // Not after the window has closed: the task whose end closed it stays the last one.
         if let (true, Phase::Window { .. }) = (is_last, self.phase) {
             let entry = self.table.at(slot);
             self.last = Some(Last {
@@ -497,28 +506,29 @@ impl<H> State<H> {
         }
         if kind == Kind::Required && may_be_required {
             self.required -= 1;
-            // A head may be held for these alone.
+            // A head may be held for required tasks alone.
             wakes |= self.required == 0;
         }
         wakes
     }
 
-    /// The wait for the tokio-util tracker was dropped before its end. `wakes`: the drain looks again.
-    pub(crate) fn abandon_watch(&mut self, slot: u32, wakes: bool) -> Effects<H> {
+    /// Counts out a wait for the tokio-util tracker that was dropped before its end. `wakes`: wakes the wait of the
+    /// request, to look again.
+    pub(crate) fn abandon_tracker_wait(&mut self, slot: u32, wakes: bool) -> Effects<H> {
         if self.table.remove(slot).is_some() {
             self.alive -= 1;
-            self.watches -= 1;
+            self.tracker_waits -= 1;
         }
-        if wakes && self.listens_to == ListensTo::Tasks {
+        if wakes && self.wakes_on == WakesOn::Tasks {
             self.wake()
         } else {
             Effects::none()
         }
     }
 
-    /// A late spawn, or a late end, was reported.
-    pub(crate) fn noticed(&mut self, in_tracker: bool) -> Effects<H> {
-        self.notices -= 1;
+    /// Notes that the callbacks about a late spawn or a late end have run.
+    pub(crate) fn callbacks_done(&mut self, in_tracker: bool) -> Effects<H> {
+        self.pending_callbacks -= 1;
         let mut effects = Effects::none();
         effects.has_changed = true;
         self.leave_if_last(in_tracker, &mut effects);
@@ -530,7 +540,7 @@ impl<H> State<H> {
         self.table.stamp(now);
     }
 
-    /// The same, where most likely only this one has none.
+    /// Like [`stamp`](Self::stamp), if most likely only this task has none.
     pub(crate) fn stamp_first(&mut self, slot: u32, id: u32, now: Instant) {
         self.table.stamp_one(slot, id, now);
         self.table.stamp(now);
@@ -538,7 +548,7 @@ impl<H> State<H> {
 
     // The wait.
 
-    /// Looks whether a task is alive.
+    /// Looks whether tasks are alive.
     #[inline]
     pub(crate) fn look(&self, in_tracker: bool) -> Look {
         Look {
@@ -548,16 +558,16 @@ impl<H> State<H> {
         }
     }
 
-    /// Like [`look`](Self::look). If a task is alive, `waker` is kept, to be woken by the last one. Returns a
-    /// waker to be dropped outside of the lock.
-    pub(crate) fn look_and_listen(
+    /// Like [`look`](Self::look). If a task is alive, keeps `waker`, and the end of the last task wakes it. Returns an
+    /// unused waker, to be dropped outside of the lock.
+    pub(crate) fn look_and_keep_waker(
         &mut self,
         waker: Waker,
         in_tracker: bool,
     ) -> (Look, Option<Waker>) {
         let look = self.look(in_tracker);
         let unused = if look.own || in_tracker {
-            self.listens_to = ListensTo::Tasks;
+            self.wakes_on = WakesOn::Tasks;
             self.waker.replace(waker)
         } else {
             Some(waker)
@@ -565,15 +575,15 @@ impl<H> State<H> {
         (look, unused)
     }
 
-    /// Keeps a waker, to be woken when a limit of the wait changes: no task is waited for now. Returns the waker before,
+    /// Keeps the waker of a wait that waits for no task now. A change of a limit wakes it. Returns the previous waker,
     /// to be dropped outside of the lock: the last waker of a task may drop the task, which may be one of this request.
-    pub(crate) fn listen_to_limits(&mut self, waker: Waker) -> Option<Waker> {
-        self.listens_to = ListensTo::Limits;
+    pub(crate) fn wake_on_limits(&mut self, waker: Waker) -> Option<Waker> {
+        self.wakes_on = WakesOn::Limits;
         self.waker.replace(waker)
     }
 
-    /// Opens the drain window. The request is listed from now on, also if it waits for a hook alone. Returns whether it
-    /// has joined the registry just now.
+    /// Opens the drain window. The request is listed from now on, even if it waits for a hook alone. Returns whether it
+    /// has joined the registry with this call.
     pub(crate) fn open_window(
         &mut self,
         now: Instant,
@@ -593,8 +603,8 @@ impl<H> State<H> {
         has_joined
     }
 
-    /// Closes the window. The request goes on, or is released next. Returns the waker, to be dropped outside of the lock:
-    /// nothing waits any longer.
+    /// Closes the window. The request goes on, or is released next. Nothing waits any longer, so the waker is returned,
+    /// to be dropped outside of the lock.
     #[must_use = "a waker is to be dropped outside of the lock"]
     pub(crate) fn close_window(&mut self) -> Option<Waker> {
         if let Phase::Window { .. } = self.phase {
@@ -603,7 +613,7 @@ impl<H> State<H> {
         self.waker.take()
     }
 
-    /// The client has gone. A handler that runs on is spared from now on.
+    /// Notes that the client has gone. A handler that runs on is no longer among the unfinished tasks that are aborted.
     pub(crate) fn client_gone(&mut self) {
         if let Phase::Running | Phase::Window { .. } = self.phase {
             self.phase = Phase::Leaving;
@@ -612,11 +622,11 @@ impl<H> State<H> {
 
     // The release.
 
-    /// Releases if no task is alive: what is spawned from now on is late. If the report is not read, the request is over
-    /// with that.
+    /// Releases the request if no task is alive. What is spawned from now on is late. If nothing reads the report, the
+    /// request is over at once.
     #[inline(always)]
     pub(crate) fn finish(&mut self, readers: Readers, in_tracker: bool) -> Finish<H> {
-        // Without the watch of the tracker, which may not have seen yet that the tracker is empty.
+        // Without the wait for the tracker, which may be alive for a moment after the tracker is empty.
         if self.waited_for() > 0 || in_tracker {
             return Finish::NotIdle {
                 opened: self.window_opened_at(),
@@ -629,7 +639,7 @@ impl<H> State<H> {
                 self.is_observed() || if required_failed { failed } else { ok }
             }
         };
-        // Once registered it had a task, or its tokio-util tracker may have had some.
+        // A request that is listed had a task, or its tokio-util tracker may have had some.
         if is_read && self.registration.is_some() {
             let drained = Drained {
                 required_failed,
@@ -661,7 +671,7 @@ impl<H> State<H> {
         }
     }
 
-    /// Releases if no task is alive: what is spawned from now on is late.
+    /// Releases the request if no task is alive. What is spawned from now on is late.
     pub(crate) fn release_if_idle(
         &mut self,
         query: ReportQuery,
@@ -673,7 +683,7 @@ impl<H> State<H> {
         Some(self.release_as(Spawns::Late, query))
     }
 
-    /// Releases whatever is alive: those tasks are the report's stragglers.
+    /// Releases the request, even if tasks are alive. These tasks are the stragglers of the report.
     fn release(&mut self, query: ReportQuery) -> ReleaseState {
         let handler = |entry: &Entry<H>| entry.is_handler && entry.is_alive();
         let spawns = if query.outcome.is_upgraded() {
@@ -692,7 +702,7 @@ impl<H> State<H> {
         // The end of a straggler must not wake the server.
         release_state.waker = self.waker.take();
         if self.alive > 0 {
-            // What is aborted for a client that left is no error in the log.
+            // If a task is aborted because the client has left, that is no error in the log.
             let is_logged = release_state.required_failed && query.outcome != Outcome::Dropped;
             for entry in self.table.iter_mut() {
                 if entry.is_alive() && entry.reported_as == ReportedAs::Counted {
@@ -703,9 +713,9 @@ impl<H> State<H> {
         release_state
     }
 
-    /// What a report has of the tasks, as things stand.
+    /// Returns what a report contains at this moment.
     pub(crate) fn account(&self, query: ReportQuery) -> ReleaseState {
-        // A client that left did not wait for a required task, and an upgraded stream does not.
+        // A client that has left did not wait for a required task, and an upgraded stream does not.
         let is_late = matches!(query.outcome, Outcome::DeadlineExceeded | Outcome::Shutdown)
             && self.required > 0;
         ReleaseState {
@@ -741,7 +751,7 @@ impl<H> State<H> {
         })
     }
 
-    /// The tasks that are alive, in the order of their spawns.
+    /// Returns the tasks that are alive, in the order of their spawns.
     fn stragglers(&self, now: Instant) -> Vec<TaskInfo> {
         if self.alive == 0 {
             return Vec::new();
@@ -768,7 +778,7 @@ impl<H> State<H> {
         self.rare.as_ref()?.names.get(entry.id)
     }
 
-    /// Gives a computed name to a task that was listed just now.
+    /// Sets the computed name of a task that was listed just before.
     pub(crate) fn set_name(&mut self, slot: u32, id: u32, name: Arc<str>) {
         if let Some(entry) = self.table.get_mut(slot, id) {
             entry.has_computed_name = true;
@@ -776,7 +786,7 @@ impl<H> State<H> {
         }
     }
 
-    /// Everything was reported. The request leaves the registry once no task is alive.
+    /// Ends a request after everything was reported. It leaves the registry once no task is alive.
     #[inline]
     pub(crate) fn conclude(&mut self, in_tracker: bool) -> Effects<H> {
         let spawns = self.spawns().unwrap_or(Spawns::Late);
@@ -787,13 +797,13 @@ impl<H> State<H> {
         effects
     }
 
-    /// Whether nothing is alive, and everything about tasks was reported.
+    /// Returns whether nothing is alive, and no callback is pending.
     #[inline]
     fn is_last(&self) -> bool {
-        (self.alive | self.detached | self.notices) == 0
+        (self.alive | self.detached | self.pending_callbacks) == 0
     }
 
-    /// Leaves the registry if the request is over, nothing is alive and everything was reported.
+    /// Leaves the registry if the request is over, nothing is alive, and no callback is pending.
     #[inline]
     fn leave_if_last(&mut self, in_tracker: bool, effects: &mut Effects<H>) {
         let (Phase::Over(_) | Phase::Process) = self.phase else {
@@ -803,8 +813,9 @@ impl<H> State<H> {
             return;
         }
         if in_tracker {
-            // The tasks in the tracker do not keep the request, but the handle has to count them.
-            effects.watch = true;
+            // Tasks in the tracker do not keep the request alive. The wait for the tracker does, so that the handle
+            // counts them.
+            effects.wait_for_tracker = true;
             return;
         }
         effects.leave = self.registration.take();
@@ -813,8 +824,8 @@ impl<H> State<H> {
         }
     }
 
-    /// Lists the request because its tokio-util tracker was asked for, unless it was released. Returns whether it has
-    /// joined the registry just now.
+    /// Lists the request when its tokio-util tracker is requested, unless it was released. Returns whether it has
+    /// joined the registry with this call.
     pub(crate) fn list_tracker(&mut self, join: impl FnOnce() -> Registration) -> bool {
         let is_open = matches!(
             self.phase,
@@ -827,8 +838,8 @@ impl<H> State<H> {
         joins
     }
 
-    /// Leaves the registry if the request is over. It may have ended where there was no runtime to wait for the rest of
-    /// it.
+    /// Leaves the registry if the request is over. Its last task may have ended where no runtime could wait for the
+    /// tokio-util tracker.
     pub(crate) fn leave_if_over(&mut self, in_tracker: bool) -> Effects<H> {
         let mut effects = Effects::none();
         self.leave_if_last(in_tracker, &mut effects);
@@ -837,19 +848,20 @@ impl<H> State<H> {
 
     // How tasks are stopped.
 
-    /// The request's token, and whether it is to be cancelled at once.
+    /// Returns the token of the request, and whether the caller has to cancel it at once.
     pub(crate) fn token(&mut self) -> (CancellationToken, bool) {
         let rare = self.rare.get_or_insert_default();
         let token = rare.token.get_or_insert_default().clone();
         (token, rare.cancelled)
     }
 
-    /// The token of the work of the process.
+    /// Sets the token of the tasks of the process itself.
     pub(crate) fn set_token(&mut self, token: CancellationToken) {
         self.rare.get_or_insert_default().token = Some(token);
     }
 
-    /// Asks the tasks to stop, once: returns the token to be cancelled.
+    /// Records that the tasks are to stop, and returns the token for the caller to cancel. Returns `None` if this was
+    /// recorded before, or if no token was created.
     pub(crate) fn cancel(&mut self) -> Option<CancellationToken> {
         let rare = self.rare.get_or_insert_default();
         if std::mem::replace(&mut rare.cancelled, true) {
@@ -858,8 +870,8 @@ impl<H> State<H> {
         rare.token.clone()
     }
 
-    /// A shutdown has begun: a wait has to look at its deadline again. The work of the process has none, and is asked
-    /// to stop at once.
+    /// Notes that a shutdown has begun, and wakes the wait to look at its deadline again. The tasks of the process
+    /// itself have no deadline, so their token is returned, to be cancelled at once.
     pub(crate) fn shutdown_begins(&mut self) -> (Effects<H>, Option<CancellationToken>) {
         let token = if self.phase == Phase::Process {
             self.cancel()
@@ -877,19 +889,19 @@ impl<H> State<H> {
         }
     }
 
-    /// Each end of a task is announced from now on.
-    pub(crate) fn attend(&mut self) {
-        self.is_attended = true;
+    /// Announces each end of a task from now on.
+    pub(crate) fn announce_ends(&mut self) {
+        self.announces_ends = true;
     }
 
-    // Questions, and what is set for the request.
+    // What is read, and what is set for the request.
 
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// When the drain window opened, while it is open.
+    /// Returns when the drain window opened. Returns `None` if it is not open.
     pub(crate) fn window_opened_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Window { opened, .. } => Some(opened),
@@ -897,14 +909,14 @@ impl<H> State<H> {
         }
     }
 
-    /// Whether a required task has failed, or a task was aborted or has panicked since the drain window opened: the
-    /// window may have closed with that.
+    /// Returns whether a required task has failed, or a task was aborted or has panicked since the drain window opened.
+    /// Such an end may have closed the window.
     #[inline]
     pub(crate) fn has_failed_or_stopped(&self) -> bool {
         self.required_failed || self.has_stopped_in_window()
     }
 
-    /// Whether a task was aborted or has panicked since the drain window opened.
+    /// Returns whether a task was aborted or has panicked since the drain window opened.
     #[inline]
     pub(crate) fn has_stopped_in_window(&self) -> bool {
         match self.phase {
@@ -918,7 +930,8 @@ impl<H> State<H> {
         self.spawns().is_some()
     }
 
-    /// What becomes of late spawns; `None` before the release, and for the work of the process.
+    /// Returns what happens at a late spawn. Returns `None` before the release, and for the tasks of the process
+    /// itself.
     #[inline]
     fn spawns(&self) -> Option<Spawns> {
         match self.phase {
@@ -927,35 +940,35 @@ impl<H> State<H> {
         }
     }
 
-    /// Whether a response waits for what is spawned here. None does for a request that was released, or whose client
-    /// has gone, nor for what a task spawns that is detached.
+    /// Returns whether a response waits for what is spawned here. There is no such response if the request was
+    /// released, if its client has gone, or if a detached task spawns.
     pub(crate) fn is_held(&self, parent: Parent) -> bool {
         matches!(self.phase, Phase::Running | Phase::Window { .. })
             && parent != Parent::DetachedTask
     }
 
-    /// How many tasks are alive that are waited for.
+    /// Returns how many tasks are alive, without detached tasks and those in the tokio-util tracker.
     #[inline]
     pub(crate) fn waited_for(&self) -> usize {
-        (self.alive - self.watches) as usize
+        (self.alive - self.tracker_waits) as usize
     }
 
-    /// How many tasks are alive, without those in the tokio-util tracker.
+    /// Returns how many tasks are alive, without those in the tokio-util tracker.
     pub(crate) fn alive(&self) -> usize {
         self.waited_for() + self.detached as usize
     }
 
-    /// Whether at most so many tasks are alive, and nothing is being reported.
-    pub(crate) fn waits_for_at_most(&self, tasks: usize) -> bool {
-        self.alive() <= tasks && self.notices == 0
+    /// Returns whether at most this number of tasks is alive, and no callback about a task is pending.
+    pub(crate) fn is_idle_except_for(&self, tasks: usize) -> bool {
+        self.alive() <= tasks && self.pending_callbacks == 0
     }
 
-    /// Whether a wait for the tokio-util tracker goes on.
-    pub(crate) fn has_watch(&self) -> bool {
-        self.watches > 0
+    /// Returns whether a wait for the tokio-util tracker is going on.
+    pub(crate) fn has_tracker_wait(&self) -> bool {
+        self.tracker_waits > 0
     }
 
-    /// How many required tasks are alive.
+    /// Returns how many required tasks are alive.
     #[inline]
     pub(crate) fn required(&self) -> u32 {
         self.required
@@ -966,7 +979,8 @@ impl<H> State<H> {
         self.required_failed
     }
 
-    /// How many tasks were aborted or have panicked: the destructor of an aborted task may panic.
+    /// Returns how many tasks were aborted or have panicked. Panics count too, because the destructor of an aborted
+    /// task may panic.
     pub(crate) fn stopped(&self) -> usize {
         self.tally.stopped()
     }
@@ -981,7 +995,7 @@ impl<H> State<H> {
         self.table.wants_stamp()
     }
 
-    /// Whether it is as new, for the next request.
+    /// Returns whether nothing has happened in the request, so that the next request can use it.
     #[inline]
     pub(crate) fn is_pristine(&self) -> bool {
         self.phase == Phase::Running
@@ -990,14 +1004,15 @@ impl<H> State<H> {
             && self.waker.is_none()
             && self.registration.is_none()
             && self.span.is_none()
-            && !self.is_attended
+            && !self.announces_ends
     }
 
-    /// Whether the handler has become a task.
+    /// Returns whether the handler has become a task.
     pub(crate) fn had_handler(&self) -> bool {
         self.had_handler
     }
 
+    /// Returns the spec of a task, and its name if that was computed.
     pub(crate) fn spec(&mut self, slot: u32, id: u32) -> Option<(TaskSpec, Option<Arc<str>>)> {
         let entry = self.table.get_mut(slot, id)?;
         let (spec, has_computed_name) = (entry.spec(), entry.has_computed_name);
@@ -1005,10 +1020,10 @@ impl<H> State<H> {
         Some((spec, rare.and_then(|rare| rare.names.get(id).cloned())))
     }
 
-    /// All tasks that are alive, except these, in the order of their ids.
-    pub(crate) fn snapshot(&self, now: Instant, but: &[u32]) -> Vec<TaskInfo> {
+    /// Returns all tasks that are alive, except for these, in the order of their ids.
+    pub(crate) fn snapshot(&self, now: Instant, except: &[u32]) -> Vec<TaskInfo> {
         let is_shown = |entry: &&Entry<H>| {
-            entry.is_alive() && entry.kind != Kind::Tracker && !but.contains(&entry.id)
+            entry.is_alive() && entry.kind != Kind::Tracker && !except.contains(&entry.id)
         };
         let mut alive: Vec<&Entry<H>> = self.table.iter().filter(is_shown).collect();
         alive.sort_unstable_by_key(|entry| entry.id);
@@ -1028,7 +1043,7 @@ impl<H> State<H> {
         &mut self.rare.get_or_insert_default().limits
     }
 
-    /// The observers of nested layers.
+    /// Returns the observers of nested layers.
     pub(crate) fn observers(&self) -> Vec<Arc<dyn DrainObserver>> {
         let overrides = self.overrides();
         overrides.map_or_else(Vec::new, |overrides| overrides.drain.observers.clone())
@@ -1039,7 +1054,8 @@ impl<H> State<H> {
         overrides.is_some_and(|overrides| !overrides.drain.observers.is_empty())
     }
 
-    /// Sets something for this request alone.
+    /// Applies settings to this request alone, and wakes the wait. `known`: the settings of the layer of the request,
+    /// whose hooks and observers are not added again.
     pub(crate) fn overlay(&mut self, settings: &Settings, known: &Settings) -> Effects<H> {
         let rare = self.rare.get_or_insert_default();
         let overrides = rare.overrides.get_or_insert_default();
@@ -1054,7 +1070,7 @@ impl<H> State<H> {
         self.task_spans = spans;
     }
 
-    /// The request's span, as long as it is kept open.
+    /// Returns the span of the request, as long as it is kept open.
     pub(crate) fn span(&self) -> Option<Arc<Span>> {
         self.span.clone()
     }
@@ -1063,19 +1079,19 @@ impl<H> State<H> {
         self.span = Some(span);
     }
 
-    /// Whether [`strip`](Self::strip) would drop nothing.
+    /// Returns whether [`strip`](Self::strip) would drop nothing.
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.waker.is_none() && self.span.is_none() && self.rare.is_none()
     }
 
-    /// Drops everything that may be the user's. The caller has the only reference, and holds no lock: what is dropped
-    /// here may run any code.
+    /// Drops everything that may belong to the user. The caller has the only reference and holds no lock, because what
+    /// is dropped here may run any code.
     pub(crate) fn strip(&mut self) {
         (self.waker, self.span, self.rare) = (None, None, None);
     }
 
-    /// Makes a stripped state of a request that is over as new, and keeps some of the table's memory.
+    /// Resets a stripped state of a request that is over, for the next request. Keeps some memory of the table.
     #[inline]
     pub(crate) fn renew(&mut self) {
         let Self {
@@ -1083,20 +1099,21 @@ impl<H> State<H> {
             table,
             alive: _,
             required: _,
-            watches: _,
+            tracker_waits: _,
             detached: _,
             has_detached,
             had_handler,
-            notices: _,
+            pending_callbacks: _,
             tally,
             required_failed,
             last,
             waker: _,
             // Set with each waker.
-            listens_to: _,
-            // `None` by now: the registry has a reference to each request that is listed.
+            wakes_on: _,
+            // `None` by now: the registry has a weak reference to each listed request, and this one has no other
+            // reference.
             registration: _,
-            is_attended,
+            announces_ends,
             task_spans: _,
             span: _,
             rare: _,
@@ -1107,7 +1124,7 @@ impl<H> State<H> {
         *required_failed = false;
         (*has_detached, *had_handler) = (false, false);
         *last = None;
-        *is_attended = false;
+        *announces_ends = false;
     }
 
     pub(crate) fn registration(&self) -> Option<Registration> {
@@ -1116,8 +1133,8 @@ impl<H> State<H> {
 }
 
 impl<H: Clone> State<H> {
-    /// Releases whatever is alive: those tasks are the report's stragglers. If `aborts`, returns the handles of those to
-    /// abort.
+    /// Releases the request, even if tasks are alive. These tasks are the stragglers of the report. If `aborts`, also
+    /// returns the handles of those to abort.
     pub(crate) fn release_and_abort(
         &mut self,
         query: ReportQuery,
@@ -1131,14 +1148,15 @@ impl<H: Clone> State<H> {
         (self.release(query), abort)
     }
 
-    /// Returns the handles of the unfinished tasks. A task that is about to be spawned is aborted once it is.
+    /// Returns the handles of the unfinished tasks, to be aborted. A task that is about to be spawned is aborted when
+    /// its handle is attached.
     pub(crate) fn abort_unfinished(&mut self) -> Vec<H> {
         let is_left = self.phase == Phase::Leaving;
         self.abort(|entry| entry.is_waited_for() && !(is_left && entry.is_handler))
     }
 
-    /// Returns the handles of all tasks but these, in the same way.
-    pub(crate) fn abort_all_but(&mut self, spared: &[u32]) -> Vec<H> {
+    /// Returns the handles of all tasks except for these, in the same way.
+    pub(crate) fn abort_all_except(&mut self, spared: &[u32]) -> Vec<H> {
         self.abort(|entry| entry.is_alive() && !spared.contains(&entry.id))
     }
 

@@ -1,4 +1,4 @@
-//! How a request stops its tasks.
+//! Stops the tasks of a request.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::panics;
 use crate::sync::AbortHandle;
 
 impl Request {
-    /// A child of the request's token, which is made now if it was not asked for before.
+    /// Returns a child of the token of the request. Creates the token if it was not requested before.
     pub(crate) fn cancellation_token(&self) -> CancellationToken {
         let (token, cancelled) = self.lock().token();
         if cancelled {
@@ -22,21 +22,21 @@ impl Request {
         token.child_token()
     }
 
-    /// Asks the tasks to stop, once.
+    /// Cancels the token of the request. Only the first call does.
     pub(crate) fn cancel(&self) {
         let token = self.lock().cancel();
         cancel(token);
     }
 
-    /// A shutdown of the process has begun.
+    /// Notes that a shutdown of the process has begun.
     pub(crate) fn shutdown_begins(self: &Arc<Self>) {
         let (effects, token) = self.lock().shutdown_begins();
         cancel(token);
         effects.carry_out(self);
     }
 
-    /// Stops the tasks that no response waits for, as far as that is due before the end of a shutdown. Returns when the
-    /// next step is due.
+    /// Stops the tasks that no response waits for, if that is due at `now`, before the end of a shutdown. Returns when
+    /// the next step is due. Does not abort the tasks whose ids are in `spared`.
     pub(crate) fn step_of_shutdown(
         &self,
         began: Instant,
@@ -49,7 +49,7 @@ impl Request {
             let settings = window_settings(&state, &self.shared().settings);
             let unfinished = settings.at_deadline.unwrap_or_default();
             let schedule = Schedule::at_deadline(began, end, unfinished);
-            // The drain of an open window keeps its own time.
+            // An open window has its own schedule.
             let is_open = matches!(state.phase(), Phase::Window { .. });
             let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now && !is_open);
             let token = if is_due(schedule.cancel) {
@@ -57,10 +57,10 @@ impl Request {
             } else {
                 None
             };
-            // Before its release a request has a window still to come.
+            // Before the release, the window of a request is still to come.
             let has_window = !state.is_released() && state.phase() != Phase::Process;
             let handles = if is_due(schedule.abort) && !has_window {
-                state.abort_all_but(spared)
+                state.abort_all_except(spared)
             } else {
                 Vec::new()
             };
@@ -77,25 +77,27 @@ impl Request {
         abort(handles);
     }
 
-    /// The end of a shutdown: asks all tasks to stop, and aborts all but these.
-    pub(crate) fn stop_all_but(&self, spared: &[u32]) {
+    /// Stops all tasks at the end of a shutdown: cancels the token, and aborts all tasks except for these.
+    pub(crate) fn stop_all_except(&self, spared: &[u32]) {
         let (token, handles) = {
             let mut state = self.lock();
-            (state.cancel(), state.abort_all_but(spared))
+            (state.cancel(), state.abort_all_except(spared))
         };
         cancel(token);
         abort(handles);
     }
 }
 
-/// Outside of the lock, and with panics caught: this calls wakers, which may run any code, perhaps in a destructor.
+/// Cancels a token. Runs outside of the lock and catches panics, because this calls wakers. They may run any code, and
+/// the caller may be a destructor.
 fn cancel(token: Option<CancellationToken>) {
     if let Some(token) = token {
         let _ = panics::caught(|| token.cancel());
     }
 }
 
-/// Outside of the lock: on a runtime that is gone an abort may drop the task, which takes the lock.
+/// Aborts tasks. Runs outside of the lock, because an abort on a runtime that is gone may drop the task, and this takes
+/// the lock.
 pub(crate) fn abort(handles: Vec<AbortHandle>) {
     for handle in handles {
         let _ = panics::caught(|| handle.abort());

@@ -4,38 +4,40 @@ use super::task::{Begins, Entry, Kind, ReportedAs, SlotState, TaskSpec};
 use crate::report::TaskState;
 use tokio::time::Instant;
 
-/// The memory of more slots than this is given back when the request is over.
+/// If a table has room for more slots than this, its memory is freed when the request is over.
 const MAX_ROOM: usize = 64;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// Slots that are used again: a task that ends leaves its slot to the next one. So a slot alone does not name a task,
-/// its id has to match too.
+/// Slots, which are used again: a task that ends leaves its slot to the next one. So a slot alone does not identify a
+/// task, and the id has to match too.
 ///
-/// A task is written into its slot field by field, and leaves it by its state alone: an entry is large to be moved.
+/// An entry is too large to be moved. So a task is written into its slot field by field. When it ends, only its state
+/// is removed.
 ///
-/// `H`: what aborts a task.
+/// `H`: the handle that aborts a task.
 #[derive(Debug)]
 pub(crate) struct Table<H> {
-    /// In the request itself: most requests have one task.
+    /// The first slot. It is in the request itself, because most requests have one task.
     first: Entry<H>,
     rest: Vec<Entry<H>>,
-    /// The free slot that was left last.
+    /// The free slot that was left last, or [`NONE`].
     free: u32,
-    /// How many tasks were ever listed: the id of the next one.
+    /// How many tasks were ever listed. This is the id of the next one.
     listed: u32,
     /// How many entries have no start.
     unstamped: u32,
 }
 
-/// A task that was taken out.
+/// A task that was removed.
 #[derive(Debug)]
 pub(crate) struct Removed<'a, H> {
+    /// The handle, if one was attached.
     pub(crate) handle: Option<H>,
-    /// How it ended.
+    /// The state in which it ended.
     pub(crate) state: TaskState,
-    /// Everything but its state is still there.
+    /// The entry, which still contains everything except for the state.
     pub(crate) entry: &'a mut Entry<H>,
 }
 
@@ -50,7 +52,7 @@ impl<H> Table<H> {
         }
     }
 
-    /// Lists a task, and returns its slot and its id. `kind` takes the place of the spec's.
+    /// Lists a task, and returns its slot and its id. `kind` replaces the kind of the spec.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
@@ -68,26 +70,26 @@ impl<H> Table<H> {
         (slot, id)
     }
 
-    /// Adds a free slot where there is none.
+    /// Adds a slot. There is no free one.
     #[cold]
     fn grow(&mut self) -> u32 {
         self.rest.push(Entry::free(NONE));
         self.rest.len() as u32
     }
 
-    /// Takes a task out. The caller has its slot from [`add`](Self::add), and calls this once.
+    /// Removes a task. The caller has the slot from [`add`](Self::add), and calls this once for it.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Removed<'_, H>> {
         self.remove_if(slot, |entry| !entry.is_free())
     }
 
-    /// Takes a task out if `which` is true for it. `which`: never true for a free slot.
+    /// Removes a task if `which` returns true for it. `which` returns false for a free slot.
     #[inline(always)]
     pub(crate) fn remove_if(
         &mut self,
         slot: u32,
         which: impl FnOnce(&Entry<H>) -> bool,
     ) -> Option<Removed<'_, H>> {
-        // Not `place`: the list of free slots changes while the entry is borrowed.
+        // Not `place`, because the list of free slots changes while the entry is borrowed.
         let entry = match slot {
             0 => &mut self.first,
             _ => &mut self.rest[slot as usize - 1],
@@ -110,12 +112,12 @@ impl<H> Table<H> {
         })
     }
 
-    /// The entry of a task that was taken out of this slot just now.
+    /// Returns the entry of a task that was removed from this slot just before.
     pub(crate) fn at(&mut self, slot: u32) -> &mut Entry<H> {
         self.place(slot)
     }
 
-    /// The task of this id, if it still is in this slot.
+    /// Returns the task with this id, if it is still in this slot.
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32, id: u32) -> Option<&mut Entry<H>> {
         let entry = self.place(slot);
@@ -132,18 +134,19 @@ impl<H> Table<H> {
         all.filter(|entry| !entry.is_free())
     }
 
-    /// How many tasks were ever listed.
+    /// Returns how many tasks were ever listed.
     #[inline]
     pub(crate) fn listed(&self) -> u32 {
         self.listed
     }
 
+    /// Returns whether a task has no start.
     #[inline]
     pub(crate) fn wants_stamp(&self) -> bool {
         self.unstamped > 0
     }
 
-    /// Gives a start to one task, without a walk over all of them.
+    /// Gives a start to one task, without a walk over all slots.
     pub(crate) fn stamp_one(&mut self, slot: u32, id: u32, now: Instant) {
         let entry = self.get_mut(slot, id);
         if let Some(entry) = entry.filter(|entry| entry.started.is_none()) {
@@ -152,20 +155,20 @@ impl<H> Table<H> {
         }
     }
 
-    /// Gives a start to all that have none.
+    /// Gives a start to all tasks that have none.
     pub(crate) fn stamp(&mut self, now: Instant) {
         if !self.wants_stamp() {
             return;
         }
         self.unstamped = 0;
-        // Free slots too: the next task clears that.
+        // Also to free slots. The next task there clears it.
         self.first.started.get_or_insert(now);
         for entry in &mut self.rest {
             entry.started.get_or_insert(now);
         }
     }
 
-    /// Clears a table without tasks, and keeps some of its memory.
+    /// Clears a table without tasks. Keeps some of its memory.
     #[inline]
     pub(crate) fn reset(&mut self) {
         if self.rest.capacity() > MAX_ROOM {

@@ -1,4 +1,4 @@
-//! What a request has of each of its tasks.
+//! What a request keeps of each of its tasks.
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -9,47 +9,48 @@ use tokio::time::Instant;
 use crate::report::{TaskInfo, TaskState};
 use crate::settings::TaskSpans;
 
-/// What describes a task, from before it is spawned.
+/// The description of a task, which exists before the task is spawned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TaskSpec {
     pub(crate) name: Option<&'static str>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) kind: Kind,
-    /// It is the handler itself, which runs on when the client has left.
+    /// True for the handler itself, which runs on as a task after its client has left.
     pub(crate) is_handler: bool,
 }
 
-/// The code that spawns a task, as far as its own request is concerned.
+/// Which code spawns a task: a task of the same request, a detached one, or other code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parent {
-    /// It is no task of the request.
+    /// The code is no task of the request.
     None,
     Task,
     DetachedTask,
 }
 
-/// Where a task is in the table of its request.
+/// The place of a task in the table of its request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
     pub(crate) slot: u32,
     pub(crate) id: u32,
 }
 
-/// A task was listed.
+/// The result of listing a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admitted {
     pub(crate) slot: u32,
     pub(crate) id: u32,
-    /// In place of the kind of its spec.
+    /// The kind of the task. It may differ from the kind of the spec.
     pub(crate) kind: Kind,
-    /// The report is to count it.
+    /// True if the report counts the task.
     pub(crate) is_counted: bool,
-    /// It is to be reported as late: [`State::noticed`](super::state::State::noticed) has to follow.
+    /// True if the task is to be reported as late. After that, the caller calls
+    /// [`State::callbacks_done`](super::state::State::callbacks_done).
     pub(crate) is_late: bool,
-    /// It needs an age now: nothing else may read the clock for it later.
+    /// True if the task needs a start now, because nothing else may read the clock for it later.
     pub(crate) wants_stamp: bool,
     pub(crate) spans: TaskSpans,
-    /// The request has joined the registry just now.
+    /// True if the request has joined the registry with this task.
     pub(crate) has_joined: bool,
 }
 
@@ -60,71 +61,74 @@ pub(crate) enum Refused {
     ShuttingDown,
 }
 
-/// What a task is to the response of its request.
+/// What a task means for the response of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ordinary,
-    /// The response fails with it.
+    /// The response fails if the task does.
     Required,
-    /// No response waits for it.
+    /// No response waits for the task.
     Detached,
-    /// It waits for the tasks of the tokio-util tracker. Reports and snapshots list those in its place.
+    /// The wait for the tasks in the tokio-util tracker. Reports and snapshots list those tasks instead of it.
     Tracker,
 }
 
-/// What the report of a request makes of a task.
+/// How a task appears in the report of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReportedAs {
-    /// The report that is still to come counts it.
+    /// The report is still to come, and counts the task.
     Counted,
-    /// The report has it as unfinished. `is_logged`: as an error, where it is required.
+    /// The report lists the task as unfinished. `is_logged`: if the task is required, the event about the request is
+    /// the error for it.
     Straggler { is_logged: bool },
-    /// No report has it: it was spawned after the release, or is detached, or is the wait for the tracker.
+    /// No report contains the task. It was spawned after the release, is detached, or is the wait for the tracker.
     Excluded,
 }
 
-/// How the state of a slot begins.
+/// The first state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begins {
     Spawning,
     Elsewhere,
 }
 
-/// How far the spawn of a task is, and whether it can be aborted.
+/// The progress of a task in its slot, and whether the task can be aborted.
 #[derive(Debug)]
 pub(crate) enum SlotState<H> {
-    /// It is about to be spawned: its handle is attached next.
+    /// The task is about to be spawned. Its handle is attached after that.
     Spawning,
-    /// The same, and it is to be aborted once its handle is there.
+    /// Like `Spawning`, and the task is to be aborted when its handle is attached.
     AbortPending,
+    /// The task was spawned, and this handle aborts it.
     Spawned(H),
-    /// It runs elsewhere, and cannot be aborted.
+    /// The task runs elsewhere, and cannot be aborted.
     Elsewhere,
-    /// Its end was written down, and it counts out next.
+    /// The end of the task was recorded. The task counts out next.
     Ended(TaskState),
-    /// There is no task: the slot is free. With the free slot that was left before this one.
+    /// The slot is free. Contains the free slot that was left before this one.
     Free(u32),
 }
 
-/// A task in the table of its request, or a free slot. A free slot keeps what it had of its last task.
+/// A task in the table of its request, or a free slot. A free slot keeps the values of its last task, except for the
+/// state.
 #[derive(Debug)]
 pub(crate) struct Entry<H> {
     pub(crate) id: u32,
-    // The spec, in parts: an entry is smaller so.
+    // The parts of the spec. The entry is smaller than with the spec as a whole.
     name: Option<&'static str>,
     location: &'static Location<'static>,
     pub(crate) kind: Kind,
     pub(crate) is_handler: bool,
-    /// Its name was computed, and stands among the request's [`Names`](super::names::Names).
+    /// True if the name was computed. It is then in the [`Names`](super::names::Names) of the request.
     pub(crate) has_computed_name: bool,
     pub(crate) reported_as: ReportedAs,
     pub(crate) slot_state: SlotState<H>,
-    /// `None` until the clock is read for other reasons: spawning must not cost a clock read.
+    /// `None` until the clock is read for another reason, so that a spawn costs no read of the clock.
     pub(crate) started: Option<Instant>,
 }
 
 impl TaskSpec {
-    /// Describes a task without a name that is spawned where this is called.
+    /// Describes a task without a name. Its location is the caller.
     #[track_caller]
     #[inline]
     pub(crate) fn here() -> Self {
@@ -136,7 +140,8 @@ impl TaskSpec {
         }
     }
 
-    /// `now`: `None` for a task without age.
+    /// Returns the description of the task for a report. `now`: the moment up to which the age counts; `None` for an
+    /// age of zero.
     pub(crate) fn info(
         &self,
         state: TaskState,
@@ -179,7 +184,7 @@ impl<H> SlotState<H> {
 }
 
 impl<H> Entry<H> {
-    /// A slot that had no task yet.
+    /// Returns a slot that had no task yet.
     pub(crate) const fn free(next: u32) -> Self {
         Self {
             id: 0,
@@ -194,7 +199,7 @@ impl<H> Entry<H> {
         }
     }
 
-    /// Puts a task into a free slot, and returns the slot that was left before this one.
+    /// Puts a task into a free slot. Returns the slot that was left before this one.
     #[inline(always)]
     pub(crate) fn fill(
         &mut self,
@@ -245,7 +250,8 @@ impl<H> Entry<H> {
         self.spec().info(state, message, self.started, now)
     }
 
-    /// Whether it is alive, the report that is still to come counts it, and its end takes no more than to count it out.
+    /// Returns whether the task is alive, the report is still to come and counts it, and its end has no effect but to
+    /// count it out.
     #[inline]
     pub(crate) fn is_running_and_plain(&self) -> bool {
         self.reported_as == ReportedAs::Counted && self.is_alive() && !self.has_computed_name
@@ -256,7 +262,7 @@ impl<H> Entry<H> {
         !matches!(self.slot_state, SlotState::Ended(_) | SlotState::Free(_))
     }
 
-    /// Whether it is alive, and the response waits for it or did until its window closed.
+    /// Returns whether the task is alive, and the response waits for it, or did until its window closed.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.is_alive() && self.reported_as != ReportedAs::Excluded
     }

@@ -1,5 +1,5 @@
-//! The tokio-util `TaskTracker` of a request: its tasks are counted and waited for, but nothing of their names, places or
-//! ends can be seen.
+//! The tokio-util `TaskTracker` of a request. Its tasks are counted and waited for. Their names, locations and ends are
+//! not visible.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -13,19 +13,20 @@ use super::Request;
 use super::task::{Begins, Kind, Parent, TaskSpec};
 use crate::report::{TaskInfo, TaskState};
 
+/// The tokio-util tracker of a request, and what a report contains about its tasks.
 #[derive(Debug)]
 pub(crate) struct Tracker {
     tracker: TaskTracker,
-    /// Where the tracker was asked for first, and when: all that a report has of its tasks.
+    /// Where the tracker was requested first, and when. A report has nothing else about its tasks.
     location: &'static Location<'static>,
     since: Instant,
-    /// The most tasks that were seen alive at a time: by the looks of the wait, when a head went out, and at the release.
-    /// A count for the report, which orders nothing: Relaxed.
-    seen: AtomicUsize,
+    /// The highest number of tasks that were found alive at a time: at a look of the wait, when a head was sent, or at
+    /// the release. It is a count for the report, and orders no other access: Relaxed.
+    peak: AtomicUsize,
 }
 
 impl Request {
-    /// The tokio-util tracker, made now if it was not asked for before.
+    /// Returns the tokio-util tracker. Creates it if it was not requested before.
     pub(crate) fn make_tracker(
         self: &Arc<Self>,
         location: &'static Location<'static>,
@@ -41,32 +42,33 @@ impl Request {
         self.tracker.get()
     }
 
-    /// Whether a task in the tokio-util tracker is alive.
+    /// Returns whether a task in the tokio-util tracker is alive.
     #[inline]
     pub(crate) fn is_tracker_busy(&self) -> bool {
         self.tracker()
             .is_some_and(|tracker| !tracker.tracker.is_empty())
     }
 
-    /// Counts the tasks that are alive in the tokio-util tracker as seen.
+    /// Updates the peak of the tokio-util tracker.
     #[cfg(feature = "http")]
-    pub(crate) fn see_tracker(&self) {
-        self.tracker().map(Tracker::see);
+    pub(crate) fn update_tracker_peak(&self) {
+        self.tracker().map(Tracker::update_peak);
     }
 
+    /// Returns how many tasks in the tokio-util tracker are alive.
     pub(crate) fn alive_in_tracker(&self) -> usize {
         self.tracker().map_or(0, |tracker| tracker.tracker.len())
     }
 
-    /// Spawns a task that waits for the tasks in the tokio-util tracker, and counts as alive meanwhile. Without a runtime
-    /// nothing waits for them.
-    pub(crate) fn watch_tracker(self: &Arc<Self>) {
+    /// Spawns a task that waits for the tasks in the tokio-util tracker. It counts as alive until it is dropped. Does
+    /// nothing if there is such a task, or outside of a runtime.
+    pub(crate) fn spawn_tracker_wait(self: &Arc<Self>) {
         let (Some(tracker), Ok(runtime)) = (self.tracker(), Handle::try_current()) else {
             return;
         };
         let (slot, has_joined) = {
             let mut state = self.lock();
-            if state.has_watch() {
+            if state.has_tracker_wait() {
                 return;
             }
             let spec = TaskSpec {
@@ -80,16 +82,16 @@ impl Request {
         };
         self.joined(has_joined);
         let tracker = tracker.tracker.clone();
-        let mut watch = Watch {
+        let mut watch = TrackerWait {
             request: self.clone(),
             slot,
             progress: Progress::New,
         };
         runtime.spawn(async move {
             watch.progress = Progress::Waits;
-            // A task may have come at the last moment of the wait.
+            // A task may have been added at the last moment of the wait.
             while !tracker.is_empty() {
-                // A tracker that is open is never done. Closing refuses nothing.
+                // The wait for a tracker ends only if the tracker is closed. A closed tracker accepts tasks too.
                 tracker.close();
                 tracker.wait().await;
             }
@@ -100,7 +102,7 @@ impl Request {
 }
 
 /// The wait for the tracker of a request. It counts as a task until it is dropped.
-struct Watch {
+struct TrackerWait {
     request: Arc<Request>,
     slot: u32,
     progress: Progress,
@@ -108,14 +110,15 @@ struct Watch {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// Dropped now, its runtime has shut down before.
+    /// Not polled yet. If it is dropped in this state, its runtime has shut down before.
     New,
-    /// Dropped now, its runtime shuts down.
+    /// Waiting. If it is dropped in this state, its runtime is shutting down.
     Waits,
+    /// The tracker was empty.
     Ended,
 }
 
-impl Drop for Watch {
+impl Drop for TrackerWait {
     fn drop(&mut self) {
         let Self {
             request,
@@ -127,10 +130,11 @@ impl Drop for Watch {
             let in_tracker = request.is_tracker_busy();
             match progress {
                 Progress::Ended => state.end(*slot, in_tracker).0,
-                // Tasks may be alive in the tracker, so the request stays listed. If this one has not begun, a wake-up
-                // would have the wait begin another one, and so on.
-                Progress::Waits => state.abandon_watch(*slot, true),
-                Progress::New => state.abandon_watch(*slot, false),
+                // Tasks may be alive in the tracker, so the request stays listed. If this wait has not begun, no
+                // wake-up: the woken wait of the request would spawn another one, which would be dropped too, and so
+                // on.
+                Progress::Waits => state.abandon_tracker_wait(*slot, true),
+                Progress::New => state.abandon_tracker_wait(*slot, false),
             }
         };
         effects.carry_out(request);
@@ -143,28 +147,29 @@ impl Tracker {
             tracker: TaskTracker::new(),
             location,
             since: Instant::now(),
-            seen: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn seen(&self) -> usize {
-        self.seen.load(Ordering::Relaxed)
+    /// Returns the highest number of tasks that were found alive at a time.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
     }
 
-    /// Whether a task is alive, which is then one that was seen.
+    /// Returns whether tasks are alive, and updates the peak. Closes the tracker, so that a wait for it can end.
     pub(crate) fn look(&self) -> bool {
         self.tracker.close();
-        self.see() > 0
+        self.update_peak() > 0
     }
 
-    /// Returns how many tasks are alive, which are then ones that were seen.
-    pub(crate) fn see(&self) -> usize {
+    /// Returns how many tasks are alive, and updates the peak.
+    pub(crate) fn update_peak(&self) -> usize {
         let alive = self.tracker.len();
-        self.seen.fetch_max(alive, Ordering::Relaxed);
+        self.peak.fetch_max(alive, Ordering::Relaxed);
         alive
     }
 
-    /// What a report has of each of its tasks.
+    /// Returns what a report contains about each of its tasks.
     pub(crate) fn info(&self, state: TaskState, now: Instant) -> TaskInfo {
         TaskInfo {
             name: None,
@@ -176,7 +181,7 @@ impl Tracker {
         }
     }
 
-    /// Those that are alive.
+    /// Returns the tasks that are alive.
     pub(crate) fn alive(&self, now: Instant) -> impl Iterator<Item = TaskInfo> {
         std::iter::repeat_n(self.info(TaskState::Running, now), self.tracker.len())
     }

@@ -1,4 +1,4 @@
-//! What was set for the request: by its layers, and by itself.
+//! The settings of one request: of its layers, and its own.
 
 use std::sync::Arc;
 
@@ -10,23 +10,24 @@ use super::state::State;
 use crate::settings::{AnswerSettings, Hold};
 use crate::settings::{Hook, Settings, Unfinished, WindowSettings};
 
-/// How things stand when the handler has answered.
+/// The facts about a request when its handler has answered.
 #[cfg(feature = "http")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Answered {
-    /// Nothing was spawned and nothing was set for this request alone, and its layer waits for nothing but tasks.
+    /// True if nothing was spawned, nothing was set for this request alone, and its layer waits for nothing except
+    /// tasks.
     pub(crate) is_idle: bool,
     pub(crate) settings: AnswerSettings,
-    /// A task is alive that is waited for, without those in the tokio-util tracker.
+    /// True if a task that is waited for is alive. Tasks in the tokio-util tracker do not count.
     pub(crate) is_busy: bool,
-    /// A task is alive that the response fails with.
+    /// True if a required task is alive.
     pub(crate) required_unfinished: bool,
-    /// Something is to be awaited before the release.
+    /// True if there are hooks.
     pub(crate) has_hooks: bool,
 }
 
 impl Request {
-    /// Sets something for this request alone, and wakes its drain to look at it.
+    /// Applies settings to this request alone, and wakes its wait to look at them.
     pub(crate) fn overlay(self: &Arc<Self>, settings: &Settings) {
         if settings.is_empty() {
             return;
@@ -35,8 +36,8 @@ impl Request {
         effects.carry_out(self);
     }
 
-    /// Whether its owner has the only reference, and finds nothing to wait for and nothing that was set: the ordinary
-    /// case, without a lock.
+    /// Returns whether the owner has the only reference, there is nothing to wait for, and nothing was set. This is the
+    /// ordinary case, and takes no lock.
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn is_unused(self: &mut Arc<Self>) -> bool {
@@ -46,7 +47,7 @@ impl Request {
         })
     }
 
-    /// Returns how things stand when the handler has answered.
+    /// Returns the facts about the request. Called when the handler has answered.
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn answered(&self) -> Answered {
@@ -54,12 +55,13 @@ impl Request {
         answered(&self.lock(), self.shared(), has_tracker)
     }
 
+    /// Returns what happens to unfinished tasks when the client leaves.
     pub(crate) fn at_disconnect(&self) -> Unfinished {
         let settings = window_settings(&self.lock(), &self.shared().settings);
         settings.at_disconnect.unwrap_or_default()
     }
 
-    /// Whether something is to be awaited before the release.
+    /// Returns whether there are hooks.
     pub(crate) fn has_hooks(&self) -> bool {
         let state = self.lock();
         let overrides = state.overrides();
@@ -67,7 +69,7 @@ impl Request {
             || overrides.is_some_and(|o| !o.drain.hooks.is_empty())
     }
 
-    /// What is to be awaited before the release, the outermost layer's first.
+    /// Returns the hooks, in the order of the layers from the outermost to the innermost.
     pub(crate) fn hooks(&self) -> Vec<Arc<Hook>> {
         let state = self.lock();
         let overrides = state.overrides().into_iter().flat_map(|o| &o.drain.hooks);
@@ -76,7 +78,7 @@ impl Request {
     }
 }
 
-/// Without a look at the tokio-util tracker.
+/// Returns whether there is nothing to wait for and nothing was set. Does not look at the tokio-util tracker.
 #[cfg(feature = "http")]
 #[inline]
 fn is_idle<H>(state: &State<H>, shared: Option<&Shared>) -> bool {
@@ -114,6 +116,7 @@ impl Answered {
     }
 }
 
+/// Returns the settings of the window: those of this request over those of its layer.
 #[inline]
 pub(super) fn window_settings<H>(state: &State<H>, ours: &Settings) -> WindowSettings {
     match state.overrides() {

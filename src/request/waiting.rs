@@ -1,12 +1,13 @@
-//! Code of tracked requests that waits for its own process: a shutdown, or idleness. It must not wait for
-//! itself, nor for other code that waits so.
+//! Code of a tracked request that waits for its own process: for a shutdown, or until the process is idle. Such a wait
+//! must wait neither for itself nor for other such waits.
 //!
-//! 1. A wait is listed with where its code runs: as a task of a request, or as other code of it, such as its
-//!    handler. That is looked up with each poll, since a handler may become a task.
-//! 2. For a wait that is listed so, the process is idle when each request that it has is one in which such
-//!    code waits, and has no other tasks alive. That does not depend on which wait it is: all of them are
-//!    over at once. A wait from outside waits for these requests too.
-//! 3. The request of a wait announces each end of a task: see [`State::attend`](super::state::State::attend).
+//! 1. A wait is listed with the place where its code runs: a task of a request, or other code of it, such as its
+//!    handler. Each poll looks the place up, because a handler may become a task.
+//! 2. For a listed wait, the process is idle if two conditions are true for each of its requests: code that waits like
+//!    this runs in the request, and no other task of the request is alive. This is the same for all listed waits, so
+//!    all of them end at once. A wait outside of any request waits for these requests too.
+//! 3. The request of a wait announces each end of a task: see
+//!    [`State::announce_ends`](super::state::State::announce_ends).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,7 +17,7 @@ use super::context::{Context, Running};
 use super::{Process, Request};
 use crate::process::waiters::{Awaits, Place};
 
-/// A wait for a process, until this is dropped.
+/// A wait for a process. It ends when this is dropped.
 pub(crate) struct Waiting<'a> {
     process: &'a Process,
     number: u64,
@@ -38,7 +39,7 @@ impl<'a> Waiting<'a> {
         self.process
     }
 
-    /// Runs the code of the wait, wherever it is polled.
+    /// Runs the code of the wait. Each poll lists the place where it is polled.
     pub(crate) async fn during<F: Future>(&self, code: F) -> F::Output {
         let mut code = pin!(code);
         poll_fn(|cx| {
@@ -48,10 +49,14 @@ impl<'a> Waiting<'a> {
         .await
     }
 
-    /// Waits until the process is idle, except for waits like this one. Cancel safe.
+    /// Waits until the process is idle, except for waits like this one.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe.
     pub(crate) async fn idle(&self) {
         loop {
-            // Registered before the look, so that a change in between is not missed.
+            // Registered before the look, so that no change in between is missed.
             let mut changed = pin!(self.process.registry().changed());
             changed.as_mut().enable();
             if self.is_idle() {
@@ -61,6 +66,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// Returns whether the process is idle, except for waits like this one.
     pub(crate) fn is_idle(&self) -> bool {
         let (waiters, registry) = (self.process.waiters(), self.process.registry());
         {
@@ -72,7 +78,7 @@ impl<'a> Waiting<'a> {
                 Some(false) => {}
             }
         }
-        // A join in between is announced, and this looks again.
+        // A join in between is announced, and then this looks again.
         let (requests, are_all) = registry.members_at_once();
         let mut with_tracker = Vec::new();
         let is_over = are_all && {
@@ -81,12 +87,12 @@ impl<'a> Waiting<'a> {
                 let Some(waiting) = list.tasks_of(request) else {
                     return false;
                 };
-                // Read once: what ends after this is announced.
+                // Read once. If a task ends after this, that is announced.
                 let in_tracker = request.alive_in_tracker();
                 if in_tracker > 0 {
                     with_tracker.push(request);
                 }
-                request.waits_for_at_most(waiting.saturating_sub(in_tracker))
+                request.is_idle_except_for(waiting.saturating_sub(in_tracker))
                     && in_tracker <= waiting
             });
             if is_over {
@@ -97,15 +103,15 @@ impl<'a> Waiting<'a> {
         if is_over {
             registry.announce();
         } else {
-            // tokio-util announces no end of a task.
+            // tokio-util does not announce the end of a task.
             for request in with_tracker {
-                request.watch_tracker();
+                request.spawn_tracker_wait();
             }
         }
         is_over
     }
 
-    /// Ends a wait that was not dropped before its end.
+    /// Ends a wait that has reached its end. After a shutdown, the tasks of this wait are spared from now on.
     pub(crate) fn ended(self) {
         if self.awaits == Awaits::Shutdown {
             let mut list = self.process.waiters().lock();
@@ -113,8 +119,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Lists where the code runs that polls this, if that is new. A place stays listed: otherwise a wait that several
-    /// tasks poll in turn would move and announce without end.
+    /// Lists the place where the running code is, if that is new. A place stays listed. Otherwise, if several tasks
+    /// poll a wait in turn, it would move and announce without end.
     fn locate(&self) {
         let places = places(self.process);
         let new = {
@@ -123,13 +129,13 @@ impl<'a> Waiting<'a> {
             if new.is_empty() {
                 return;
             }
-            self.process.registry().attend(list.len());
+            self.process.registry().set_waiters(list.len());
             new
         };
         for request in &new {
-            request.attend();
+            request.announce_ends();
         }
-        // What it waits for may be less than before.
+        // This wait may now wait for less than before.
         self.process.registry().announce();
     }
 }
@@ -140,22 +146,22 @@ impl Drop for Waiting<'_> {
         let own = {
             let mut list = self.process.waiters().lock();
             let own = list.take(self.number);
-            self.process.registry().attend(list.len());
+            self.process.registry().set_waiters(list.len());
             own
         };
         drop(own);
     }
 }
 
-/// Where the running code is, among the requests of this process: in the tasks that run, and in the requests that are
-/// current, from the innermost to the outermost.
+/// Returns the places where the running code is, among the requests of this process: the running tasks, and the
+/// requests whose contexts are entered.
 fn places(process: &Process) -> Vec<Place<Request>> {
     let all = Running::all();
     let current = Context::current().into_request();
     let current = current.filter(|request| std::ptr::eq(&**request.process(), process));
     let is_current =
         |request: &Request| current.as_deref().is_some_and(|c| std::ptr::eq(c, request));
-    // A task that runs is alive, so that its request is listed.
+    // A running task is alive, so its request is listed.
     let mut requests = match &current {
         Some(current) if all.iter().all(|running| running.is_in(current)) => Vec::new(),
         _ if all.is_empty() => Vec::new(),

@@ -136,7 +136,7 @@ impl Scope {
             let shared = Arc::new(Shared {
                 settings: settings.into(),
                 process,
-                notices: None,
+                warnings: None,
             });
             let (mut role, request) = Role::new(None, &shared, || None);
             add_limits(&request, &shared.settings, &(), &());
@@ -149,7 +149,7 @@ impl Scope {
             };
             let mut drained = pin!(Drained::new(future, role, ()));
             let (value, report) = poll_fn(|cx| {
-                let _running = Running::enter_beneath();
+                let _running = Running::enter_outer();
                 drained.as_mut().poll(cx)
             })
             .await;

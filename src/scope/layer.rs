@@ -14,7 +14,7 @@ use crate::deadline::{ClosureSource, DeadlineSource, Sources};
 use crate::handle::TrackerHandle;
 use crate::report::DrainReport;
 use crate::request::Shared;
-use crate::request::notices::Notices;
+use crate::request::warnings::Warnings;
 use crate::settings::{DrainSettings, short_hands};
 
 /// Gives every request of any service a task tracker, and holds the answer until the tasks are done. It is for services
@@ -70,7 +70,7 @@ pub struct TaskScopeLayer<Deadlines = (), Failure = ()> {
     deadlines: Deadlines,
     failure: Failure,
     handle: TrackerHandle,
-    notices: Arc<Notices>,
+    warnings: Arc<Warnings>,
 }
 
 impl TaskScopeLayer {
@@ -81,7 +81,7 @@ impl TaskScopeLayer {
             deadlines: (),
             failure: (),
             handle: TrackerHandle::new(),
-            notices: Arc::default(),
+            warnings: Arc::default(),
         }
     }
 }
@@ -136,14 +136,14 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
             deadlines,
             failure,
             handle,
-            notices,
+            warnings,
         } = self;
         TaskScopeLayer {
             settings,
             deadlines: deadlines.with(Arc::new(source)),
             failure,
             handle,
-            notices,
+            warnings,
         }
     }
 
@@ -179,14 +179,14 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
             deadlines,
             failure: _,
             handle,
-            notices,
+            warnings,
         } = self;
         TaskScopeLayer {
             settings,
             deadlines,
             failure: FailWith::new(error),
             handle,
-            notices,
+            warnings,
         }
     }
 
@@ -194,8 +194,8 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     #[track_caller]
     pub fn tracked_by(mut self, handle: &TrackerHandle) -> Self {
         self.handle = handle.clone();
-        // New notices, because the layer that this one was cloned from has another handle.
-        self.notices = Arc::new(Notices::tracked_from(Location::caller()));
+        // New warnings, because the layer that this one was cloned from has another handle.
+        self.warnings = Arc::new(Warnings::tracked_from(Location::caller()));
         self
     }
 
@@ -206,7 +206,7 @@ impl<Deadlines, Failure> TaskScopeLayer<Deadlines, Failure> {
     #[must_use]
     #[track_caller]
     pub fn handle(&self) -> TrackerHandle {
-        self.notices.handle_is_taken(Location::caller());
+        self.warnings.note_handle_taken(Location::caller());
         self.handle.clone()
     }
 }
@@ -224,7 +224,7 @@ impl<S, Deadlines: Clone, Failure: Clone> Layer<S> for TaskScopeLayer<Deadlines,
         let shared = Shared {
             settings: self.settings.clone().into(),
             process: self.handle.process.clone(),
-            notices: Some(self.notices.clone()),
+            warnings: Some(self.warnings.clone()),
         };
         TaskScopeService::new(
             inner,

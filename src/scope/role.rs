@@ -68,13 +68,13 @@ impl Role {
 /// Warns if the handle of a nested layer was taken: it sees none of the requests, so a wait for them would end too
 /// early.
 fn warn_if_unseen(request: &Request, shared: &Shared) {
-    let Some(notices) = &shared.notices else {
+    let Some(warnings) = &shared.warnings else {
         return;
     };
     if Arc::ptr_eq(request.process(), &shared.process) {
         return;
     }
-    if let Some(location) = notices.handle_sees_nothing() {
+    if let Some(location) = warnings.note_missed_request() {
         request.in_span(|| trace::handle_sees_nothing(location));
     }
 }

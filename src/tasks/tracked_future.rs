@@ -116,7 +116,7 @@ where
         }
         match guard.try_run(poll) {
             Ok(Polled::Pending) => {
-                guard.waits();
+                guard.stamp();
                 Poll::Pending
             }
             Ok(Polled::Completed(output)) => {

@@ -80,7 +80,7 @@ fn a_request_that_a_handle_still_refers_to_is_not_used_again() {
         touch_count();
         // As the drain does.
         match request.used() {
-            Use::AsMade => pool::put(request),
+            Use::Pristine => pool::put(request),
             Use::Unused | Use::Used => drop(request),
         }
         let next = world.request();

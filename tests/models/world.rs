@@ -64,7 +64,7 @@ impl World {
         let shared = Arc::new(Shared {
             settings,
             process: process.clone(),
-            notices: None,
+            warnings: None,
         });
         Self {
             process,

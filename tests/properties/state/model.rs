@@ -13,13 +13,13 @@ pub(crate) struct Model {
     /// By id.
     pub(crate) tasks: Vec<Task>,
     /// What was late and is not reported.
-    pub(crate) notices: usize,
+    pub(crate) pending_callbacks: usize,
     /// The waker that is kept.
     pub(crate) waker: Option<usize>,
     /// It was kept for limits alone.
     pub(crate) for_limits: bool,
     pub(crate) is_listed: bool,
-    pub(crate) is_attended: bool,
+    pub(crate) announces_ends: bool,
     pub(crate) has_span: bool,
     pub(crate) has_token: bool,
     pub(crate) cancelled: bool,
@@ -88,11 +88,11 @@ impl Model {
         Self {
             phase,
             tasks: Vec::new(),
-            notices: 0,
+            pending_callbacks: 0,
             waker: None,
             for_limits: false,
             is_listed: false,
-            is_attended: false,
+            announces_ends: false,
             has_span: false,
             has_token: false,
             cancelled: false,
@@ -158,7 +158,7 @@ impl Model {
     pub(crate) fn leaves(&mut self, in_tracker: bool) -> (bool, bool) {
         let is_over = matches!(self.phase, Phase::Over(_) | Phase::Process);
         let is_idle = self.waited_for() + self.detached() == 0 && self.watch().is_none();
-        if !is_over || !is_idle || self.notices > 0 || !self.is_listed {
+        if !is_over || !is_idle || self.pending_callbacks > 0 || !self.is_listed {
             return (false, false);
         }
         if in_tracker {

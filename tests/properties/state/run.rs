@@ -117,7 +117,7 @@ impl Run {
             }
             self.step(&Step::Conclude { in_tracker: false })?;
         }
-        while self.model.notices > 0 {
+        while self.model.pending_callbacks > 0 {
             self.step(&Step::Noticed { in_tracker: false })?;
             self.compare()?;
         }
@@ -198,9 +198,9 @@ impl Run {
                 }
             }
             Step::Noticed { in_tracker } => {
-                if self.model.notices > 0 {
-                    let effects = self.state.noticed(*in_tracker);
-                    self.model.notices -= 1;
+                if self.model.pending_callbacks > 0 {
+                    let effects = self.state.callbacks_done(*in_tracker);
+                    self.model.pending_callbacks -= 1;
                     let (leave, watch) = self.model.leaves(*in_tracker);
                     let expected = Expected {
                         leave,
@@ -223,7 +223,9 @@ impl Run {
             }
             Step::AbandonWatch => {
                 if let Some(id) = self.model.watch() {
-                    let effects = self.state.abandon_watch(self.model.tasks[id].slot, true);
+                    let effects = self
+                        .state
+                        .abandon_tracker_wait(self.model.tasks[id].slot, true);
                     self.model.tasks[id].has_ended = true;
                     if self.model.for_limits {
                         self.effects(effects, &Expected::default())?;
@@ -240,10 +242,10 @@ impl Run {
                 let look = self.state.look(*in_tracker);
                 self.looked(look, *in_tracker)?;
             }
-            Step::LookAndListen { in_tracker } => self.look_and_listen(*in_tracker)?,
+            Step::LookAndKeepWaker { in_tracker } => self.look_and_keep_waker(*in_tracker)?,
             Step::Listen => {
                 let (number, waker) = self.waker();
-                let unused = self.state.listen_to_limits(waker);
+                let unused = self.state.wake_on_limits(waker);
                 self.model.for_limits = true;
                 let expected = self.model.waker.replace(number);
                 prop_assert_eq!(self.number(unused.as_ref()), expected);
@@ -337,7 +339,7 @@ impl Run {
             Step::AbortAllBut(spared) => {
                 let spared = spared.as_ref().and_then(|pick| self.pick(pick, |_| true));
                 let spared: Vec<u32> = spared.map(|id| id as u32).into_iter().collect();
-                let handles = self.state.abort_all_but(&spared);
+                let handles = self.state.abort_all_except(&spared);
                 let expected = self.model.abort(|id, _| !spared.contains(&id));
                 prop_assert_eq!(handles, expected);
             }
@@ -361,8 +363,8 @@ impl Run {
                 self.woken(effects)?;
             }
             Step::Attend => {
-                self.state.attend();
-                self.model.is_attended = true;
+                self.state.announce_ends();
+                self.model.announces_ends = true;
             }
             Step::SetSpan => {
                 if is_open {
@@ -415,7 +417,7 @@ impl Run {
         );
         let is_free = |task: &Task| task.has_ended || task.slot != admitted.slot;
         prop_assert!(self.model.tasks.iter().all(is_free), "the slot was taken");
-        self.model.notices += usize::from(is_late);
+        self.model.pending_callbacks += usize::from(is_late);
         self.model.tasks.push(Task {
             spec,
             slot: admitted.slot,
@@ -549,7 +551,7 @@ impl Run {
             None => self.state.end(task.slot, in_tracker),
         };
         let mut expected = Expected {
-            has_changed: self.model.is_attended,
+            has_changed: self.model.announces_ends,
             ..Expected::default()
         };
         if task.handle == Handle::Attached {
@@ -581,7 +583,7 @@ impl Run {
             expected.wake = self.model.waker.take();
         }
         if is_late {
-            self.model.notices += 1;
+            self.model.pending_callbacks += 1;
         } else {
             (expected.leave, expected.watch) = self.model.leaves(in_tracker);
         }
@@ -597,9 +599,9 @@ impl Run {
         Ok(())
     }
 
-    fn look_and_listen(&mut self, in_tracker: bool) -> Checked {
+    fn look_and_keep_waker(&mut self, in_tracker: bool) -> Checked {
         let (number, waker) = self.waker();
-        let (look, unused) = self.state.look_and_listen(waker, in_tracker);
+        let (look, unused) = self.state.look_and_keep_waker(waker, in_tracker);
         self.looked(look, in_tracker)?;
         let expected = if self.model.waited_for() > 0 || in_tracker {
             self.model.for_limits = false;
@@ -807,7 +809,7 @@ impl Run {
             span: effects.span.is_some(),
             leave: effects.leave.is_some(),
             has_changed: effects.has_changed,
-            watch: effects.watch,
+            watch: effects.wait_for_tracker,
         };
         prop_assert_eq!(&found, expected);
         Ok(())
@@ -820,7 +822,7 @@ impl Run {
         prop_assert_eq!(state.waited_for(), model.waited_for());
         prop_assert_eq!(state.alive(), alive);
         prop_assert_eq!(state.required() as usize, model.required());
-        prop_assert_eq!(state.has_watch(), model.watch().is_some());
+        prop_assert_eq!(state.has_tracker_wait(), model.watch().is_some());
         prop_assert_eq!(state.registration().is_some(), model.is_listed);
         prop_assert_eq!(state.is_released(), model.spawns().is_some());
         prop_assert_eq!(state.required_failed(), model.required_failed());
@@ -831,8 +833,8 @@ impl Run {
         let is_handler = |task: &Task| task.spec.is_handler;
         prop_assert_eq!(state.had_handler(), model.count(is_handler) > 0);
         for tasks in 0..4 {
-            let is_enough = alive <= tasks && model.notices == 0;
-            prop_assert_eq!(state.waits_for_at_most(tasks), is_enough);
+            let is_enough = alive <= tasks && model.pending_callbacks == 0;
+            prop_assert_eq!(state.is_idle_except_for(tasks), is_enough);
         }
         let is_held = matches!(model.phase, Phase::Running | Phase::Window { .. });
         prop_assert_eq!(state.is_held(Parent::None), is_held);
@@ -844,7 +846,7 @@ impl Run {
             && model.waker.is_none()
             && !model.is_listed
             && !model.has_span
-            && !model.is_attended;
+            && !model.announces_ends;
         prop_assert_eq!(state.is_pristine(), is_pristine);
         let is_shown = |t: &&Task| t.is_alive() && t.spec.kind != Kind::Tracker;
         let shown = model.tasks.iter().filter(is_shown);

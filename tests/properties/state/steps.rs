@@ -55,7 +55,7 @@ pub(crate) enum Step {
     Look {
         in_tracker: bool,
     },
-    LookAndListen {
+    LookAndKeepWaker {
         in_tracker: bool,
     },
     Listen,
@@ -160,7 +160,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let phases = prop_oneof![
         1 => busy().prop_map(|in_tracker| Step::Look { in_tracker }),
-        2 => busy().prop_map(|in_tracker| Step::LookAndListen { in_tracker }),
+        2 => busy().prop_map(|in_tracker| Step::LookAndKeepWaker { in_tracker }),
         1 => Just(Step::Listen),
         3 => Just(Step::OpenWindow),
         1 => Just(Step::CloseWindow),
