@@ -9,7 +9,7 @@ use http_body::Body;
 use super::body::{Looked, ResponseBody, Rest};
 use super::grpc::is_grpc;
 use super::hold::{
-    Asked, Exchange, Facts, Held, has_no_body, held, held_without_required, is_never_sent,
+    Exchange, Facts, Held, MethodKind, has_no_body, held, held_without_required, is_never_sent,
     known_length,
 };
 use crate::drain::Drain;
@@ -220,7 +220,8 @@ impl Look {
     #[inline]
     fn of(facts: &Facts) -> Self {
         if is_never_sent(facts) {
-            let is_told = facts.exchange.method == Asked::Head && may_have_length(facts.status);
+            let is_told =
+                facts.exchange.method == MethodKind::Head && may_have_length(facts.status);
             let length = facts
                 .size_hint
                 .exact()

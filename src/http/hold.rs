@@ -23,14 +23,14 @@ pub(crate) struct Facts {
 /// What the request says of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exchange {
-    pub(crate) method: Asked,
+    pub(crate) method: MethodKind,
     /// The server drops a body that has reached its length, and may poll it on otherwise.
     pub(crate) is_http1: bool,
 }
 
 /// What the method of the request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum MethodKind {
     Head,
     Connect,
     Other,
@@ -85,7 +85,7 @@ pub(crate) fn held_without_required(facts: &Facts) -> Held {
 #[inline]
 fn goes_on_as_stream(facts: &Facts) -> bool {
     facts.status == StatusCode::SWITCHING_PROTOCOLS
-        || (facts.exchange.method == Asked::Connect && facts.status.is_success())
+        || (facts.exchange.method == MethodKind::Connect && facts.status.is_success())
 }
 
 /// Whether the server sends the end with the head. It may then never look at the body, so that
@@ -100,7 +100,7 @@ pub(crate) fn has_no_body(facts: &Facts) -> bool {
 /// Whatever the body holds, no client is to get it: RFC 9110, section 6.4.1.
 #[inline]
 pub(crate) fn is_never_sent(facts: &Facts) -> bool {
-    facts.exchange.method == Asked::Head
+    facts.exchange.method == MethodKind::Head
         || facts.status == StatusCode::NO_CONTENT
         || facts.status == StatusCode::NOT_MODIFIED
 }
@@ -115,9 +115,9 @@ pub(crate) fn known_length(size_hint: &SizeHint, content_length: Option<u64>) ->
 impl Exchange {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         let method = match *request.method() {
-            Method::HEAD => Asked::Head,
-            Method::CONNECT => Asked::Connect,
-            _ => Asked::Other,
+            Method::HEAD => MethodKind::Head,
+            Method::CONNECT => MethodKind::Connect,
+            _ => MethodKind::Other,
         };
         Self {
             method,
