@@ -6,7 +6,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Response, StatusCode};
 use http_body::Body;
 
-use super::body::{Looked, ResponseBody, Rest};
+use super::body::{Peeked, ResponseBody, Rest};
 use super::grpc::is_grpc;
 use super::hold::{
     Exchange, Facts, Held, MethodKind, has_no_body, held, held_without_required, is_never_sent,
@@ -36,32 +36,32 @@ pub(super) struct Plan {
     pub(super) length: Option<u64>,
     /// The response is not the handler's any more.
     pub(super) failed: bool,
-    pub(super) look: Look,
-    pub(super) known: Known,
+    pub(super) peek: Peek,
+    pub(super) skip: Skip,
 }
 
 /// What is known before the first look of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Known {
+pub(super) enum Skip {
     #[default]
     Nothing,
     /// A task is alive, as it was when the handler answered.
-    IsBusy,
+    TaskCheck,
     /// The body was looked at just now.
-    IsLooked,
+    Peek,
 }
 
 /// What is done with the body before the first look of a wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Look {
+pub(super) enum Peek {
     /// Nothing: it is a stream, or was looked at.
     None,
     /// It is dropped: no client gets it. With the length to write as `content-length`, if there is one.
-    Unsent(Option<u64>),
+    DropUnsent(Option<u64>),
     /// It is polled for its first frame, or with a length of zero for what comes after its data.
-    Into(u64),
+    FirstFrame(u64),
     /// It has reached its length, and may be polled again.
-    Past,
+    PastLength,
 }
 
 impl Plan {
@@ -72,11 +72,11 @@ impl Plan {
             held,
             no_body: has_no_body(facts),
             length: known_length(&facts.size_hint, facts.content_length),
-            look: Look::of(facts),
-            known: if answered.is_busy {
-                Known::IsBusy
+            peek: Peek::of(facts),
+            skip: if answered.is_busy {
+                Skip::TaskCheck
             } else {
-                Known::Nothing
+                Skip::Nothing
             },
             ..Self::for_head(answered.settings, facts.exchange)
         };
@@ -106,45 +106,45 @@ impl Plan {
             no_body: true,
             length: None,
             failed: false,
-            look: Look::None,
-            known: Known::Nothing,
+            peek: Peek::None,
+            skip: Skip::Nothing,
         }
     }
 
     /// For a body of this length that was looked at, while no required task was alive.
-    pub(super) fn of_looked(
+    pub(super) fn of_peeked(
         settings: AnswerSettings,
         exchange: Exchange,
         length: u64,
-        looked: Looked,
+        peeked: Peeked,
     ) -> Self {
         let mut plan = Self {
-            held: Held::HeadIfThere(length),
+            held: Held::HeadIfWhole(length),
             no_body: false,
             length: Some(length),
-            known: Known::IsLooked,
+            skip: Skip::Peek,
             ..Self::for_head(settings, exchange)
         };
-        plan.looked(looked);
+        plan.record_peek(peeked);
         plan
     }
 
     /// The body was asked whether it is there as a whole.
-    fn looked(&mut self, looked: Looked) {
-        self.look = match looked {
+    fn record_peek(&mut self, peeked: Peeked) {
+        self.peek = match peeked {
             // An HTTP/1 server does not read past the length: the body was dropped.
-            Looked::Whole if self.exchange.is_http1 => Look::None,
-            Looked::Whole => Look::Past,
-            Looked::Part | Looked::Pending => Look::None,
+            Peeked::Whole if self.exchange.is_http1 => Peek::None,
+            Peeked::Whole => Peek::PastLength,
+            Peeked::Part | Peeked::Pending => Peek::None,
         };
-        if let Held::HeadIfThere(_) = self.held {
-            self.held = match looked {
-                Looked::Whole => Held::Head,
-                Looked::Part | Looked::Pending => Held::End,
+        if let Held::HeadIfWhole(_) = self.held {
+            self.held = match peeked {
+                Peeked::Whole => Held::Head,
+                Peeked::Part | Peeked::Pending => Held::End,
             };
         }
         // One that is not there yet is asked again when the required tasks are done.
-        if let (Looked::Whole, Some(Held::HeadIfThere(_))) = (looked, self.after_required) {
+        if let (Peeked::Whole, Some(Held::HeadIfWhole(_))) = (peeked, self.after_required) {
             self.after_required = None;
         }
     }
@@ -161,36 +161,36 @@ impl<B: Body, E> Answer<B, E> {
 
     /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
     /// asked whether it is there as a whole.
-    pub(super) fn look(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
-        let known = std::mem::take(&mut self.plan.known);
-        if known == Known::IsLooked || matches!(self.plan.look, Look::None) {
+    pub(super) fn peek(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
+        let skip = std::mem::take(&mut self.plan.skip);
+        if skip == Skip::Peek || matches!(self.plan.peek, Peek::None) {
             return;
         }
         let waits = match self.plan.held {
             Held::Upgraded | Held::Nothing | Held::End => false,
-            // With nothing to wait for the body is not looked into.
-            Held::Head | Held::HeadIfThere(_) if known == Known::IsBusy => true,
-            Held::WhileRequired | Held::Head | Held::HeadIfThere(_) => drain.must_wait(),
+            // With nothing to wait for the body is not peeked into.
+            Held::Head | Held::HeadIfWhole(_) if skip == Skip::TaskCheck => true,
+            Held::WhileRequired | Held::Head | Held::HeadIfWhole(_) => drain.must_wait(),
         };
         let (true, Ok(response)) = (waits, &mut self.result) else {
             return;
         };
-        let length = match self.plan.look {
-            Look::None => return,
-            Look::Unsent(length) => {
-                self.plan.look = Look::None;
+        let length = match self.plan.peek {
+            Peek::None => return,
+            Peek::DropUnsent(length) => {
+                self.plan.peek = Peek::None;
                 if let Some(length) = length {
                     write_length(response, length);
                 }
                 response.body_mut().drop_all(drain);
                 return;
             }
-            Look::Into(length) => length,
-            Look::Past => 0,
+            Peek::FirstFrame(length) => length,
+            Peek::PastLength => 0,
         };
         let body = response.body_mut();
-        let looked = body.look(length, self.plan.exchange.is_http1, drain, cx);
-        self.plan.looked(looked);
+        let peeked = body.peek(length, self.plan.exchange.is_http1, drain, cx);
+        self.plan.record_peek(peeked);
     }
 
     /// Watches what goes to the server, if it has a rest to watch: its body owns the request from now on.
@@ -211,12 +211,12 @@ impl<B: Body, E> Answer<B, E> {
     }
 
     /// With the next look the body is asked again whether it is there as a whole.
-    pub(super) fn look_again(&mut self, length: u64) {
-        self.plan.look = Look::Into(length);
+    pub(super) fn peek_again(&mut self, length: u64) {
+        self.plan.peek = Peek::FirstFrame(length);
     }
 }
 
-impl Look {
+impl Peek {
     #[inline]
     fn of(facts: &Facts) -> Self {
         if is_never_sent(facts) {
@@ -227,11 +227,11 @@ impl Look {
                 .exact()
                 // A length of zero hyper leaves out, where the body has not ended.
                 .filter(|length| is_told && !facts.is_end_stream && *length > 0);
-            Look::Unsent(length)
+            Peek::DropUnsent(length)
         } else if has_no_body(facts) {
-            Look::Into(0)
+            Peek::FirstFrame(0)
         } else {
-            facts.size_hint.exact().map_or(Look::None, Look::Into)
+            facts.size_hint.exact().map_or(Peek::None, Peek::FirstFrame)
         }
     }
 }

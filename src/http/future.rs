@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::answer::{Answer, Plan};
-use super::body::{Looked, ResponseBody, Watch};
+use super::body::{Peeked, ResponseBody, Watch};
 use super::hold::{Exchange, Facts};
 use super::passing::{passed, watched};
 use super::whole::{Whole, held_length};
@@ -141,7 +141,7 @@ where
         let StateProj::Handling { inner } = this.state.as_mut().project() else {
             return self.poll_held(cx);
         };
-        // Looked at where it lies: a response is large, and each name for it may be another copy.
+        // Peeked at where it lies: a response is large, and each name for it may be another copy.
         let entered = this.role.enter();
         *this.progress = Progress::Polled;
         let polled = inner.poll(cx);
@@ -180,15 +180,15 @@ where
             Poll::Ready(Ok(response)) if length > 0 => {
                 let whole = Whole::new(response, length, settings);
                 this.state.set(State::Whole { whole });
-                // Looked at where it stays: if the body panics, it is dropped with this future, in the request's
+                // Peeked at where it stays: if the body panics, it is dropped with this future, in the request's
                 // context.
                 let StateProj::Whole { whole } = this.state.as_mut().project() else {
                     unreachable!("it was put there above")
                 };
-                match whole.look(length, exchange.is_http1, drain, cx) {
+                match whole.peek(length, exchange.is_http1, drain, cx) {
                     Ok(()) if drain.begin_plain_wait(cx) => return Poll::Pending,
                     Ok(()) => {}
-                    Err(looked) => into_answer(this.state, exchange, looked),
+                    Err(peeked) => into_answer(this.state, exchange, peeked),
                 }
             }
             Poll::Ready(result) => {
@@ -226,7 +226,7 @@ where
                     _ => unreachable!("it was in this state above"),
                 };
             }
-            into_answer(this.state.as_mut(), *this.exchange, Looked::Whole);
+            into_answer(this.state.as_mut(), *this.exchange, Peeked::Whole);
         }
         let (StateProj::Draining { answer }, Role::Owner(drain)) =
             (this.state.as_mut().project(), this.role)
@@ -247,17 +247,17 @@ where
     }
 }
 
-/// An answer takes more steps. `looked`: what the look at its body has found.
+/// An answer takes more steps. `peeked`: what the look at its body has found.
 #[cold]
 fn into_answer<F, B, E>(
     mut state: Pin<&mut State<F, Result<Response<B>, E>>>,
     exchange: Exchange,
-    looked: Looked,
+    peeked: Peeked,
 ) where
     B: Body,
 {
     if let StateOwn::Whole { whole } = state.as_mut().project_replace(State::Done) {
-        let answer = whole.into_answer(exchange, looked);
+        let answer = whole.into_answer(exchange, peeked);
         state.set(State::Draining { answer });
     }
 }

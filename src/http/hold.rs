@@ -48,7 +48,7 @@ pub(crate) enum Held {
     /// The head.
     Head,
     /// The head, if the first frame is there and is all of this many bytes; otherwise the end.
-    HeadIfThere(u64),
+    HeadIfWhole(u64),
     /// The end.
     End,
 }
@@ -67,7 +67,7 @@ pub(crate) fn held(facts: &Facts) -> Held {
     {
         Held::Head
     } else if let (Hold::Auto, Some(length)) = (facts.hold, facts.size_hint.exact()) {
-        Held::HeadIfThere(length)
+        Held::HeadIfWhole(length)
     } else {
         Held::End
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use http_body::Body;
 
-use super::answer::{Answer, Look};
+use super::answer::{Answer, Peek};
 use super::body::ResponseBody;
 use super::head::{Failure, write_server_timing};
 use super::hold::Held;
@@ -34,7 +34,7 @@ impl<B: Body, E> Answer<B, E> {
         let report = report.or(before_finish);
         // Of a response that goes on.
         drain.close_drained();
-        let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfThere(_));
+        let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfWhole(_));
         if let (true, Ok(response)) = (is_head || waited, &mut self.result) {
             if let Some(held_for) = held_for {
                 write_server_timing(response.headers_mut(), held_for);
@@ -58,7 +58,7 @@ impl<B: Body, E> Answer<B, E> {
             }
             return Poll::Ready(());
         }
-        // Looked at again: a required task may have ended before the poll registered a waker.
+        // Peeked at again: a required task may have ended before the poll registered a waker.
         let Some(then) = self.after_required_now(drain) else {
             if is_free {
                 // One has come up since, and nothing would wake this at its end.
@@ -73,9 +73,9 @@ impl<B: Body, E> Answer<B, E> {
         }
         self.plan.after_required = None;
         self.plan.held = then;
-        if let Held::HeadIfThere(length) = then {
-            self.look_again(length);
-            self.look(drain, cx);
+        if let Held::HeadIfWhole(length) = then {
+            self.peek_again(length);
+            self.peek(drain, cx);
         }
         if self.plan.held == Held::Head {
             // Looking at it may have changed something.
@@ -104,7 +104,7 @@ impl<B: Body, E> Answer<B, E> {
         };
         self.plan.failed = true;
         self.plan.after_required = None;
-        self.plan.look = Look::None;
+        self.plan.peek = Peek::None;
         // Whatever was to be held before: this ends with its head.
         if self.plan.held != Held::Nothing {
             self.plan.held = Held::Head;
@@ -161,13 +161,13 @@ struct HeldHead<'a, B: Body, E> {
 
 impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
     fn poll_wait(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        self.answer.look(drain, cx);
+        self.answer.peek(drain, cx);
         match self.answer.plan.held {
             Held::Upgraded => drain.upgrade(),
             Held::Nothing => drain.let_go(),
             Held::Head | Held::WhileRequired => return self.answer.poll_drained(drain, cx),
             // The rest is the body's.
-            Held::HeadIfThere(_) | Held::End => {}
+            Held::HeadIfWhole(_) | Held::End => {}
         }
         Poll::Ready(())
     }
@@ -183,7 +183,7 @@ impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
         let has_timing = self.waited && plan.settings.server_timing == Some(true);
         self.held_for = has_timing.then(|| drain.waited_for());
         match plan.held {
-            Held::HeadIfThere(_) => return AfterWait::GoesOn(so_far(drain)),
+            Held::HeadIfWhole(_) => return AfterWait::GoesOn(so_far(drain)),
             Held::End if self.waited => return AfterWait::GoesOn(so_far(drain)),
             Held::End => return AfterWait::GoesOn(None),
             Held::WhileRequired if self.waited => self.before_finish = so_far(drain),

@@ -7,7 +7,7 @@ use http::Response;
 use http_body::Body;
 
 use super::answer::{Answer, Plan};
-use super::body::{Head, Kept, Looked, ResponseBody};
+use super::body::{Head, Kept, Peeked, ResponseBody};
 use super::hold::{Exchange, Facts, Held, held};
 use crate::drain::Drain;
 use crate::request::tuning::Answered;
@@ -33,7 +33,7 @@ pub(super) fn held_length(facts: &Facts, answered: &Answered) -> u64 {
         return 0;
     }
     match held(facts) {
-        Held::HeadIfThere(length) => length,
+        Held::HeadIfWhole(length) => length,
         _ => 0,
     }
 }
@@ -51,18 +51,18 @@ impl<B: Body> Whole<B> {
     /// Asks the body for its first frame. An error if the answer takes more steps: its body is not there as a whole, or
     /// its end is to be passed on.
     #[inline(always)]
-    pub(super) fn look(
+    pub(super) fn peek(
         &mut self,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Result<(), Looked> {
-        let looked = self.kept.as_mut().look(length, is_http1, drain, cx);
-        if looked == Looked::Whole && self.kept.is_only_frame() {
+    ) -> Result<(), Peeked> {
+        let peeked = self.kept.as_mut().peek(length, is_http1, drain, cx);
+        if peeked == Peeked::Whole && self.kept.is_only_frame() {
             Ok(())
         } else {
-            Err(looked)
+            Err(peeked)
         }
     }
 
@@ -84,12 +84,12 @@ impl<B: Body> Whole<B> {
         }
     }
 
-    /// Makes it an answer that takes more steps. `looked`: what the look at its body has found.
+    /// Makes it an answer that takes more steps. `peeked`: what the look at its body has found.
     #[cold]
     pub(super) fn into_answer<E>(
         mut self,
         exchange: Exchange,
-        looked: Looked,
+        peeked: Peeked,
     ) -> Box<Answer<B, E>> {
         let Some(Head {
             parts,
@@ -103,7 +103,7 @@ impl<B: Body> Whole<B> {
         let body = ResponseBody::of_kept(self.kept);
         Box::new(Answer {
             result: Ok(Response::from_parts(parts, body)),
-            plan: Plan::of_looked(settings, exchange, length, looked),
+            plan: Plan::of_peeked(settings, exchange, length, peeked),
         })
     }
 }

@@ -152,7 +152,7 @@ fn row_auto_an_exact_length_is_looked_into_and_everything_else_streams() {
         size_hint: SizeHint::with_exact(7),
         ..facts(Hold::Auto)
     };
-    assert_eq!(held(&exact), Held::HeadIfThere(7));
+    assert_eq!(held(&exact), Held::HeadIfWhole(7));
     let header = Facts {
         content_length: Some(7),
         ..facts(Hold::Auto)
@@ -308,7 +308,7 @@ fn content_length_counts_if_all_its_fields_agree_on_a_number() {
 fn while_a_required_task_is_alive_auto_holds_the_head_and_then_what_it_would_have_held() {
     for (size_hint, then) in [
         (SizeHint::default(), Held::End),
-        (SizeHint::with_exact(7), Held::HeadIfThere(7)),
+        (SizeHint::with_exact(7), Held::HeadIfWhole(7)),
         (SizeHint::with_exact(0), Held::Head),
     ] {
         for hold in HOLDING {

@@ -42,7 +42,7 @@ enum Past {
 
 /// What a look at a body of known length has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Looked {
+pub(crate) enum Peeked {
     /// All of its data, or its end.
     Whole,
     /// A part of it.
@@ -146,32 +146,32 @@ impl<D: Buf, E> Ahead<D, E> {
     /// will not ask for more.
     // As above.
     #[allow(clippy::clone_on_copy)]
-    pub(super) fn look<B>(
+    pub(super) fn peek<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Looked
+    ) -> Peeked
     where
         B: Body<Data = D, Error = E>,
     {
         if self.has_reached_length() {
-            self.look_past(body, is_http1, drain, cx);
-            return Looked::Whole;
+            self.peek_past(body, is_http1, drain, cx);
+            return Peeked::Whole;
         }
         if self.has_items() {
-            return Looked::Part;
+            return Peeked::Part;
         }
         let before = body.as_ref().as_pin_ref().map(|body| body.size_hint());
         if length > 0 {
             let _entered = drain.enter();
             let Some(polled) = body.as_mut().as_pin_mut().map(|body| body.poll_frame(cx)) else {
-                return Looked::Whole;
+                return Peeked::Whole;
             };
             let Poll::Ready(item) = polled else {
-                return Looked::Pending;
+                return Peeked::Pending;
             };
             let (item_ends, len) = (is_end(&item), bytes(&item));
             self.first = Some(item);
@@ -185,18 +185,18 @@ impl<D: Buf, E> Ahead<D, E> {
             }
             if ends || len < length {
                 return if item_ends || !ends {
-                    Looked::Part
+                    Peeked::Part
                 } else {
-                    Looked::Whole
+                    Peeked::Whole
                 };
             }
         }
         self.past = Past::Reached;
-        self.look_past(body, is_http1, drain, cx);
+        self.peek_past(body, is_http1, drain, cx);
         if self.has_items() {
             self.more().before = before;
         }
-        Looked::Whole
+        Peeked::Whole
     }
 
     /// Polls a body that has reached its length, in the request's context: an HTTP/1 server drops it there,
@@ -204,7 +204,7 @@ impl<D: Buf, E> Ahead<D, E> {
     ///
     /// It is polled again with each look while nothing comes over HTTP/2. What it gives is kept. Once it has
     /// ended, it is dropped.
-    pub(super) fn look_past<B>(
+    pub(super) fn peek_past<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
         is_http1: bool,
@@ -217,13 +217,13 @@ impl<D: Buf, E> Ahead<D, E> {
             return;
         }
         let _entered = drain.enter();
-        if self.take_past(body.as_mut(), is_http1, cx) {
+        if self.read_past(body.as_mut(), is_http1, cx) {
             body.set(None);
         }
     }
 
     /// Returns whether nothing more is asked of the body.
-    fn take_past<B>(
+    fn read_past<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
         is_http1: bool,

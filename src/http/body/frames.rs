@@ -34,7 +34,7 @@ where
             Some(inner) => inner.poll_frame(cx),
             None => Poll::Ready(None),
         };
-        // Looked at where it lies, as the response is before.
+        // Peeked at where it lies, as the response is before.
         let Poll::Ready(item) = &polled else {
             return Poll::Pending;
         };
@@ -237,7 +237,7 @@ fn poll_next<B: Body>(
                     // It lies in one of the two.
                     let body = if inner.is_some() { inner } else { body };
                     // Before the look at the tasks: what is dropped may end one, or spawn one.
-                    ahead.look_past(body, rest.is_http1, drain, cx);
+                    ahead.peek_past(body, rest.is_http1, drain, cx);
                     ready!(drain.poll_free(cx));
                 }
                 let Some(item) = state.pop() else {

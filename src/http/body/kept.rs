@@ -9,7 +9,7 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use super::Watch;
-use super::ahead::{Ahead, Looked};
+use super::ahead::{Ahead, Peeked};
 use super::part::{Part, Polled};
 use crate::drain::Drain;
 use crate::drain::timer::Timer;
@@ -98,17 +98,17 @@ impl<B: Body> Kept<B> {
         self.project().head.as_mut()
     }
 
-    /// Asks the body for its first frame: see [`ResponseBody::look`](super::ResponseBody::look).
+    /// Asks the body for its first frame: see [`ResponseBody::peek`](super::ResponseBody::peek).
     #[inline]
-    pub(crate) fn look(
+    pub(crate) fn peek(
         self: Pin<&mut Self>,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Looked {
+    ) -> Peeked {
         let this = self.project();
-        this.ahead.look(this.body, length, is_http1, drain, cx)
+        this.ahead.peek(this.body, length, is_http1, drain, cx)
     }
 
     /// The items of a body that lies elsewhere.

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 
 use crate::drain::Drain;
 
-pub(crate) use self::ahead::Looked;
+pub(crate) use self::ahead::Peeked;
 pub use self::error::BodyError;
 pub(crate) use self::error::REQUIRED_FAILED;
 use self::failure::Failing;
@@ -158,23 +158,23 @@ impl<B: Body> ResponseBody<B> {
 
     /// Polls a body of this length for its first frame, before its head is let go. With a length of zero, which is
     /// reached already, it is polled for what comes after.
-    pub(crate) fn look(
+    pub(crate) fn peek(
         &mut self,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Looked {
+    ) -> Peeked {
         // It was not polled yet, so it may still move.
         if let Some(body) = self.inner.take() {
             self.state = State::Kept(Kept::around(body));
         }
         let State::Kept(kept) = &mut self.state else {
-            return Looked::Whole;
+            return Peeked::Whole;
         };
-        let looked = kept.as_mut().look(length, is_http1, drain, cx);
+        let peeked = kept.as_mut().peek(length, is_http1, drain, cx);
         self.state.drop_spent();
-        looked
+        peeked
     }
 
     /// Drops the inner body, and whatever was taken from it.
