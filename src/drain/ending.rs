@@ -147,7 +147,7 @@ impl Drain {
             is_plain,
         } = drained;
         let now = Instant::now();
-        let waited = self.end_window(opened, now);
+        let summary = self.end_window(opened, now);
         self.stage = Stage::Over { required_failed };
         let verdict = Verdict {
             outcome: Outcome::Drained,
@@ -158,7 +158,7 @@ impl Drain {
             self.publish(None, is_plain);
             return None;
         }
-        let report = self.report(account, Vec::new(), verdict, waited, now);
+        let report = self.report(account, Vec::new(), verdict, summary, now);
         self.publish(Some(&report), is_plain);
         if self.wants_report {
             Some(Arc::new(report))

@@ -5,7 +5,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use tokio::time::Instant;
 
 use super::timer::Timer;
-use super::window::Awaited;
+use super::window::Alive;
 use super::{Drain, KeptFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
@@ -22,13 +22,13 @@ impl Drain {
             return false;
         };
         let opened = Instant::now();
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+        let Some(alive) = Alive::of(request.open_if_busy(opened)) else {
             return false;
         };
         self.stage = Stage::PlainWait;
         metrics::held(1.0);
-        if awaited != Awaited::Tasks {
-            self.make_wait_for(awaited, opened);
+        if alive != Alive::Tasks {
+            self.make_wait_for(alive, opened);
         }
         cx.waker().wake_by_ref();
         true

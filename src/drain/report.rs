@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::window::{Awaited, Waited};
+use super::window::{Alive, WaitSummary};
 use super::{Drain, Ended};
 use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
 use crate::request::account::{Account, Incomplete, Readers, ReleaseState, ReportQuery};
@@ -93,8 +93,8 @@ impl Drain {
         };
         let account = account.filter(|account| self.has_spawned(account));
         let report = account.map(|account| {
-            let waited = self.waited(now);
-            Arc::new(self.report(account, stragglers, verdict, waited, now))
+            let summary = self.wait_summary(now);
+            Arc::new(self.report(account, stragglers, verdict, summary, now))
         });
         Ended {
             required_failed,
@@ -138,7 +138,7 @@ impl Drain {
         account: Account,
         stragglers: Vec<TaskInfo>,
         verdict: Verdict,
-        waited: Waited,
+        summary: WaitSummary,
         now: Instant,
     ) -> DrainReport {
         let seen = self.seen_in_tracker();
@@ -160,13 +160,13 @@ impl Drain {
             }
             None => (None, Vec::new(), None, false),
         };
-        let ended_at = waited.last.and_then(|last| last.at).unwrap_or(now);
-        let last = match (waited.last.map(|last| last.awaited), last) {
-            (Some(Awaited::Tracker), _) => self
+        let ended_at = summary.last.and_then(|last| last.at).unwrap_or(now);
+        let last = match (summary.last.map(|last| last.kind), last) {
+            (Some(Alive::TrackerOnly), _) => self
                 .tracker()
                 .map(|tracker| tracker.info(TaskState::Completed, ended_at)),
-            (Some(Awaited::Tasks), Some(_)) if failed.is_some() => failed,
-            (Some(Awaited::Tasks), Some(last)) => {
+            (Some(Alive::Tasks), Some(_)) if failed.is_some() => failed,
+            (Some(Alive::Tasks), Some(last)) => {
                 let mut info = last.info();
                 put_name(&mut info, last_name.as_ref());
                 if let Some(started) = last.started {
@@ -174,7 +174,7 @@ impl Drain {
                 }
                 Some(info)
             }
-            (Some(Awaited::Tasks), None) | (None, _) => None,
+            (Some(Alive::Tasks), None) | (None, _) => None,
         };
         let Verdict {
             outcome,
@@ -184,8 +184,8 @@ impl Drain {
         DrainReport {
             outcome,
             closed_by,
-            held: waited.held,
-            drain: waited.drain,
+            held: summary.held,
+            drain: summary.drain,
             spawned: tally.spawned + seen,
             completed: (tally.completed(0) + seen).saturating_sub(stragglers.len()),
             failed: tally.failed,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::hooks::Hooks;
 use super::leaving::Leaving;
-use super::window::{Awaited, Last, Waited, Window};
+use super::window::{Alive, LastEnd, WaitSummary, Window};
 use super::{AtDrop, Drain, Ended, KeptFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
@@ -29,7 +29,7 @@ pub(super) struct Wait {
     /// A window was opened.
     pub(super) has_waited: bool,
     /// What ended last, of what a window waited for that has drained.
-    pub(super) last: Option<Last>,
+    pub(super) last: Option<LastEnd>,
     /// The window closed before the tasks were done.
     pub(super) cut_short: bool,
     /// It did so while the head of a stream was kept back, so that a task may have waited for its body.
@@ -53,7 +53,7 @@ impl Drain {
         };
         if let (true, Some(window)) = (wait.hooks.are_through(), wait.awaiting()) {
             let (look, deadline) = request.look_again(cx);
-            return match window.looked(look) {
+            return match window.update(look) {
                 // The drain wins over the deadline: what is whole is not reported as late.
                 Poll::Ready(()) => self.poll_done(cx),
                 Poll::Pending => self.poll_deadline(deadline, cx),
@@ -100,10 +100,10 @@ impl Drain {
             return Poll::Ready(());
         };
         let opened = Instant::now();
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+        let Some(alive) = Alive::of(request.open_if_busy(opened)) else {
             return Poll::Ready(());
         };
-        self.make_wait_for(awaited, opened);
+        self.make_wait_for(alive, opened);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -119,14 +119,14 @@ impl Drain {
     /// Makes the wait of a window that had a plain one. `opened`: when the window opened.
     pub(super) fn make_wait(&mut self, opened: Option<Instant>) {
         if let (Stage::PlainWait, Some(opened)) = (&self.stage, opened) {
-            self.make_wait_for(Awaited::Tasks, opened);
+            self.make_wait_for(Alive::Tasks, opened);
         }
     }
 
-    pub(super) fn make_wait_for(&mut self, awaited: Awaited, opened: Instant) {
+    pub(super) fn make_wait_for(&mut self, alive: Alive, opened: Instant) {
         let window = Window {
             had_turn: true,
-            ..Window::new(opened, Some(awaited))
+            ..Window::new(opened, Some(alive))
         };
         if let Stage::PlainWait = self.stage {
             self.stage = Stage::Open {
@@ -196,7 +196,7 @@ impl Drain {
                 request.look()
             };
             if !window.is_drained {
-                return window.looked(look);
+                return window.update(look);
             }
             window.required_failed = look.required_failed;
             if !look.is_busy() {
@@ -214,10 +214,10 @@ impl Drain {
         };
         let opened = Instant::now();
         // In one step: a task that ends after the look ends in the window.
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+        let Some(alive) = Alive::of(request.open_if_busy(opened)) else {
             return Poll::Ready(());
         };
-        self.window_opened(Window::new(opened, Some(awaited)));
+        self.window_opened(Window::new(opened, Some(alive)));
         Poll::Pending
     }
 
@@ -248,16 +248,16 @@ impl Drain {
 
     /// The request was released with no task alive, so that its window ends. `opened`: when it opened, if it was open.
     #[inline]
-    pub(super) fn end_window(&mut self, opened: Option<Instant>, now: Instant) -> Waited {
+    pub(super) fn end_window(&mut self, opened: Option<Instant>, now: Instant) -> WaitSummary {
         if let (Stage::PlainWait, Some(opened), None) = (&self.stage, opened, &self.wait) {
             // There is no wait, and none has to be made.
             metrics::held(-1.0);
             let open_for = now.saturating_duration_since(opened);
-            return Waited {
+            return WaitSummary {
                 drain: open_for,
                 held: open_for,
-                last: Some(Last {
-                    awaited: Awaited::Tasks,
+                last: Some(LastEnd {
+                    kind: Alive::Tasks,
                     at: Some(now),
                 }),
             };
@@ -265,16 +265,16 @@ impl Drain {
         self.make_wait(opened);
         self.window_drained();
         self.take_window(Some(now));
-        self.waited(now)
+        self.wait_summary(now)
     }
 
     /// For how long the response has waited until now, and for what.
-    pub(super) fn waited(&self, now: Instant) -> Waited {
+    pub(super) fn wait_summary(&self, now: Instant) -> WaitSummary {
         let Some(wait) = &self.wait else {
-            return Waited::default();
+            return WaitSummary::default();
         };
         let (drain, held) = wait.durations(now, self.kept_for != KeptFor::None);
-        Waited {
+        WaitSummary {
             drain,
             held,
             last: wait.last,
@@ -286,7 +286,10 @@ impl Drain {
         if let Some(wait) = &mut self.wait {
             if let Some(window) = &mut wait.window {
                 window.is_drained = true;
-                wait.last = window.awaited.map(|awaited| Last { awaited, at: None });
+                wait.last = window.alive.map(|alive| LastEnd {
+                    kind: alive,
+                    at: None,
+                });
             }
         }
     }

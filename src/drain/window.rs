@@ -16,7 +16,7 @@ pub(super) struct Window {
     /// have ended when the wait looks again.
     pub(super) had_turn: bool,
     /// What was alive when it was last looked.
-    pub(super) awaited: Option<Awaited>,
+    pub(super) alive: Option<Alive>,
     pub(super) steps: Steps,
     /// Everything was done when it was last looked: it closes with the release, or now if the request goes on.
     pub(super) is_drained: bool,
@@ -26,36 +26,36 @@ pub(super) struct Window {
 
 /// What a report has of the wait.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Waited {
+pub(super) struct WaitSummary {
     /// For how long windows were open.
     pub(super) drain: Duration,
     /// For how long of that the response was kept back.
     pub(super) held: Duration,
     /// What ended last, of what was waited for.
-    pub(super) last: Option<Last>,
+    pub(super) last: Option<LastEnd>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Last {
-    pub(super) awaited: Awaited,
+pub(super) struct LastEnd {
+    pub(super) kind: Alive,
     /// `None` until the window closes that waited for it.
     pub(super) at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Awaited {
+pub(super) enum Alive {
     Tasks,
     /// Only those in the tokio-util tracker.
-    Tracker,
+    TrackerOnly,
 }
 
-impl Awaited {
+impl Alive {
     #[inline]
     pub(super) fn of(look: Look) -> Option<Self> {
         if look.own {
-            Some(Awaited::Tasks)
+            Some(Alive::Tasks)
         } else if look.in_tracker {
-            Some(Awaited::Tracker)
+            Some(Alive::TrackerOnly)
         } else {
             None
         }
@@ -65,22 +65,22 @@ impl Awaited {
 impl Window {
     /// Ready if no task is alive.
     #[inline]
-    pub(super) fn looked(&mut self, look: Look) -> Poll<()> {
+    pub(super) fn update(&mut self, look: Look) -> Poll<()> {
         self.required_failed = look.required_failed;
-        match Awaited::of(look) {
+        match Alive::of(look) {
             None => Poll::Ready(()),
-            awaited => {
-                self.awaited = awaited;
+            alive => {
+                self.alive = alive;
                 Poll::Pending
             }
         }
     }
 
-    pub(super) fn new(opened: Instant, awaited: Option<Awaited>) -> Self {
+    pub(super) fn new(opened: Instant, alive: Option<Alive>) -> Self {
         Self {
             opened,
             had_turn: false,
-            awaited,
+            alive,
             steps: Steps::default(),
             is_drained: false,
             required_failed: false,
