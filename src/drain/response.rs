@@ -65,12 +65,12 @@ impl Drain {
     }
 
     /// From now on the response is not kept back.
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn stop_holding(&mut self) {
         if std::mem::replace(&mut self.kept_for, KeptFor::None) == KeptFor::None {
             return;
         }
         if let Some(wait) = self.wait.as_deref_mut() {
-            wait.let_go();
+            wait.stop_holding();
         }
     }
 
@@ -115,7 +115,7 @@ impl Drain {
 
     /// Ready when there is nothing that the response has to wait for, or the deadline has passed.
     #[inline]
-    pub(crate) fn poll_free(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    pub(crate) fn poll_releasable(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if self.kept_for == KeptFor::All {
             return self.poll_drained(cx);
         }
@@ -178,7 +178,7 @@ impl Drain {
     pub(super) fn finish_in_background(&mut self) {
         let required_failed = self.required_failed();
         let mut drain = std::mem::replace(self, Self::over(required_failed));
-        drain.let_go();
+        drain.stop_holding();
         drain.stage = Stage::Open {
             at_drop: AtDrop::Reports,
         };

@@ -461,7 +461,7 @@ impl Wait {
 
     /// The response is not kept back any longer.
     #[cfg(feature = "http")]
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn stop_holding(&mut self) {
         if let Some(window) = &self.window {
             self.held += window.opened.elapsed();
             metrics::held(-1.0);

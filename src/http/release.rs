@@ -51,7 +51,7 @@ impl<B: Body, E> Answer<B, E> {
         // A head that is held no longer must not meet its deadline, which would end tasks that the stream
         // goes on with.
         let is_free = self.after_required_now(drain).is_some() && drain.must_wait();
-        if !is_free && drain.poll_free(cx).is_ready() {
+        if !is_free && drain.poll_releasable(cx).is_ready() {
             let body = self.result.as_ref().ok().map(Response::body);
             if drain.is_cut_short() && body.is_some_and(ResponseBody::is_streaming) {
                 drain.note_held_stream();
@@ -164,7 +164,7 @@ impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
         self.answer.peek(drain, cx);
         match self.answer.plan.held {
             Held::Upgraded => drain.upgrade(),
-            Held::Nothing => drain.let_go(),
+            Held::Nothing => drain.stop_holding(),
             Held::Head | Held::WhileRequired => return self.answer.poll_drained(drain, cx),
             // The rest is the body's.
             Held::HeadIfWhole(_) | Held::End => {}

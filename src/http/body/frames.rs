@@ -238,7 +238,7 @@ fn poll_next<B: Body>(
                     let body = if inner.is_some() { inner } else { body };
                     // Before the look at the tasks: what is dropped may end one, or spawn one.
                     ahead.peek_past(body, rest.is_http1, drain, cx);
-                    ready!(drain.poll_free(cx));
+                    ready!(drain.poll_releasable(cx));
                 }
                 let Some(item) = state.pop() else {
                     unreachable!("an item is withheld")
