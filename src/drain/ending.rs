@@ -222,26 +222,26 @@ impl Drain {
     fn end(&mut self) {
         self.end_plain_wait();
         let at_drop = match self.stage {
-            Stage::PlainWait => AtDrop::Leaves,
+            Stage::PlainWait => AtDrop::Disconnected,
             Stage::Over { .. } => return,
-            Stage::Expired => AtDrop::Ends,
+            Stage::Expired => AtDrop::Completed,
             Stage::Open { at_drop } => at_drop,
             Stage::Leaving => return self.leave_at_once(),
         };
         match at_drop {
             // With its window, if that is open.
             #[cfg(feature = "http")]
-            AtDrop::Ends if self.has_to_drain() => return self.finish_in_background(),
-            AtDrop::Ends => self.expire_if_cut_short(),
-            AtDrop::Leaves | AtDrop::Reports => self.stop_hooks(),
+            AtDrop::Completed if self.has_to_drain() => return self.finish_in_background(),
+            AtDrop::Completed => self.expire_if_cut_short(),
+            AtDrop::Disconnected | AtDrop::ReportOnly => self.stop_hooks(),
         }
         self.close_window_now();
         match at_drop {
             #[cfg(feature = "http")]
-            AtDrop::Ends if self.finish().is_err() => self.finish_in_background(),
-            AtDrop::Ends => {}
-            AtDrop::Leaves => self.leave(),
-            AtDrop::Reports => self.report_dropped(),
+            AtDrop::Completed if self.finish().is_err() => self.finish_in_background(),
+            AtDrop::Completed => {}
+            AtDrop::Disconnected => self.leave(),
+            AtDrop::ReportOnly => self.report_dropped(),
         }
     }
 }

@@ -126,14 +126,14 @@ struct Ended {
 #[derive(Debug, Clone, Copy)]
 enum AtDrop {
     /// The client has left.
-    Leaves,
+    Disconnected,
     /// The response has ended like any other: the server had all it needs.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    Ends,
+    Completed,
     /// The response has ended before, and the runtime of the wait shuts down, or there is none: it is
     /// reported as it stands.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    Reports,
+    ReportOnly,
 }
 
 /// Something is still to be waited for.
@@ -151,7 +151,7 @@ impl Drain {
             kept_for: KeptFor::All,
             wants_report: false,
             stage: Stage::Open {
-                at_drop: AtDrop::Leaves,
+                at_drop: AtDrop::Disconnected,
             },
         };
         (drain, request)

@@ -79,7 +79,7 @@ impl Drain {
     pub(crate) fn complete(&mut self) {
         self.close_drained();
         if let Stage::Open { at_drop } = &mut self.stage {
-            *at_drop = AtDrop::Ends;
+            *at_drop = AtDrop::Completed;
         }
     }
 
@@ -180,7 +180,7 @@ impl Drain {
         let mut drain = std::mem::replace(self, Self::over(required_failed));
         drain.stop_holding();
         drain.stage = Stage::Open {
-            at_drop: AtDrop::Reports,
+            at_drop: AtDrop::ReportOnly,
         };
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {

@@ -130,7 +130,7 @@ impl Drain {
         };
         if let Stage::PlainWait = self.stage {
             self.stage = Stage::Open {
-                at_drop: AtDrop::Leaves,
+                at_drop: AtDrop::Disconnected,
             };
             self.set_window(window);
         } else {
