@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::answer::{Answer, Plan};
 use super::body::{Peeked, ResponseBody, Watch};
 use super::hold::{Exchange, Facts};
-use super::passing::{passed, watched};
+use super::passing::{pass_on, wrap_watched};
 use super::whole::{Whole, held_length};
 use crate::request::context::Context;
 use crate::scope::role::{Progress, Role};
@@ -161,14 +161,14 @@ where
         let is_unused = drain.is_unused();
         let answered = if is_unused { None } else { drain.answered() };
         if is_unused || answered.is_some_and(|answered| answered.is_idle) {
-            if let Some(rest) = passed(result, &facts, drain) {
+            if let Some(rest) = pass_on(result, &facts, drain) {
                 // Once everything was reported, there is nothing to watch.
                 let rest = if drain.is_over() {
                     None
                 } else {
                     this.role.take().map(|drain| Watch { drain, rest })
                 };
-                return polled.map_ok(|response| watched(response, rest));
+                return polled.map_ok(|response| wrap_watched(response, rest));
             }
         }
         let answered = answered.or_else(|| drain.answered()).unwrap_or_default();

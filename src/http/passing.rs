@@ -11,7 +11,7 @@ use crate::drain::Drain;
 /// Lets an answer go whose request has spawned nothing and has nothing to await: says what is to be
 /// watched of it. `None` for one that has to be looked at more closely.
 #[inline(always)]
-pub(super) fn passed<B: Body, E>(
+pub(super) fn pass_on<B: Body, E>(
     result: &Result<Response<B>, E>,
     facts: &Facts,
     drain: &mut Drain,
@@ -34,7 +34,7 @@ pub(super) fn passed<B: Body, E>(
 
 /// What the body spawns while it streams is waited for.
 #[inline(always)]
-pub(super) fn watched<B: Body>(
+pub(super) fn wrap_watched<B: Body>(
     response: Response<B>,
     watch: Option<Watch>,
 ) -> Response<ResponseBody<B>> {
