@@ -220,13 +220,13 @@ impl Peek {
     #[inline]
     fn of(facts: &Facts) -> Self {
         if is_never_sent(facts) {
-            let is_told =
+            let has_length =
                 facts.exchange.method == MethodKind::Head && may_have_length(facts.status);
             let length = facts
                 .size_hint
                 .exact()
                 // A length of zero hyper leaves out, where the body has not ended.
-                .filter(|length| is_told && !facts.is_end_stream && *length > 0);
+                .filter(|length| has_length && !facts.is_end_stream && *length > 0);
             Peek::DropUnsent(length)
         } else if has_no_body(facts) {
             Peek::FirstFrame(0)

@@ -90,7 +90,7 @@ where
 {
     /// The next item of a body that does not stream with its end watched.
     #[inline]
-    fn poll_unwatched(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Passed<B>> {
+    fn poll_unwatched(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<OuterItem<B>> {
         let this = self.as_mut().project();
         match this.state {
             State::Kept(kept) => {
@@ -131,9 +131,9 @@ where
     #[inline(never)]
     fn poll_kept(
         self: Pin<&mut Self>,
-        mut taken: Option<Taken<B>>,
+        mut first: Option<InnerPart<B>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Passed<B>> {
+    ) -> Poll<OuterItem<B>> {
         let mut this = self.project();
         loop {
             if let State::Failing(failing) = this.state {
@@ -141,8 +141,8 @@ where
                 *this.state = State::Done;
                 return Poll::Ready(item);
             }
-            let (item, part) = match taken.take() {
-                Some(taken) => taken,
+            let (item, part) = match first.take() {
+                Some(first) => first,
                 None => ready!(poll_next(this.inner.as_mut(), this.state, cx)),
             };
             let has_more = this
@@ -201,13 +201,13 @@ where
 }
 
 /// What is passed on.
-type Passed<B> = Polled<<B as Body>::Data, BodyError>;
+type OuterItem<B> = Polled<<B as Body>::Data, BodyError>;
 
 /// What comes from the inner body.
-type Given<B> = Polled<<B as Body>::Data, <B as Body>::Error>;
+type InnerItem<B> = Polled<<B as Body>::Data, <B as Body>::Error>;
 
 /// What came from the inner body, and what part of the response it is.
-type Taken<B> = (Given<B>, Part);
+type InnerPart<B> = (InnerItem<B>, Part);
 
 fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError>
 where
@@ -221,7 +221,7 @@ fn poll_next<B: Body>(
     mut inner: Pin<&mut Option<B>>,
     state: &mut State<B>,
     cx: &mut Context<'_>,
-) -> Poll<Taken<B>> {
+) -> Poll<InnerPart<B>> {
     if let State::Kept(kept) = state {
         match kept.next() {
             Next::Passes if kept.ahead().is_error_next() => {
@@ -264,7 +264,7 @@ fn poll_inner<B: Body>(
     inner: Pin<&mut Option<B>>,
     state: &mut State<B>,
     cx: &mut Context<'_>,
-) -> Poll<Given<B>> {
+) -> Poll<InnerItem<B>> {
     let (kept, watch) = match state {
         State::Kept(kept) => {
             let (body, _, watch) = kept.as_mut().parts();
