@@ -1,4 +1,4 @@
-//! Stops tasks on time.
+//! Cancels and aborts tasks on time.
 
 use std::task::{Context, Poll, ready};
 
@@ -8,30 +8,31 @@ use super::timer::Timer;
 use crate::deadline::schedule::Schedule;
 use crate::request::Request;
 
-/// How far the steps of a [`Schedule`] were taken.
+/// The steps of a [`Schedule`] that were taken so far.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// For the next step.
+    /// Runs until the next step.
     pub(super) timer: Timer,
-    /// `Some` once what was alive shortly before the end was aborted.
+    /// `Some` once the tasks that were alive shortly before the end were aborted.
     cut: Option<Cut>,
 }
 
+/// The step that aborts tasks.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    /// The end that it was for: it may have moved since.
+    /// The schedule's end when the tasks were aborted. If the end moves, tasks are aborted again before the new one.
     end: Instant,
-    /// How many tasks had been stopped before.
+    /// The number of stopped tasks before the first abort.
     before: usize,
 }
 
 impl Steps {
-    /// How many tasks had been stopped before those that were alive were aborted; `None` if none were.
+    /// Returns the number of stopped tasks before the abort step; `None` if that step was not taken.
     pub(super) fn stopped_before(&self) -> Option<usize> {
         self.cut.map(|cut| cut.before)
     }
 
-    /// Takes the steps that are due; ready at the end of the last one.
+    /// Takes the steps that are due. Ready at the end of the schedule.
     pub(super) fn poll(
         &mut self,
         schedule: &Schedule,
@@ -41,7 +42,7 @@ impl Steps {
         loop {
             let now = Instant::now();
             let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now);
-            // With no task alive a hook is what is waited for.
+            // If no task is alive, the wait is for a hook, and there is no task to cancel or to abort.
             if is_due(schedule.cancel) && request.is_busy() {
                 request.cancel();
             }
@@ -54,7 +55,7 @@ impl Steps {
                 let end = schedule.end;
                 self.cut = Some(Cut { end, before });
                 request.abort_unfinished();
-                // Their destructors get one turn of the scheduler, even if there is no time left.
+                // The tasks' destructors get one turn of the scheduler, even if no time is left.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
