@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 #[cfg(feature = "http")]
-use super::KeptFor;
+use super::HeldFor;
 use super::report::Verdict;
 use super::{AtDrop, Drain, Ended, NotDrained, Stage};
 use crate::report::{DrainReport, Outcome};
@@ -25,7 +25,7 @@ impl Drain {
     #[inline]
     pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         #[cfg(feature = "http")]
-        if self.kept_for != KeptFor::All {
+        if self.held_for != HeldFor::All {
             if self.must_wait() {
                 return Err(NotDrained);
             }

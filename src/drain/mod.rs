@@ -87,7 +87,7 @@ pub(crate) struct Drain {
     /// `Some` once a wait needs more than [`Stage::PlainWait`], which is rare.
     wait: Option<Box<Wait>>,
     /// The tasks that the response is held for. Once it has ended, a task in the background waits for the others.
-    kept_for: KeptFor,
+    held_for: HeldFor,
     /// The report is made for the caller, even if nothing else reads it.
     wants_report: bool,
     stage: Stage,
@@ -95,7 +95,7 @@ pub(crate) struct Drain {
 
 /// The tasks that a response is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeptFor {
+enum HeldFor {
     All,
     /// Required tasks.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
@@ -160,7 +160,7 @@ impl Drain {
         let drain = Self {
             context: Context::within(request.clone()),
             wait: None,
-            kept_for: KeptFor::All,
+            held_for: HeldFor::All,
             wants_report: false,
             stage: Stage::Open {
                 at_drop: AtDrop::Disconnected,
@@ -219,7 +219,7 @@ impl Drain {
         Self {
             context: Context::outside(),
             wait: None,
-            kept_for: KeptFor::All,
+            held_for: HeldFor::All,
             wants_report: false,
             stage: Stage::Over { required_failed },
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::timer::Timer;
 use super::window::Alive;
-use super::{Drain, KeptFor, Stage};
+use super::{Drain, HeldFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
 
@@ -17,7 +17,7 @@ impl Drain {
     /// response is not held for all tasks.
     #[inline]
     pub(crate) fn begin_plain_wait(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        if self.wait.is_some() || self.kept_for != KeptFor::All || !self.is_open() {
+        if self.wait.is_some() || self.held_for != HeldFor::All || !self.is_open() {
             return false;
         }
         let Some(request) = self.context.own() else {

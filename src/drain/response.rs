@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::{AtDrop, Drain, KeptFor, Stage};
+use super::{AtDrop, Drain, HeldFor, Stage};
 use crate::report::{DrainReport, Outcome};
 use crate::request::Request;
 use crate::request::tuning::Answered;
@@ -64,12 +64,12 @@ impl Drain {
 
     /// Holds the response for required tasks alone from now on. Call this before a window opens.
     pub(crate) fn keep_for_required(&mut self) {
-        self.kept_for = KeptFor::Required;
+        self.held_for = HeldFor::Required;
     }
 
     /// Holds the response for nothing from now on. Later waits are in the background.
     pub(crate) fn stop_holding(&mut self) {
-        if std::mem::replace(&mut self.kept_for, KeptFor::None) == KeptFor::None {
+        if std::mem::replace(&mut self.held_for, HeldFor::None) == HeldFor::None {
             return;
         }
         if let Some(wait) = self.wait.as_deref_mut() {
@@ -106,20 +106,20 @@ impl Drain {
     /// Returns whether there is something that the response has to wait for.
     #[inline]
     pub(crate) fn must_wait(&self) -> bool {
-        match self.kept_for {
-            KeptFor::All => self.has_to_drain(),
+        match self.held_for {
+            HeldFor::All => self.has_to_drain(),
             // Once the deadline has aborted tasks, the wait goes on to its end.
-            KeptFor::Required => {
+            HeldFor::Required => {
                 self.is_open() && (self.waits_for_required() || self.is_stopping())
             }
-            KeptFor::None => false,
+            HeldFor::None => false,
         }
     }
 
     /// Ready when there is nothing that the response has to wait for, or the deadline has passed.
     #[inline]
     pub(crate) fn poll_releasable(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if self.kept_for == KeptFor::All {
+        if self.held_for == HeldFor::All {
             return self.poll_drained(cx);
         }
         // `must_wait` is called again after the poll, because the last of these tasks may have ended before the poll

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::hooks::Hooks;
 use super::leaving::Leaving;
 use super::window::{Alive, LastEnd, WaitSummary, Window};
-use super::{AtDrop, Drain, Ended, KeptFor, Stage};
+use super::{AtDrop, Drain, Ended, HeldFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
 use crate::report::{Limit, Outcome};
@@ -276,7 +276,7 @@ impl Drain {
         let Some(wait) = &self.wait else {
             return WaitSummary::default();
         };
-        let (drain, held) = wait.durations(now, self.kept_for != KeptFor::None);
+        let (drain, held) = wait.durations(now, self.held_for != HeldFor::None);
         WaitSummary {
             drain,
             held,
@@ -362,7 +362,7 @@ impl Drain {
     /// Stores a window that has just opened, and counts the response as held.
     fn window_opened(&mut self, window: Window) {
         self.set_window(window);
-        if self.kept_for != KeptFor::None {
+        if self.held_for != HeldFor::None {
             metrics::held(1.0);
         }
     }
@@ -392,7 +392,7 @@ impl Drain {
         if let (true, Some(last)) = (window.is_drained, &mut wait.last) {
             last.at = now;
         }
-        if self.kept_for != KeptFor::None {
+        if self.held_for != HeldFor::None {
             metrics::held(-1.0);
             wait.held += open_for;
         }

@@ -21,13 +21,13 @@ impl<B: Body, E> Answer<B, E> {
         let mut head = HeldHead {
             answer: self,
             waited: false,
-            held_for: None,
+            held_time: None,
             before_finish: None,
         };
         let report = ready!(drain.poll_released(&mut head, cx));
         let HeldHead {
             waited,
-            held_for,
+            held_time,
             before_finish,
             ..
         } = head;
@@ -36,8 +36,8 @@ impl<B: Body, E> Answer<B, E> {
         drain.close_drained();
         let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfWhole(_));
         if let (true, Ok(response)) = (is_head || waited, &mut self.result) {
-            if let Some(held_for) = held_for {
-                write_server_timing(response.headers_mut(), held_for);
+            if let Some(held_time) = held_time {
+                write_server_timing(response.headers_mut(), held_time);
             }
             if let Some(report) = report.filter(|_| self.plan.has_report()) {
                 response.extensions_mut().insert(report);
@@ -154,7 +154,7 @@ struct HeldHead<'a, B: Body, E> {
     /// The head had to wait.
     waited: bool,
     /// For how long, if the head is to show that.
-    held_for: Option<Duration>,
+    held_time: Option<Duration>,
     /// The report before the request ends: after that, what is left is waited for in the background.
     before_finish: Option<Arc<DrainReport>>,
 }
@@ -181,7 +181,7 @@ impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
         let so_far = |drain: &Drain| drain.report_so_far(plan.has_report());
         self.waited = drain.has_waited();
         let has_timing = self.waited && plan.settings.server_timing == Some(true);
-        self.held_for = has_timing.then(|| drain.waited_for());
+        self.held_time = has_timing.then(|| drain.waited_for());
         match plan.held {
             Held::HeadIfWhole(_) => return AfterWait::GoesOn(so_far(drain)),
             Held::End if self.waited => return AfterWait::GoesOn(so_far(drain)),
