@@ -15,7 +15,7 @@ use crate::{panics, trace};
 pub(super) enum Hooks {
     /// There are no hooks, or all have run.
     #[default]
-    Through,
+    Done,
     /// The hooks run when the tasks are done.
     Waiting,
     Running(Box<Running>),
@@ -29,8 +29,8 @@ pub(super) struct Running {
 }
 
 impl Hooks {
-    pub(super) fn are_through(&self) -> bool {
-        matches!(self, Hooks::Through)
+    pub(super) fn are_done(&self) -> bool {
+        matches!(self, Hooks::Done)
     }
 
     pub(super) fn are_waiting(&self) -> bool {
@@ -88,7 +88,7 @@ impl Hooks {
             }
             let _ = panics::caught(|| *current = None);
             if rest.len() == 0 {
-                *self = Hooks::Through;
+                *self = Hooks::Done;
             }
         }
         Poll::Ready(())

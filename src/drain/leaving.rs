@@ -48,7 +48,7 @@ impl Drain {
                 // At once, and not at the first poll of that task.
                 request.cancel();
             }
-            runtime.spawn(async move { poll_fn(|cx| drain.poll_left(cx)).await });
+            runtime.spawn(async move { poll_fn(|cx| drain.poll_leaving(cx)).await });
         }
     }
 
@@ -81,7 +81,7 @@ impl Drain {
     }
 
     /// Ready when the tasks have ended or their time is over, and the request was reported.
-    fn poll_left(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll_leaving(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let leaving = self.wait.as_mut().and_then(|wait| wait.leaving.as_mut());
         let (Some(leaving), Some(request)) = (leaving, self.context.own()) else {
             return Poll::Ready(());

@@ -243,7 +243,7 @@ impl Drain {
     #[inline]
     fn hooks_remain(&self) -> bool {
         let wait = self.wait.as_ref();
-        wait.is_some_and(|wait| !wait.hooks.are_through())
+        wait.is_some_and(|wait| !wait.hooks.are_done())
     }
 
     /// Returns whether a window was opened, other than that of a plain wait.

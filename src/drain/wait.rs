@@ -52,7 +52,7 @@ impl Drain {
         let (Some(wait), Some(request)) = (&mut self.wait, self.context.own()) else {
             return self.poll_first(cx);
         };
-        if let (true, Some(window)) = (wait.hooks.are_through(), wait.awaiting()) {
+        if let (true, Some(window)) = (wait.hooks.are_done(), wait.awaiting()) {
             let (look, deadline) = request.look_again(cx);
             return match window.update(look) {
                 // If both have come, the drain wins over the deadline: tasks that are done are not reported as late.
@@ -148,7 +148,7 @@ impl Drain {
             let Some(wait) = &self.wait else {
                 return tasks;
             };
-            if wait.hooks.are_through() || (wait.hooks.are_waiting() && tasks.is_pending()) {
+            if wait.hooks.are_done() || (wait.hooks.are_waiting() && tasks.is_pending()) {
                 return tasks;
             }
             let Some(request) = self.context.own().cloned() else {
@@ -430,7 +430,7 @@ impl Drain {
         let Some(wait) = self.wait.as_deref_mut() else {
             return;
         };
-        if wait.hooks.are_through() {
+        if wait.hooks.are_done() {
             return;
         }
         let _entered = self.context.enter();
