@@ -172,7 +172,7 @@ impl Drain {
         }
         let report = self.report(account, Vec::new(), verdict, summary, now);
         self.publish(Some(&report), is_plain);
-        if self.wants_report {
+        if self.needs_report {
             Some(Arc::new(report))
         } else {
             None

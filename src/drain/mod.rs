@@ -89,7 +89,7 @@ pub(crate) struct Drain {
     /// The tasks that the response is held for. Once it has ended, a task in the background waits for the others.
     held_for: HeldFor,
     /// The report is made for the caller, even if nothing else reads it.
-    wants_report: bool,
+    needs_report: bool,
     stage: Stage,
 }
 
@@ -161,7 +161,7 @@ impl Drain {
             context: Context::within(request.clone()),
             wait: None,
             held_for: HeldFor::All,
-            wants_report: false,
+            needs_report: false,
             stage: Stage::Open {
                 at_drop: AtDrop::Disconnected,
             },
@@ -190,7 +190,7 @@ impl Drain {
 
     /// Makes the report for the caller, even if nothing else reads it.
     pub(crate) fn want_report(&mut self) {
-        self.wants_report = true;
+        self.needs_report = true;
     }
 
     /// Lets the hooks run once the tasks are done. Call this when the request's code has ended.
@@ -220,7 +220,7 @@ impl Drain {
             context: Context::outside(),
             wait: None,
             held_for: HeldFor::All,
-            wants_report: false,
+            needs_report: false,
             stage: Stage::Over { required_failed },
         }
     }

@@ -57,7 +57,7 @@ impl Drain {
     #[inline(always)]
     pub(super) fn readers(&self) -> Readers {
         let has_own_observers = || self.request().is_some_and(|r| r.has_own_observers());
-        if self.wants_report || cfg!(feature = "metrics") || has_own_observers() {
+        if self.needs_report || cfg!(feature = "metrics") || has_own_observers() {
             Readers::Some
         } else if trace::is_off() {
             Readers::Subscriber {

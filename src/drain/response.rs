@@ -41,7 +41,7 @@ impl Drain {
             self.wait_mut().hooks.await_them();
         }
         if answered.settings.report_extension == Some(true) {
-            self.wants_report = true;
+            self.needs_report = true;
         }
     }
 

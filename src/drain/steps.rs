@@ -14,22 +14,22 @@ pub(super) struct Steps {
     /// Runs until the next step.
     pub(super) timer: Timer,
     /// `Some` once the tasks that were alive shortly before the end were aborted.
-    cut: Option<Cut>,
+    aborted: Option<AbortStep>,
 }
 
 /// The step that aborts tasks.
 #[derive(Debug, Clone, Copy)]
-struct Cut {
+struct AbortStep {
     /// The schedule's end when the tasks were aborted. If the end moves, tasks are aborted again before the new one.
     end: Instant,
     /// The number of stopped tasks before the first abort.
-    before: usize,
+    stopped_before: usize,
 }
 
 impl Steps {
     /// Returns the number of stopped tasks before the abort step; `None` if that step was not taken.
     pub(super) fn stopped_before(&self) -> Option<usize> {
-        self.cut.map(|cut| cut.before)
+        self.aborted.map(|aborted| aborted.stopped_before)
     }
 
     /// Takes the steps that are due. Ready at the end of the schedule.
@@ -46,14 +46,19 @@ impl Steps {
             if is_due(schedule.cancel) && request.is_busy() {
                 request.cancel();
             }
-            let is_cut = self.cut.is_some_and(|cut| cut.end == schedule.end);
-            if is_due(schedule.abort) && !is_cut && request.is_busy() {
-                let before = match self.cut {
-                    Some(cut) => cut.before,
+            let has_aborted = self
+                .aborted
+                .is_some_and(|aborted| aborted.end == schedule.end);
+            if is_due(schedule.abort) && !has_aborted && request.is_busy() {
+                let stopped_before = match self.aborted {
+                    Some(aborted) => aborted.stopped_before,
                     None => request.stopped(),
                 };
                 let end = schedule.end;
-                self.cut = Some(Cut { end, before });
+                self.aborted = Some(AbortStep {
+                    end,
+                    stopped_before,
+                });
                 request.abort_unfinished();
                 // The tasks' destructors get one turn of the scheduler, even if no time is left.
                 cx.waker().wake_by_ref();
