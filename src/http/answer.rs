@@ -1,4 +1,4 @@
-//! What the handler has answered, until its head is let go.
+//! The handler's answer, until its head goes out.
 
 use std::task::Context;
 
@@ -16,56 +16,57 @@ use crate::drain::Drain;
 use crate::request::tuning::Answered;
 use crate::settings::AnswerSettings;
 
-/// What an HTTP service has answered, and what is held of it.
+/// The answer of an HTTP service, and what is held of it.
 pub(super) struct Answer<B: Body, E> {
     pub(super) result: Result<Response<ResponseBody<B>>, E>,
     pub(super) plan: Plan,
 }
 
-/// What is held of an answer, and what was done about that so far.
+/// What is held of an answer, and the steps that are left.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) settings: AnswerSettings,
     pub(super) exchange: Exchange,
     pub(super) held: Held,
-    /// What is held once no required task is alive, where the head is held for those alone.
+    /// What is held once no required task is alive. `Some` if the head is held for required tasks alone.
     pub(super) after_required: Option<Held>,
-    /// The server sends the end with the head, and may never look at the body.
+    /// The server sends the end with the head, and may never poll the body.
     pub(super) no_body: bool,
     /// The length after which a server ends the response, if it is known.
     pub(super) length: Option<u64>,
-    /// The response is not the handler's any more.
+    /// A failure has replaced the handler's response.
     pub(super) failed: bool,
     pub(super) peek: Peek,
     pub(super) skip: Skip,
 }
 
-/// What is known before the first look of a wait.
+/// What the next [`peek`](Answer::peek) need not do again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Skip {
     #[default]
     Nothing,
-    /// A task is alive, as it was when the handler answered.
+    /// The check for tasks: one was alive when the handler answered, a moment ago.
     TaskCheck,
-    /// The body was looked at just now.
+    /// The peek itself: the body was polled a moment ago.
     Peek,
 }
 
-/// What is done with the body before the first look of a wait.
+/// What is done with the body before a check of the tasks.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Peek {
-    /// Nothing: it is a stream, or was looked at.
+    /// Nothing: the body is a stream, or was polled far enough.
     None,
-    /// It is dropped: no client gets it. With the length to write as `content-length`, if there is one.
+    /// The body is dropped, because no client gets it. The value is the length to write as `content-length`, if any.
     DropUnsent(Option<u64>),
-    /// It is polled for its first frame, or with a length of zero for what comes after its data.
+    /// A body of this length is polled for its first frame. With a length of zero, it is polled for what follows its
+    /// data.
     FirstFrame(u64),
-    /// It has reached its length, and may be polled again.
+    /// A body that has reached its length is polled again.
     PastLength,
 }
 
 impl Plan {
-    /// Decides what is held, as far as that needs no poll of the body.
+    /// Decides what is held, as far as this is possible without a poll of the body.
     pub(super) fn of(facts: &Facts, answered: &Answered, drain: &mut Drain) -> Self {
         let held = held(facts);
         let mut plan = Self {
@@ -80,7 +81,7 @@ impl Plan {
             },
             ..Self::for_head(answered.settings, facts.exchange)
         };
-        // Who feeds the body must not wait for a reader any longer than that.
+        // A task that writes the body may need a reader, so the head is not held longer than for required tasks.
         if facts.required {
             let without = held_without_required(facts);
             plan.after_required = (without != held).then_some(without);
@@ -91,12 +92,12 @@ impl Plan {
         plan
     }
 
-    /// Whether the response carries its report.
+    /// Returns whether the response carries its report as an extension.
     pub(super) fn has_report(&self) -> bool {
         self.settings.report_extension == Some(true)
     }
 
-    /// For a head that no body comes after.
+    /// Returns the plan for a head without a body.
     fn for_head(settings: AnswerSettings, exchange: Exchange) -> Self {
         Self {
             settings,
@@ -111,7 +112,7 @@ impl Plan {
         }
     }
 
-    /// For a body of this length that was looked at, while no required task was alive.
+    /// Returns the plan for a body of this length that was peeked at, while no required task was alive.
     pub(super) fn of_peeked(
         settings: AnswerSettings,
         exchange: Exchange,
@@ -129,10 +130,10 @@ impl Plan {
         plan
     }
 
-    /// The body was asked whether it is there as a whole.
+    /// Updates the plan after a peek at the body.
     fn record_peek(&mut self, peeked: Peeked) {
         self.peek = match peeked {
-            // An HTTP/1 server does not read past the length: the body was dropped.
+            // An HTTP/1 server does not poll past the length, so the body was dropped.
             Peeked::Whole if self.exchange.is_http1 => Peek::None,
             Peeked::Whole => Peek::PastLength,
             Peeked::Part | Peeked::Pending => Peek::None,
@@ -143,7 +144,7 @@ impl Plan {
                 Peeked::Part | Peeked::Pending => Held::End,
             };
         }
-        // One that is not there yet is asked again when the required tasks are done.
+        // A body that is not complete yet is peeked at again when the required tasks are done.
         if let (Peeked::Whole, Some(Held::HeadIfWhole(_))) = (peeked, self.after_required) {
             self.after_required = None;
         }
@@ -159,8 +160,8 @@ impl<B: Body, E> Answer<B, E> {
         }
     }
 
-    /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
-    /// asked whether it is there as a whole.
+    /// Polls a body of exact size, to find out whether it is complete, and drops what the server will not poll for.
+    /// Call this before each check of the tasks, while the head is held.
     pub(super) fn peek(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
         let skip = std::mem::take(&mut self.plan.skip);
         if skip == Skip::Peek || matches!(self.plan.peek, Peek::None) {
@@ -168,8 +169,8 @@ impl<B: Body, E> Answer<B, E> {
         }
         let waits = match self.plan.held {
             Held::Upgraded | Held::Nothing | Held::End => false,
-            // With nothing to wait for the body is not peeked into.
             Held::Head | Held::HeadIfWhole(_) if skip == Skip::TaskCheck => true,
+            // With nothing to wait for, the body is not polled ahead.
             Held::WhileRequired | Held::Head | Held::HeadIfWhole(_) => drain.must_wait(),
         };
         let (true, Ok(response)) = (waits, &mut self.result) else {
@@ -193,13 +194,12 @@ impl<B: Body, E> Answer<B, E> {
         self.plan.record_peek(peeked);
     }
 
-    /// Watches what goes to the server, if it has a rest to watch: its body owns the request from now on.
+    /// Watches the end of the body, unless the request has ended. The body owns the request from now on.
     #[inline]
     pub(super) fn watch(&mut self, drain: &mut Drain) {
         let Ok(response) = &mut self.result else {
             return;
         };
-        // Where everything was reported there is no rest.
         if !drain.is_over() {
             let rest = Rest {
                 length: self.plan.length,
@@ -210,7 +210,7 @@ impl<B: Body, E> Answer<B, E> {
         }
     }
 
-    /// With the next look the body is asked again whether it is there as a whole.
+    /// Makes the next [`peek`](Self::peek) poll the body again for its first frame.
     pub(super) fn peek_again(&mut self, length: u64) {
         self.plan.peek = Peek::FirstFrame(length);
     }
@@ -225,7 +225,7 @@ impl Peek {
             let length = facts
                 .size_hint
                 .exact()
-                // A length of zero hyper leaves out, where the body has not ended.
+                // hyper leaves out a length of zero if the body has not ended.
                 .filter(|length| has_length && !facts.is_end_stream && *length > 0);
             Peek::DropUnsent(length)
         } else if has_no_body(facts) {
@@ -236,12 +236,14 @@ impl Peek {
     }
 }
 
-/// RFC 9110, section 8.6. For 304 hyper leaves it out too.
+/// Returns whether a response to `HEAD` with this status may have a `content-length`: RFC 9110, section 8.6. hyper leaves
+/// it out for 304 too.
 fn may_have_length(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// As a server writes it that has the body: the answer to `HEAD` has the length of the answer to `GET`.
+/// Writes `content-length` as a server does that has the body. So the answer to `HEAD` has the length of the answer to
+/// `GET`.
 fn write_length<B>(response: &mut Response<B>, length: u64) {
     let headers: &mut HeaderMap = response.headers_mut();
     if !headers.contains_key(TRANSFER_ENCODING) {
