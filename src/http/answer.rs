@@ -236,8 +236,8 @@ impl Peek {
     }
 }
 
-/// Returns whether a response to `HEAD` with this status may have a `content-length`: RFC 9110, section 8.6. hyper leaves
-/// it out for 304 too.
+/// Returns whether a response to `HEAD` with this status may have a `content-length`: RFC 9110, section 8.6. hyper
+/// leaves it out for 304 too.
 fn may_have_length(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }

@@ -7,8 +7,8 @@ use super::hold::{Exchange, Facts, content_length};
 use crate::settings::Hold;
 
 impl Facts {
-    /// Collects the facts of an answer. The caller fills in `hold` and `required` afterwards, because the methods of the
-    /// body that this calls may spawn.
+    /// Collects the facts of an answer. The caller fills in `hold` and `required` afterwards, because the methods of
+    /// the body that this calls may spawn.
     #[inline]
     pub(super) fn of<B: Body, E>(result: &Result<Response<B>, E>, exchange: Exchange) -> Self {
         let Ok(response) = result else {

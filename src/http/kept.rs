@@ -1,8 +1,8 @@
 //! The fields of a handler's head that a failure keeps.
 //!
 //! Any field may describe the success that did not happen: its body, its place, its caching, its signature, or what a
-//! front end does with it. Proxies and CDNs have names of their own for such fields, and add new ones. So this is a list
-//! of the fields that stay. All others are removed.
+//! front end does with it. Proxies and CDNs have names of their own for such fields, and add new ones. So this is a
+//! list of the fields that stay. All others are removed.
 
 use http::header::{self, HeaderMap, HeaderName};
 

@@ -8,8 +8,8 @@ use super::grpc::is_grpc;
 use super::hold::{Facts, Held, has_no_body, held, known_length};
 use crate::drain::Drain;
 
-/// Prepares an answer to go out at once, because its request has spawned nothing and has no hooks. Returns what is known
-/// of the rest of the response, for the watch on its end.
+/// Prepares an answer to go out at once, because its request has spawned nothing and has no hooks. Returns what is
+/// known of the rest of the response, for the watch on its end.
 ///
 /// Returns `None` if the answer needs the longer path: an upgrade, or something was spawned since.
 #[inline(always)]

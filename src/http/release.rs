@@ -48,8 +48,8 @@ impl<B: Body, E> Answer<B, E> {
 
     /// Ready when all tasks and hooks are done, at the deadline, or when the head need not be held any more.
     fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        // A head that need not be held any more must not reach its deadline: that would stop tasks that the stream still
-        // needs.
+        // A head that need not be held any more must not reach its deadline: that would stop tasks that the stream
+        // still needs.
         let is_free = self.after_required_now(drain).is_some() && drain.must_wait();
         if !is_free && drain.poll_releasable(cx).is_ready() {
             let body = self.result.as_ref().ok().map(Response::body);

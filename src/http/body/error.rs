@@ -7,19 +7,19 @@ pub(crate) const REQUIRED_FAILED: &str = "a task that the response depends on ha
 
 /// The error of a [`ResponseBody`](crate::ResponseBody).
 ///
-/// The [`source`](Error::source) of [`Inner`](Self::Inner) is the inner body's error itself. So code that walks the chain
-/// of sources finds it: hyper finds the reason of an HTTP/2 reset (an `h2::Error`), and tonic finds a `Status`. There is
-/// one exception: tonic searches for an `h2::Error` without a `hyper::Error` around it only at the head of the chain.
-/// Here such an error becomes `Unknown`.
+/// The [`source`](Error::source) of [`Inner`](Self::Inner) is the inner body's error itself. So code that walks the
+/// chain of sources finds it: hyper finds the reason of an HTTP/2 reset (an `h2::Error`), and tonic finds a `Status`.
+/// There is one exception: tonic searches for an `h2::Error` without a `hyper::Error` around it only at the head of the
+/// chain. Here such an error becomes `Unknown`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
     /// The inner body failed with this error. If the error is a `BodyError` itself, because one layer's body wraps
     /// another's, it is not wrapped again.
     Inner(Box<dyn Error + Send + Sync>),
-    /// A [`required`](crate::TaskBuilder::required) task has failed. The body ends with an error, so that no client takes
-    /// it for a complete one. Data that a slow client has not read yet may be lost, because a server discards its buffer
-    /// at an error.
+    /// A [`required`](crate::TaskBuilder::required) task has failed. The body ends with an error, so that no client
+    /// takes it for a complete one. Data that a slow client has not read yet may be lost, because a server discards its
+    /// buffer at an error.
     RequiredFailed,
 }
 

@@ -164,8 +164,8 @@ where
                 this.state.withhold(item, part);
                 continue;
             }
-            // A response that has failed must not reach its length. Over HTTP/2, a gRPC call may reach it: the failure is
-            // reported in its trailers, and a status in the inner body's trailers must not be lost.
+            // A response that has failed must not reach its length. Over HTTP/2, a gRPC call may reach it: the failure
+            // is reported in its trailers, and a status in the inner body's trailers must not be lost.
             let reports_later = grpc && !rest.is_http1;
             if ended || (part == Part::Last && !reports_later && drain.required_failed()) {
                 drop_inner(this.inner.as_mut(), this.state);
@@ -217,8 +217,8 @@ where
     item.map_err(BodyError::inner)
 }
 
-/// Returns the next item: the first kept one if there is one, and otherwise that of the inner body. If the kept item ends
-/// the response, this waits for the tasks first.
+/// Returns the next item: the first kept one if there is one, and otherwise that of the inner body. If the kept item
+/// ends the response, this waits for the tasks first.
 fn poll_next<B: Body>(
     mut inner: Pin<&mut Option<B>>,
     state: &mut State<B>,

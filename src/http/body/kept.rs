@@ -24,8 +24,8 @@ pin_project! {
     where
         B: Body,
     {
-        // The inner body, if it was polled before the `ResponseBody` was in its final place. A body that was polled must
-        // not move, so it stays here until it is dropped. `None` if the body is in the `ResponseBody`.
+        // The inner body, if it was polled before the `ResponseBody` was in its final place. A body that was polled
+        // must not move, so it stays here until it is dropped. `None` if the body is in the `ResponseBody`.
         #[pin]
         body: Option<B>,
         ahead: AheadOf<B>,

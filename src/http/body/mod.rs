@@ -27,9 +27,9 @@ pin_project! {
     /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
     ///
     /// It passes on every frame of the inner body, in order. If a task is alive, or there is a hook
-    /// ([`before_release`](crate::TaskTrackerLayer::before_release)), it holds what ends the response on the wire, until
-    /// the tasks of the request are done or the drain window closes. Otherwise it holds nothing. What ends the response
-    /// is:
+    /// ([`before_release`](crate::TaskTrackerLayer::before_release)), it holds what ends the response on the wire,
+    /// until the tasks of the request are done or the drain window closes. Otherwise it holds nothing. What ends the
+    /// response is:
     ///
     /// * the data frame that reaches the length, if the length is known;
     /// * the trailers or the error, if there are any;
@@ -37,16 +37,16 @@ pin_project! {
     ///
     /// If a [`required`](crate::TaskBuilder::required) task has failed, the body does not end as a success:
     ///
-    /// * In general it ends with [`BodyError::RequiredFailed`]. If the length is known, the frame that would reach it is
-    ///   left out.
+    /// * In general it ends with [`BodyError::RequiredFailed`]. If the length is known, the frame that would reach it
+    ///   is left out.
     /// * If the inner body has failed, its error is passed on instead, as [`BodyError::Inner`].
     /// * A gRPC response ends with trailers that contain `grpc-status: 13`, or the error status of the inner body.
     ///
     /// While something is held, [`is_end_stream`](Body::is_end_stream) is false and [`size_hint`](Body::size_hint)
     /// includes it. A poll after the end mark returns the end mark again.
     ///
-    /// Before a wait begins, the inner body is dropped if a server would not poll it again. So a task that waits for the
-    /// end of the body, or for its drop, does not wait for the response:
+    /// Before a wait begins, the inner body is dropped if a server would not poll it again. So a task that waits for
+    /// the end of the body, or for its drop, does not wait for the response:
     ///
     /// * A body that has ended is dropped.
     /// * If no body follows the head, it is dropped.
@@ -110,8 +110,8 @@ enum State<B: Body> {
     Passing,
     /// The inner body is passed on until an item may end the response.
     Streaming(Watch),
-    /// Items were taken from the inner body, or it was polled, before a poll of the server. In a box, so that a body that
-    /// is passed on at once stays small.
+    /// Items were taken from the inner body, or it was polled, before a poll of the server. In a box, so that a body
+    /// that is passed on at once stays small.
     Kept(Pin<Box<Kept<B>>>),
     /// A required task has failed, and the next item reports it.
     Failing(Failing),
@@ -218,8 +218,8 @@ impl<B: Body> ResponseBody<B> {
         self.inner.as_ref().or_else(kept)
     }
 
-    /// Returns the inner body. `None` if there is none, or it was dropped. A frame that is taken from it directly does not
-    /// wait for any task.
+    /// Returns the inner body. `None` if there is none, or it was dropped. A frame that is taken from it directly does
+    /// not wait for any task.
     pub fn get_mut(&mut self) -> Option<&mut B>
     where
         B: Unpin,
@@ -227,8 +227,8 @@ impl<B: Body> ResponseBody<B> {
         Pin::new(self).get_pin_mut().map(Pin::get_mut)
     }
 
-    /// Returns the inner body, pinned. `None` if there is none, or it was dropped. A frame that is taken from it directly
-    /// does not wait for any task.
+    /// Returns the inner body, pinned. `None` if there is none, or it was dropped. A frame that is taken from it
+    /// directly does not wait for any task.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut B>> {
         let this = self.project();
         this.inner.as_pin_mut().or_else(|| this.state.body_mut())

@@ -18,8 +18,8 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// Subtracts the item from the length that is left, and returns its part of the response. Once the length is reached,
-    /// `length` is `None`.
+    /// Subtracts the item from the length that is left, and returns its part of the response. Once the length is
+    /// reached, `length` is `None`.
     pub(crate) fn of<D: Buf, E>(item: &Polled<D, E>, length: &mut Option<u64>) -> Self {
         match item {
             None | Some(Err(_)) => Part::End,
