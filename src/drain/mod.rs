@@ -10,19 +10,19 @@
 //!     ├─ unused ─────────▶ (HTTP, where the response ends) finish_unused: nothing was spawned, and nothing else refers
 //!     │                    to the request; it is Over. If something else does: `finish_idle`
 //!     ▼
-//!   begin_plain_wait      (only if a head is held with its whole body, there is no hook, and a task is alive) the window
-//!     │                   opens, and the tasks get one turn of the scheduler. `poll_plain_wait`: once they are done, the
-//!     │                   request is released at once. It goes on below if a task has failed or was stopped, if only
-//!     │                   the tokio-util tracker is left, or if it is woken before the tasks are done
+//!   begin_plain_wait      (only if a head is held with its whole body, there is no hook, and a task is alive) the
+//!     │                   window opens, and the tasks get one turn of the scheduler. `poll_plain_wait`: once they are
+//!     │                   done, the request is released at once. It goes on below if a task has failed or was stopped,
+//!     │                   if only the tokio-util tracker is left, or if it is woken before the tasks are done
 //!     ▼
 //!   poll_drained ◀─────┐  no task alive, and no hook: ready at once
 //!     │                │  otherwise: the window opens, and the tasks get one turn of the scheduler
-//!     │                │  then: woken by the last task, by the last required one, by a hook, by a limit that changed, or
-//!     │                │  by the timer (`steps`)
+//!     │                │  then: woken by the last task, by the last required one, by a hook, by a limit that changed,
+//!     │                │  or by the timer (`steps`)
 //!     ├────────────────┘  the tasks are done: the hooks run (`poll_work`), and what they spawn is waited for
 //!     │
-//!     ├─ all done ───────▶ try_finish: released, unless a task came up meanwhile (then the wait goes on). If the response
-//!     │                    is not held for what is left: finish_in_background
+//!     ├─ all done ───────▶ try_finish: released, unless a task came up meanwhile (then the wait goes on). If the
+//!     │                    response is not held for what is left: finish_in_background
 //!     │
 //!     ├─ the deadline ───▶ expire (or poll_done, if the last tasks ended because they were aborted): released, and
 //!     │                    Expired. Tasks that are alive are the report's stragglers. `try_finish` reports at the
@@ -30,12 +30,13 @@
 //!     │
 //!     ├─ an upgrade ─────▶ upgrade: released, whatever is alive
 //!     │
-//!     ├─ dropped ────────▶ end: if the response had ended (`complete`), finish_in_background waits for what is left. If
-//!     │                    the request has expired, that is reported; a wait in the background, as it stands. Otherwise
-//!     │                    the client has gone (`leave`): released at once, or Leaving while tasks have time to stop
+//!     ├─ dropped ────────▶ end: if the response had ended (`complete`), finish_in_background waits for what is left.
+//!     │                    If the request has expired, that is reported; a wait in the background, as it stands.
+//!     │                    Otherwise the client has gone (`leave`): released at once, or Leaving while tasks have time
+//!     │                    to stop
 //!     ▼
-//!   publish               (if the report is read) records and logs it, and calls the observers. Then the span is dropped.
-//!     │                   The request leaves the registry once nothing of it is alive
+//!   publish               (if the report is read) records and logs it, and calls the observers. Then the span is
+//!     │                   dropped. The request leaves the registry once nothing of it is alive
 //!     ▼
 //!   Over                  `pool::keep` keeps its memory when the owner is done with it, if nothing else refers to it
 //! ```
