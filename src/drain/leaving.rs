@@ -105,7 +105,7 @@ impl Drain {
         self.release_dropped(false);
     }
 
-    /// The same. `aborts`: tasks that are alive are aborted.
+    /// Releases and reports the request as [`Dropped`](Outcome::Dropped). `aborts`: tasks that are alive are aborted.
     fn release_dropped(&mut self, aborts: bool) {
         let now = Instant::now();
         let (ended, abort) = self.release(Outcome::Dropped, None, now, aborts);

@@ -97,6 +97,7 @@ pub(crate) struct Drain {
 /// The tasks that a response is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeldFor {
+    /// All tasks that are not detached, and the hooks.
     All,
     /// Required tasks.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
@@ -149,7 +150,7 @@ enum AtDrop {
     ReportOnly,
 }
 
-/// The error of an end that came too early: a task is alive, or a hook has not run to its end.
+/// The error if a request cannot end yet: a task is alive, or a hook has not run to its end.
 #[derive(Debug)]
 pub(crate) struct NotDrained;
 

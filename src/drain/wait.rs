@@ -117,7 +117,7 @@ impl Drain {
         }
     }
 
-    /// The same. `opened`: when the window opened, if it is open.
+    /// Makes the [`Wait`] of a request in [`Stage::PlainWait`] whose window opened at `opened`, if it is open.
     pub(super) fn make_wait(&mut self, opened: Option<Instant>) {
         if let (Stage::PlainWait, Some(opened)) = (&self.stage, opened) {
             self.make_wait_for(Alive::Tasks, opened);
@@ -367,7 +367,7 @@ impl Drain {
         }
     }
 
-    /// Closes the window, if it is open, before the request is released.
+    /// Closes the window, if it is open. After this the request goes on, or is released next.
     pub(super) fn close_window(&mut self, now: Instant) {
         if !self.take_window(Some(now)) {
             return;

@@ -1,4 +1,4 @@
-//! The decision what is held of a response, as one function: [`held`].
+//! Decides what is held of a response. The whole decision is one function: [`held`].
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
@@ -12,7 +12,7 @@ pub(crate) struct Facts {
     pub(crate) hold: Hold,
     pub(crate) exchange: Exchange,
     pub(crate) status: StatusCode,
-    /// The value of the `content-length` fields, if they agree on one, and the exact `size_hint` does not override it.
+    /// The value of the `content-length` fields, if they agree on one number. `None` if an exact `size_hint` overrides it.
     pub(crate) content_length: Option<u64>,
     pub(crate) size_hint: SizeHint,
     pub(crate) is_end_stream: bool,

@@ -50,8 +50,8 @@ impl<B: Body, E> Answer<B, E> {
     fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
         // A head that need not be held any more must not reach its deadline: that would stop tasks that the stream
         // still needs.
-        let is_free = self.after_required_now(drain).is_some() && drain.must_wait();
-        if !is_free && drain.poll_releasable(cx).is_ready() {
+        let is_hold_over = self.after_required_now(drain).is_some() && drain.must_wait();
+        if !is_hold_over && drain.poll_releasable(cx).is_ready() {
             let body = self.result.as_ref().ok().map(Response::body);
             if drain.is_cut_short() && body.is_some_and(ResponseBody::is_streaming) {
                 drain.note_held_stream();
@@ -60,7 +60,7 @@ impl<B: Body, E> Answer<B, E> {
         }
         // Called again after the poll, because a required task may have ended before the poll registered a waker.
         let Some(then) = self.after_required_now(drain) else {
-            if is_free {
+            if is_hold_over {
                 // A required task was spawned since the call above. No waker is registered for its end.
                 cx.waker().wake_by_ref();
             }

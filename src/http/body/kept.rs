@@ -118,7 +118,7 @@ impl<B: Body> Kept<B> {
         Box::into_pin(Box::default())
     }
 
-    /// The same, for a body whose end is watched.
+    /// Returns an empty box with the watch on the end of a body that is in its `ResponseBody`.
     pub(super) fn watched(watch: Watch) -> Pin<Box<Self>> {
         let mut kept = Self::apart();
         *kept.as_mut().watch_mut() = Some(watch);

@@ -51,7 +51,7 @@ pin_project! {
     /// * A body that has ended is dropped.
     /// * If no body follows the head, it is dropped.
     /// * A body that has reached its length is polled once more. If it is pending then, it is dropped in HTTP/1, and
-    ///   polled further in HTTP/2.
+    ///   polled again later in HTTP/2.
     ///
     /// In an upgraded exchange the body is passed on unchanged, outside of the request, because a server does not poll
     /// it.
@@ -99,7 +99,7 @@ pin_project! {
 /// ```text
 ///   Passing ──▶ Done                       the end is not watched
 ///
-///   Streaming ─▶ Kept ─▶ Streaming      an item may end the response: it is kept until the tasks are done
+///   Streaming ─▶ Kept ─▶ Streaming         an item may end the response: it is kept until the tasks are done
 ///       │          │
 ///       ├──────────┴───▶ Failing ─▶ Done   a required task has failed
 ///       └──────────────▶ Done              the end was passed on, and the request has ended
