@@ -12,7 +12,8 @@ pub(crate) struct Facts {
     pub(crate) hold: Hold,
     pub(crate) exchange: Exchange,
     pub(crate) status: StatusCode,
-    /// The value of the `content-length` fields, if they agree on one number. `None` if an exact `size_hint` overrides it.
+    /// The value of the `content-length` fields, if they agree on one number. `None` if an exact `size_hint` overrides
+    /// it.
     pub(crate) content_length: Option<u64>,
     pub(crate) size_hint: SizeHint,
     pub(crate) is_end_stream: bool,

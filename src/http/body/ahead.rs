@@ -17,9 +17,9 @@ const MAX_EMPTY: usize = 16;
 pub(super) struct Ahead<D, E> {
     /// The first item. It has a field of its own, because there is rarely more than one.
     first: Option<Polled<D, E>>,
-    /// What few bodies need.
+    /// `Some` if there are more items, or a `size_hint` to restore. Both are rare.
     more: Option<Box<More<D, E>>>,
-    past: Past,
+    position: Position,
 }
 
 struct More<D, E> {
@@ -30,23 +30,23 @@ struct More<D, E> {
     before: Option<SizeHint>,
 }
 
-/// The position of the body, relative to its length.
+/// The position of the body relative to its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Past {
+enum Position {
     /// It has not reached its length.
-    Below,
+    BelowLength,
     /// It has reached its length, and the next peek polls it.
-    Reached,
+    AtLength,
     /// It was polled after its length, and is not polled again before its items are passed on.
-    Polled,
+    PastLength,
 }
 
 /// The result of a peek at a body of known length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peeked {
-    /// The body is complete: all of its data was taken, or its end was reached.
+    /// All data was taken: the length is reached, or the body's `is_end_stream` is true.
     Whole,
-    /// A part of the body was taken, or its end or an error in place of data.
+    /// A part of the data was taken; or an end mark, trailers or an error came in place of data.
     Part,
     /// The body is pending.
     Pending,
@@ -68,7 +68,7 @@ impl<D: Buf, E> Ahead<D, E> {
     }
 
     pub(super) fn has_reached_length(&self) -> bool {
-        self.past != Past::Below
+        self.position != Position::BelowLength
     }
 
     /// Takes the first item. The caller passes it on, or withholds it.
@@ -106,8 +106,8 @@ impl<D: Buf, E> Ahead<D, E> {
         if let Some(next) = self.first.replace(item) {
             self.more().rest.insert(0, next);
         }
-        if part == Part::Last && self.past == Past::Below {
-            self.past = Past::Reached;
+        if part == Part::Last && self.position == Position::BelowLength {
+            self.position = Position::AtLength;
         }
     }
 
@@ -192,7 +192,7 @@ impl<D: Buf, E> Ahead<D, E> {
                 };
             }
         }
-        self.past = Past::Reached;
+        self.position = Position::AtLength;
         self.peek_past(body, is_http1, drain, cx);
         if self.has_items() {
             self.more().before = before;
@@ -214,7 +214,7 @@ impl<D: Buf, E> Ahead<D, E> {
     ) where
         B: Body<Data = D, Error = E>,
     {
-        if self.past != Past::Reached {
+        if self.position != Position::AtLength {
             return;
         }
         let _entered = drain.enter();
@@ -233,7 +233,7 @@ impl<D: Buf, E> Ahead<D, E> {
     where
         B: Body<Data = D, Error = E>,
     {
-        self.past = Past::Polled;
+        self.position = Position::PastLength;
         for _ in 0..MAX_EMPTY {
             if has_ended(body.as_ref()) {
                 return true;
@@ -242,7 +242,7 @@ impl<D: Buf, E> Ahead<D, E> {
             let item = match polled {
                 Some(Poll::Ready(item)) => item,
                 Some(Poll::Pending) if !is_http1 => {
-                    self.past = Past::Reached;
+                    self.position = Position::AtLength;
                     return false;
                 }
                 Some(Poll::Pending) | None => return true,
@@ -289,7 +289,7 @@ impl<D, E> Default for Ahead<D, E> {
         Self {
             first: None,
             more: None,
-            past: Past::Below,
+            position: Position::BelowLength,
         }
     }
 }
