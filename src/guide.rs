@@ -1,6 +1,6 @@
-//! Guides, each about one topic. This module has no code, and exists in the documentation only.
+//! Guides, each about one topic. This module has no code. It exists in the documentation only.
 
-// The names that the guides link to.
+// The guides link to these names.
 #[allow(unused_imports)]
 use crate::*;
 

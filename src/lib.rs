@@ -6,9 +6,9 @@
 //! </div>
 //!
 #![doc = include_str!("docs/front_page.md")]
-// docs.rs shows the feature of each item.
+// On docs.rs, each item shows the feature that it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The front page and the guides link to everything. Without these features some of it is not there.
+// The front page and the guides link to items of each feature. Without these features some of the items do not exist.
 #![cfg_attr(
     not(all(feature = "axum", feature = "lambda", feature = "metrics")),
     allow(rustdoc::broken_intra_doc_links)
@@ -59,7 +59,7 @@ pub use tasks::{
 };
 pub use tasks::{named, spawn, spawn_blocking, untracked};
 
-/// The README's code, compiled.
+/// Compiles the code in the README.
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

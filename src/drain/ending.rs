@@ -1,11 +1,11 @@
-//! How a request comes to its end.
+//! The end of a request.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 #[cfg(feature = "http")]
-use super::KeptFor;
+use super::HeldFor;
 use super::report::Verdict;
 use super::{AtDrop, Drain, Ended, NotDrained, Stage};
 use crate::report::{DrainReport, Outcome};
@@ -16,12 +16,16 @@ use crate::request::pool::{self, Use};
 use crate::{metrics, trace};
 
 impl Drain {
-    /// Ends the request and reports, unless there is something that the response has to wait for.
-    /// The first time, returns the report if there is one and the caller wants it.
+    /// Ends the request and reports it. Returns the report once, if it was requested with
+    /// [`want_report`](Self::want_report) and there is something to report.
+    ///
+    /// # Errors
+    ///
+    /// If the response still has to wait for something. The request then goes on.
     #[inline]
     pub(crate) fn try_finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         #[cfg(feature = "http")]
-        if self.kept_for != KeptFor::All {
+        if self.held_for != HeldFor::All {
             if self.must_wait() {
                 return Err(NotDrained);
             }
@@ -33,22 +37,21 @@ impl Drain {
         self.finish()
     }
 
-    /// Ends the request if nothing was done with it, and returns whether it did.
+    /// Ends a request that had no [`Wait`](super::wait::Wait), as [`finish_unused`](Self::finish_unused) does.
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn end_unused(&mut self) -> bool {
         self.wait.is_none() && self.finish_unused()
     }
 
-    /// Whether an owner without a wait has given its request back too, so that there is nothing to drop.
+    /// Returns whether nothing is left to drop: the request went back to the pool, and there is no `Wait`.
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.wait.is_none() && self.context.is_outside()
     }
 
-    /// Ends a request in which nothing was spawned, and to which its owner has the only reference, and returns whether
-    /// it did.
+    /// Ends the request if nothing was spawned and the owner holds the only reference. Returns whether it did.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     #[inline]
     pub(crate) fn finish_unused(&mut self) -> bool {
@@ -75,6 +78,8 @@ impl Drain {
         true
     }
 
+    /// Ends the request and reports it, whatever the response is held for. Returns the same as
+    /// [`try_finish`](Self::try_finish).
     #[inline]
     pub(super) fn finish(&mut self) -> Result<Option<Arc<DrainReport>>, NotDrained> {
         match self.stage {
@@ -88,8 +93,11 @@ impl Drain {
         }
     }
 
-    /// Ends a request in its plain wait if no task is alive, unless a required one has failed, or one was stopped. If it
-    /// goes on, returns when its window opened.
+    /// Ends a request in its plain wait if no task is alive, no required task has failed, and no task was stopped.
+    ///
+    /// # Errors
+    ///
+    /// If the request goes on. The value is the time at which its window opened.
     #[cfg(feature = "http")]
     #[inline(always)]
     pub(super) fn end_if_ordinary(&mut self) -> Result<(), Option<Instant>> {
@@ -110,13 +118,17 @@ impl Drain {
         let finished = request.finish(self.readers(), false);
         self.finished(finished).map_err(|opened| {
             self.make_wait(opened);
-            // The request goes on, and its code may ask for the deadline.
+            // The request goes on. Its code may call `Tasks::deadline`, which must not return that of a drained window.
             self.close_drained();
             NotDrained
         })
     }
 
-    /// If the request goes on, returns when its window opened.
+    /// Completes what [`Request::finish`] began.
+    ///
+    /// # Errors
+    ///
+    /// If the request goes on. The value is the time at which its window opened, if it is open.
     #[inline(always)]
     fn finished(
         &mut self,
@@ -125,7 +137,7 @@ impl Drain {
         match finished {
             Finished::GoesOn { opened } => Err(opened),
             Finished::Over { required_failed } => {
-                // Nothing reads a report, so the clock is not read.
+                // No report is made, so the clock is not read.
                 if self.wait.is_some() {
                     self.take_window(None);
                 } else if let Stage::PlainWait = self.stage {
@@ -138,7 +150,7 @@ impl Drain {
         }
     }
 
-    /// Ends a request that was released with no task alive, and reports. Returns the report if the caller wants it.
+    /// Ends and reports a request that was released with no task alive. Returns the report if it was requested.
     fn finish_with(&mut self, drained: Drained) -> Option<Arc<DrainReport>> {
         let Drained {
             required_failed,
@@ -147,7 +159,7 @@ impl Drain {
             is_plain,
         } = drained;
         let now = Instant::now();
-        let waited = self.end_window(opened, now);
+        let summary = self.end_window(opened, now);
         self.stage = Stage::Over { required_failed };
         let verdict = Verdict {
             outcome: Outcome::Drained,
@@ -158,16 +170,16 @@ impl Drain {
             self.publish(None, is_plain);
             return None;
         }
-        let report = self.report(account, Vec::new(), verdict, waited, now);
+        let report = self.report(account, Vec::new(), verdict, summary, now);
         self.publish(Some(&report), is_plain);
-        if self.wants_report {
+        if self.needs_report {
             Some(Arc::new(report))
         } else {
             None
         }
     }
 
-    /// Passes the report on, and ends the request.
+    /// Publishes the report, ends the request, and returns the report.
     pub(super) fn conclude(&mut self, ended: Ended) -> Option<Arc<DrainReport>> {
         let Ended {
             required_failed,
@@ -178,8 +190,8 @@ impl Drain {
         report
     }
 
-    /// Passes a report to its readers, and ends the request. `is_plain`: the request has no span, and no observers but
-    /// those of its layer.
+    /// Records and logs the report, calls the observers, and ends the request. `is_plain`: the request has no span, and
+    /// no observers but those of its own layer.
     #[inline(always)]
     fn publish(&self, report: Option<&DrainReport>, is_plain: bool) {
         let Some(request) = self.request() else {
@@ -198,12 +210,12 @@ impl Drain {
                 request.notify(None, |observer| observer.on_drain(report));
             }
         }
-        // Drops the span after the callbacks, and before the request leaves the registry: when the handle is idle,
-        // spans are closed and the callbacks have run. Later events are in the tasks' own spans.
+        // Drops the span after the callbacks, and before the request leaves the registry. So when `wait_idle` returns,
+        // spans are closed and callbacks have run. Later events are in the tasks' own spans.
         request.conclude();
     }
 
-    /// Gives back the request of an owner that has nothing left to do.
+    /// Gives the request back to the pool. If the request has not ended, or had a `Wait`, the destructor does the rest.
     #[cfg(feature = "http")]
     #[inline(always)]
     pub(crate) fn give_back(mut self) {
@@ -213,35 +225,35 @@ impl Drain {
         if let Some(request) = std::mem::take(&mut self.context).into_own() {
             pool::keep(request);
         }
-        // Nothing is left in it, and a destructor would look for that.
+        // Nothing is left to drop. Without this the destructor would check each field.
         std::mem::forget(self);
     }
 
-    /// Ends a request whose owner is dropped, at its end or before.
+    /// Ends a request whose owner is dropped.
     #[inline(never)]
     fn end(&mut self) {
         self.end_plain_wait();
         let at_drop = match self.stage {
-            Stage::PlainWait => AtDrop::Leaves,
+            Stage::PlainWait => AtDrop::Disconnected,
             Stage::Over { .. } => return,
-            Stage::Expired => AtDrop::Ends,
+            Stage::Expired => AtDrop::Completed,
             Stage::Open { at_drop } => at_drop,
             Stage::Leaving => return self.leave_at_once(),
         };
         match at_drop {
-            // With its window, if that is open.
+            // A window that is open stays open.
             #[cfg(feature = "http")]
-            AtDrop::Ends if self.has_to_drain() => return self.finish_in_background(),
-            AtDrop::Ends => self.expire_if_cut_short(),
-            AtDrop::Leaves | AtDrop::Reports => self.stop_hooks(),
+            AtDrop::Completed if self.has_to_drain() => return self.finish_in_background(),
+            AtDrop::Completed => self.expire_if_cut_short(),
+            AtDrop::Disconnected | AtDrop::ReportOnly => self.stop_hooks(),
         }
         self.close_window_now();
         match at_drop {
             #[cfg(feature = "http")]
-            AtDrop::Ends if self.finish().is_err() => self.finish_in_background(),
-            AtDrop::Ends => {}
-            AtDrop::Leaves => self.leave(),
-            AtDrop::Reports => self.report_dropped(),
+            AtDrop::Completed if self.finish().is_err() => self.finish_in_background(),
+            AtDrop::Completed => {}
+            AtDrop::Disconnected => self.leave(),
+            AtDrop::ReportOnly => self.report_dropped(),
         }
     }
 }

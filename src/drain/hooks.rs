@@ -1,4 +1,4 @@
-//! What is awaited before a response is released.
+//! The `before_release` hooks: futures that are awaited before a response is released.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,27 +10,27 @@ use crate::request::Request;
 use crate::settings::Hook;
 use crate::{panics, trace};
 
-/// The hooks of one request: each is run once, one after the other.
+/// The hooks of one request. Each runs once, one after the other.
 #[derive(Default)]
 pub(super) enum Hooks {
-    /// There are none, or they have run.
+    /// There are no hooks, or all have run.
     #[default]
-    Through,
-    /// They are to run when the tasks are done.
+    Done,
+    /// The hooks run when the tasks are done.
     Waiting,
     Running(Box<Running>),
 }
 
 pub(super) struct Running {
     report: Arc<DrainReport>,
-    /// Polled through `get_mut` alone: the lock only makes it `Sync`.
+    /// The hook that runs. The lock is never taken: it only makes the future `Sync`.
     current: Option<Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     rest: std::vec::IntoIter<Arc<Hook>>,
 }
 
 impl Hooks {
-    pub(super) fn are_through(&self) -> bool {
-        matches!(self, Hooks::Through)
+    pub(super) fn are_done(&self) -> bool {
+        matches!(self, Hooks::Done)
     }
 
     pub(super) fn are_waiting(&self) -> bool {
@@ -49,13 +49,13 @@ impl Hooks {
         }));
     }
 
-    /// Drops what still runs.
+    /// Drops the hook that runs, and the rest. A panic of a destructor is caught.
     pub(super) fn stop(&mut self) {
         let running = std::mem::take(self);
         let _ = panics::caught(|| drop(running));
     }
 
-    /// Polls the hook that runs, in the request's span. A panic is logged, and ends that hook.
+    /// Polls the hooks in the request's span. A panic is logged and ends its hook; the next hook runs.
     pub(super) fn poll(&mut self, request: &Request, cx: &mut Context<'_>) -> Poll<()> {
         while let Hooks::Running(running) = self {
             let Running {
@@ -81,14 +81,14 @@ impl Hooks {
                     |polled| polled.unwrap_or(Poll::Ready(())),
                 )
             };
-            // A panic of the subscriber ends the hook as well.
+            // If the subscriber panics, the hook ends as well.
             let polled = request.in_span(step).unwrap_or(Poll::Ready(()));
             if polled.is_pending() {
                 return Poll::Pending;
             }
             let _ = panics::caught(|| *current = None);
             if rest.len() == 0 {
-                *self = Hooks::Through;
+                *self = Hooks::Done;
             }
         }
         Poll::Ready(())

@@ -1,4 +1,4 @@
-//! The client has gone: what becomes of its tasks.
+//! The tasks of a client that has gone.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::request::stopping::abort as stop;
 use crate::tasks::abandoned::can_run_on;
 use crate::trace;
 
-/// What is done about the tasks of a client that has gone.
+/// The steps that stop the tasks of a client that has gone.
 pub(super) struct Leaving {
     schedule: Schedule,
     steps: Steps,
 }
 
 impl Drain {
-    /// Treats unfinished tasks by the policy `at_disconnect`, and reports after that.
+    /// Applies the policy `at_disconnect` to unfinished tasks, and then reports.
     pub(super) fn leave(&mut self) {
         let Some(request) = self.request() else {
             return;
@@ -41,19 +41,21 @@ impl Drain {
             schedule,
             steps: Steps::default(),
         });
-        // Nothing can be awaited here: a small task does it. If there is no runtime, or it shuts down, the drain is
-        // dropped, and reports at once.
+        // This runs in a destructor, which cannot wait, so a small task takes the steps. If there is no runtime, or it
+        // shuts down, the drain is dropped, which reports at once.
         if let Ok(runtime) = Handle::try_current() {
             if let Some(request) = drain.request() {
-                // Now, and not when that task first runs.
+                // At once, and not at the first poll of that task.
                 request.cancel();
             }
-            runtime.spawn(async move { poll_fn(|cx| drain.poll_left(cx)).await });
+            runtime.spawn(async move { poll_fn(|cx| drain.poll_leaving(cx)).await });
         }
     }
 
-    /// Logs a warning for a handler that was dropped before it had answered, and does not run on: the rest of its work is
-    /// lost. A runtime that shuts down drops handlers too, and is no reason to warn.
+    /// Logs a warning for a handler that was dropped before it answered, because the rest of its work is lost.
+    ///
+    /// There is no warning if the handler runs on elsewhere, and none if the runtime shuts down, which drops handlers
+    /// too.
     pub(crate) fn warn_of_lost_handler(&self) {
         let Some(request) = self.request() else {
             return;
@@ -69,7 +71,7 @@ impl Drain {
         }
     }
 
-    /// Stops the tasks and reports, without waiting for them.
+    /// Cancels and aborts the tasks, and reports without a wait for their ends.
     pub(super) fn leave_at_once(&mut self) {
         if let Some(request) = self.request() {
             request.cancel();
@@ -78,18 +80,19 @@ impl Drain {
         self.report_dropped();
     }
 
-    fn poll_left(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    /// Ready when the tasks have ended or their time is over, and the request was reported.
+    fn poll_leaving(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let leaving = self.wait.as_mut().and_then(|wait| wait.leaving.as_mut());
         let (Some(leaving), Some(request)) = (leaving, self.context.own()) else {
             return Poll::Ready(());
         };
-        // What has ended in time wins over the time that is up.
+        // If the tasks have ended and their time is over, the end wins. No waker is registered unless one is needed.
         let mut look = request.look();
         if look.own || look.in_tracker {
             (look, _) = request.look_again(cx);
         }
         if look.own || look.in_tracker {
-            // A shutdown that has begun bounds this time too.
+            // The end of a shutdown limits this time, too.
             let schedule = leaving.schedule.capped(request.process().closes_at());
             ready!(leaving.steps.poll(&schedule, request, cx));
         }
@@ -97,21 +100,22 @@ impl Drain {
         Poll::Ready(())
     }
 
+    /// Releases and reports the request as [`Dropped`](Outcome::Dropped). Tasks run on.
     pub(super) fn report_dropped(&mut self) {
         self.release_dropped(false);
     }
 
-    /// `aborts`: aborts the tasks that are still alive.
+    /// Releases and reports the request as [`Dropped`](Outcome::Dropped). `aborts`: tasks that are alive are aborted.
     fn release_dropped(&mut self, aborts: bool) {
         let now = Instant::now();
         let (ended, abort) = self.release(Outcome::Dropped, None, now, aborts);
         self.conclude(ended);
-        // After the report, which has these tasks as its stragglers.
+        // After the report is made, so that these tasks are its stragglers.
         stop(abort);
     }
 }
 
-/// Whether there is a runtime that goes on. One that shuts down drops a new task at once.
+/// Returns whether there is a runtime that does not shut down. One that shuts down drops a new task within `spawn`.
 fn has_runtime() -> bool {
     struct Probe {
         is_refused: Arc<AtomicBool>,
@@ -133,7 +137,7 @@ fn has_runtime() -> bool {
         has_run: false,
     };
     runtime.spawn(async move {
-        // Moves the whole probe: the block would capture the field alone.
+        // Moves the whole probe. Without this the block would capture the field alone.
         let mut probe = probe;
         probe.has_run = true;
     });

@@ -1,42 +1,43 @@
-//! The wait for tasks alone, which takes no [`Wait`](super::wait::Wait): the ordinary case.
+//! The ordinary case: a wait for tasks alone, which needs no [`Wait`](super::wait::Wait).
 
 use std::task::{Context as TaskContext, Poll, ready};
 
 use tokio::time::Instant;
 
 use super::timer::Timer;
-use super::window::Awaited;
-use super::{Drain, KeptFor, Stage};
+use super::window::Alive;
+use super::{Drain, HeldFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
 
 impl Drain {
-    /// Opens the window if a task is alive, and gives the tasks their first turn of the scheduler. Returns whether it
-    /// did: the request is new to its wait, and has no hooks.
+    /// Opens the window if a task is alive, gives the tasks one turn of the scheduler, and returns true.
+    ///
+    /// Returns false if no task is alive, or if this is no plain wait: the request has waited before, has hooks, or its
+    /// response is not held for all tasks.
     #[inline]
     pub(crate) fn begin_plain_wait(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        if self.wait.is_some() || self.kept_for != KeptFor::All || !self.is_open() {
+        if self.wait.is_some() || self.held_for != HeldFor::All || !self.is_open() {
             return false;
         }
         let Some(request) = self.context.own() else {
             return false;
         };
         let opened = Instant::now();
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+        let Some(alive) = Alive::of(request.open_if_busy(opened)) else {
             return false;
         };
         self.stage = Stage::PlainWait;
         metrics::held(1.0);
-        if awaited != Awaited::Tasks {
-            self.make_wait_for(awaited, opened);
+        if alive != Alive::Tasks {
+            self.make_wait_for(alive, opened);
         }
         cx.waker().wake_by_ref();
         true
     }
 
-    /// Ready when no task is alive, or the deadline has passed: with true if the request has ended with that, in one
-    /// step. With false there may be more to do, for a task that has failed or was stopped, or about tasks that are
-    /// alive.
+    /// Ready when no task is alive, or the deadline has passed. The value is true if the request has ended in the same
+    /// step. It is false if there may be more to do: a task has failed or was stopped, or a task is alive.
     #[inline(always)]
     pub(crate) fn poll_plain_wait(
         &mut self,
@@ -53,7 +54,7 @@ impl Drain {
         self.poll_drained(cx).map(|()| false)
     }
 
-    /// Ready when there is more to do than to wait for tasks. `opened`: when the window opened.
+    /// Ready when there is more to do than to wait for the crate's own tasks. `opened`: when the window opened.
     fn poll_alive(
         &self,
         opened: Option<Instant>,
@@ -64,7 +65,8 @@ impl Drain {
             return Poll::Ready(());
         };
         if timer.is_set() {
-            // It is woken before everything has ended: mostly the time has come, or has changed.
+            // The wait was woken before the tasks have ended. In most cases the timer has fired, or a limit has
+            // changed.
             return Poll::Ready(());
         }
         let (look, deadline) = request.look_again(cx);
@@ -79,7 +81,7 @@ impl Drain {
         if first <= opened {
             return Poll::Ready(());
         }
-        // Without another look at the clock: if the time has passed by now, the timer is over soon.
+        // The clock is not read again. If `first` has passed by now, the timer fires soon.
         timer.poll(first, opened, cx)
     }
 }

@@ -1,4 +1,4 @@
-//! When something that is held is released.
+//! The loop that releases what is held: wait, fail, finish.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -6,37 +6,39 @@ use std::task::{Context, Poll, ready};
 use super::Drain;
 use crate::report::DrainReport;
 
-/// Something that is held until the tasks of its request are done: an answer of a service, or the head of a response.
+/// Something that is held until the tasks of its request are done: a service's answer, or the head of a response.
 pub(crate) trait Releasable {
-    /// Waits for what this is held for.
+    /// Ready when the wait is over. By default that is when all tasks and hooks are done, or at the deadline.
     fn poll_wait(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
         drain.poll_drained(cx)
     }
 
-    /// Replaces a success if a required task has failed. Returns whether it did so now: what it dropped may have spawned.
+    /// Replaces a success with a failure if a required task has failed. Returns whether it did so now. If so, the
+    /// destructor of what it replaced may have spawned, and the wait goes on.
     fn fail(&mut self, drain: &mut Drain) -> bool;
 
-    /// Returns what comes after the wait. By default the request ends.
+    /// Returns what follows the wait. By default the request ends.
     fn after_wait(&mut self, drain: &mut Drain) -> AfterWait {
         let _ = drain;
         AfterWait::Ends
     }
 }
 
-/// What comes after a wait.
+/// What follows a wait.
 pub(crate) enum AfterWait {
-    /// The request ends with what is released.
+    /// The request ends with the release.
     Ends,
-    /// The request goes on: its body is still to come. With what there is to report until now.
+    /// The request goes on, because its body follows. The value is the report up to now.
     #[cfg(feature = "http")]
     GoesOn(Option<Arc<DrainReport>>),
-    /// Something was spawned since: there is more to wait for.
+    /// A task was spawned since the wait, which begins again.
     #[cfg(feature = "http")]
     WaitsAgain,
 }
 
 impl Drain {
-    /// Ready when what is held may be released. Returns the report, if the caller wants one and there is one.
+    /// Ready when what is held may be released. Returns the report, if it was requested with
+    /// [`want_report`](Self::want_report) and there is something to report.
     pub(crate) fn poll_released(
         &mut self,
         held: &mut impl Releasable,
@@ -54,9 +56,9 @@ impl Drain {
                 #[cfg(feature = "http")]
                 AfterWait::WaitsAgain => continue,
             }
-            // This fails only if a task was spawned since the wait.
+            // If a task was spawned since the wait, this returns an error, and the wait begins again.
             if let Ok(report) = self.try_finish() {
-                // A task may have failed since the look above. No more can.
+                // A task may have failed since the call above. After this one, none can.
                 held.fail(self);
                 return Poll::Ready(report);
             }

@@ -1,11 +1,11 @@
-//! The report of a request: made only if it is read.
+//! The report of a request. It is made only if something reads it.
 
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::window::{Awaited, Waited};
+use super::window::{Alive, WaitSummary};
 use super::{Drain, Ended};
 use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
 use crate::request::account::{Account, Incomplete, Readers, ReleaseState, ReportQuery};
@@ -13,7 +13,7 @@ use crate::request::names::put_name;
 use crate::request::tracker::Tracker;
 use crate::trace;
 
-/// How a request has ended.
+/// The end of a request, for its report.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
@@ -22,7 +22,7 @@ pub(super) struct Verdict {
 }
 
 impl Drain {
-    /// Releases the request, whatever is alive. If `aborts`, returns the handles of the tasks to abort.
+    /// Releases the request, whatever is alive. If `aborts` is true, returns the handles of the tasks to abort.
     pub(super) fn release(
         &self,
         outcome: Outcome,
@@ -37,13 +37,13 @@ impl Drain {
         (self.ended_as(release_state, outcome, closed_by, now), abort)
     }
 
-    /// What the report asks of the tasks when the request is released.
+    /// Returns what the release has to collect about the tasks.
     pub(super) fn query(&self, outcome: Outcome, now: Instant) -> ReportQuery {
         let is_read = match self.readers() {
             Readers::Some => true,
             Readers::Subscriber { ok, failed } => {
-                // The level of the event depends on the ends of the tasks, which are not looked at yet: the report is made
-                // if either level is read.
+                // The level of the event depends on the ends of the tasks, which are not known yet. So the report is
+                // made if either level is enabled.
                 ok || failed || self.request().is_some_and(|r| r.is_observed())
             }
         };
@@ -53,11 +53,11 @@ impl Drain {
         }
     }
 
-    /// What reads the report: the caller, an observer, a recorder or a subscriber.
+    /// Returns what reads the report: the caller, an observer, a metrics recorder or a `tracing` subscriber.
     #[inline(always)]
     pub(super) fn readers(&self) -> Readers {
         let has_own_observers = || self.request().is_some_and(|r| r.has_own_observers());
-        if self.wants_report || cfg!(feature = "metrics") || has_own_observers() {
+        if self.needs_report || cfg!(feature = "metrics") || has_own_observers() {
             Readers::Some
         } else if trace::is_off() {
             Readers::Subscriber {
@@ -72,7 +72,7 @@ impl Drain {
         }
     }
 
-    /// How a request was released, with its report if that is read.
+    /// Returns the result of a release, with the report if something reads it.
     pub(super) fn ended_as(
         &self,
         release_state: ReleaseState,
@@ -93,8 +93,8 @@ impl Drain {
         };
         let account = account.filter(|account| self.has_spawned(account));
         let report = account.map(|account| {
-            let waited = self.waited(now);
-            Arc::new(self.report(account, stragglers, verdict, waited, now))
+            let summary = self.wait_summary(now);
+            Arc::new(self.report(account, stragglers, verdict, summary, now))
         });
         Ended {
             required_failed,
@@ -102,7 +102,7 @@ impl Drain {
         }
     }
 
-    /// How things stand, while they may go on.
+    /// Returns a report of a request that may go on; `None` if there is nothing to report.
     pub(super) fn report_until_now(
         &self,
         outcome: Outcome,
@@ -117,7 +117,7 @@ impl Drain {
         self.ended_as(release_state, outcome, closed_by, now).report
     }
 
-    /// Whether there is anything to report.
+    /// Returns whether there is anything to report: a task was spawned, or was seen in the tokio-util tracker.
     #[inline]
     pub(super) fn has_spawned(&self, account: &Account) -> bool {
         account.tally.spawned > 0 || account.has_detached || self.seen_in_tracker() > 0
@@ -132,13 +132,14 @@ impl Drain {
         self.tracker().map_or(0, Tracker::peak)
     }
 
+    /// Makes the report. `now` counts as the end of the last task if `summary` has no time for that.
     #[inline(always)]
     pub(super) fn report(
         &self,
         account: Account,
         stragglers: Vec<TaskInfo>,
         verdict: Verdict,
-        waited: Waited,
+        summary: WaitSummary,
         now: Instant,
     ) -> DrainReport {
         let seen = self.seen_in_tracker();
@@ -160,13 +161,13 @@ impl Drain {
             }
             None => (None, Vec::new(), None, false),
         };
-        let ended_at = waited.last.and_then(|last| last.at).unwrap_or(now);
-        let last = match (waited.last.map(|last| last.awaited), last) {
-            (Some(Awaited::Tracker), _) => self
+        let ended_at = summary.last.and_then(|last| last.at).unwrap_or(now);
+        let last = match (summary.last.map(|last| last.kind), last) {
+            (Some(Alive::TrackerOnly), _) => self
                 .tracker()
                 .map(|tracker| tracker.info(TaskState::Completed, ended_at)),
-            (Some(Awaited::Tasks), Some(_)) if failed.is_some() => failed,
-            (Some(Awaited::Tasks), Some(last)) => {
+            (Some(Alive::Tasks), Some(_)) if failed.is_some() => failed,
+            (Some(Alive::Tasks), Some(last)) => {
                 let mut info = last.info();
                 put_name(&mut info, last_name.as_ref());
                 if let Some(started) = last.started {
@@ -174,7 +175,7 @@ impl Drain {
                 }
                 Some(info)
             }
-            (Some(Awaited::Tasks), None) | (None, _) => None,
+            (Some(Alive::Tasks), None) | (None, _) => None,
         };
         let Verdict {
             outcome,
@@ -184,8 +185,8 @@ impl Drain {
         DrainReport {
             outcome,
             closed_by,
-            held: waited.held,
-            drain: waited.drain,
+            held: summary.held,
+            drain: summary.drain,
             spawned: tally.spawned + seen,
             completed: (tally.completed(0) + seen).saturating_sub(stragglers.len()),
             failed: tally.failed,

@@ -1,4 +1,4 @@
-//! Stops tasks on time.
+//! Cancels and aborts tasks on time.
 
 use std::task::{Context, Poll, ready};
 
@@ -8,30 +8,31 @@ use super::timer::Timer;
 use crate::deadline::schedule::Schedule;
 use crate::request::Request;
 
-/// How far the steps of a [`Schedule`] were taken.
+/// The steps of a [`Schedule`] that were taken so far.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// For the next step.
+    /// Runs until the next step.
     pub(super) timer: Timer,
-    /// `Some` once what was alive shortly before the end was aborted.
-    cut: Option<Cut>,
+    /// `Some` once the tasks that were alive shortly before the end were aborted.
+    aborted: Option<AbortStep>,
 }
 
+/// The step that aborts tasks.
 #[derive(Debug, Clone, Copy)]
-struct Cut {
-    /// The end that it was for: it may have moved since.
+struct AbortStep {
+    /// The schedule's end when the tasks were aborted. If the end moves, tasks are aborted again before the new one.
     end: Instant,
-    /// How many tasks had been stopped before.
-    before: usize,
+    /// The number of stopped tasks before the first abort.
+    stopped_before: usize,
 }
 
 impl Steps {
-    /// How many tasks had been stopped before those that were alive were aborted; `None` if none were.
+    /// Returns the number of stopped tasks before the abort step; `None` if that step was not taken.
     pub(super) fn stopped_before(&self) -> Option<usize> {
-        self.cut.map(|cut| cut.before)
+        self.aborted.map(|aborted| aborted.stopped_before)
     }
 
-    /// Takes the steps that are due; ready at the end of the last one.
+    /// Takes the steps that are due. Ready at the end of the schedule.
     pub(super) fn poll(
         &mut self,
         schedule: &Schedule,
@@ -41,20 +42,25 @@ impl Steps {
         loop {
             let now = Instant::now();
             let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now);
-            // With no task alive a hook is what is waited for.
+            // If no task is alive, the wait is for a hook, and there is no task to cancel or to abort.
             if is_due(schedule.cancel) && request.is_busy() {
                 request.cancel();
             }
-            let is_cut = self.cut.is_some_and(|cut| cut.end == schedule.end);
-            if is_due(schedule.abort) && !is_cut && request.is_busy() {
-                let before = match self.cut {
-                    Some(cut) => cut.before,
+            let has_aborted = self
+                .aborted
+                .is_some_and(|aborted| aborted.end == schedule.end);
+            if is_due(schedule.abort) && !has_aborted && request.is_busy() {
+                let stopped_before = match self.aborted {
+                    Some(aborted) => aborted.stopped_before,
                     None => request.stopped(),
                 };
                 let end = schedule.end;
-                self.cut = Some(Cut { end, before });
+                self.aborted = Some(AbortStep {
+                    end,
+                    stopped_before,
+                });
                 request.abort_unfinished();
-                // Their destructors get one turn of the scheduler, even if there is no time left.
+                // The tasks' destructors get one turn of the scheduler, even if no time is left.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

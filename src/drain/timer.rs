@@ -7,7 +7,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::deadline::schedule::AGES;
 
-/// A timer that is made when there is something to wait for.
+/// A timer that is made at its first poll.
 #[derive(Debug, Default)]
 pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
@@ -17,14 +17,14 @@ impl Timer {
         self.0.is_some()
     }
 
-    /// There is nothing to wait for.
+    /// Drops the timer. The next poll makes a new one.
     pub(super) fn stop(&mut self) {
         self.0 = None;
     }
 
-    /// Ready at this moment, or ages after `now` if that is earlier.
+    /// Ready at `at` on tokio's clock, or at `now` plus [`AGES`] if that is earlier.
     pub(super) fn poll(&mut self, at: Instant, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        // A timer cannot bear the last instants of the clock.
+        // tokio's timer does not work with instants close to the end of the clock's range.
         let at = now.checked_add(AGES).map_or(at, |ages| at.min(ages));
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
         if timer.deadline() != at {

@@ -1,4 +1,4 @@
-//! The wait itself: nothing alive, or the deadline.
+//! The wait itself: it ends when nothing is alive, or at the deadline.
 
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::hooks::Hooks;
 use super::leaving::Leaving;
-use super::window::{Awaited, Last, Waited, Window};
-use super::{AtDrop, Drain, Ended, KeptFor, Stage};
+use super::window::{Alive, LastEnd, WaitSummary, Window};
+use super::{AtDrop, Drain, Ended, HeldFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;
 use crate::report::{Limit, Outcome};
@@ -22,27 +22,28 @@ pub(super) struct Wait {
     /// `Some` while a window is open.
     window: Option<Window>,
     pub(super) hooks: Hooks,
-    /// For how long windows were open that have closed.
+    /// The time during which windows were open, without a window that is open now.
     drained: Duration,
-    /// For how long of that the response was kept back.
+    /// The part of it during which the response was held.
     held: Duration,
     /// A window was opened.
     pub(super) has_waited: bool,
-    /// What ended last, of what a window waited for that has drained.
-    pub(super) last: Option<Last>,
+    /// The last end in a window that has drained.
+    pub(super) last: Option<LastEnd>,
     /// The window closed before the tasks were done.
     pub(super) cut_short: bool,
-    /// It did so while the head of a stream was kept back, so that a task may have waited for its body.
+    /// The window closed before the tasks were done, and the head of a stream was held. So a task may have waited for
+    /// the end of its own response's body.
     pub(super) stream_was_held: bool,
-    /// Of a request that has expired.
+    /// The result of a request in [`Stage::Expired`].
     pub(super) ended: Ended,
-    /// Of a request whose client has left, and whose tasks have some time left.
+    /// `Some` in [`Stage::Leaving`].
     pub(super) leaving: Option<Leaving>,
 }
 
 impl Drain {
-    /// Ready when no task is alive and the hooks are through, or the deadline has passed. The window
-    /// opens with the first poll that finds something to wait for.
+    /// Ready when no task is alive and the hooks have run, or the deadline has passed. The window opens at the first
+    /// poll that finds something to wait for.
     pub(crate) fn poll_drained(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.end_plain_wait();
         if !self.is_open() {
@@ -51,10 +52,10 @@ impl Drain {
         let (Some(wait), Some(request)) = (&mut self.wait, self.context.own()) else {
             return self.poll_first(cx);
         };
-        if let (true, Some(window)) = (wait.hooks.are_through(), wait.awaiting()) {
+        if let (true, Some(window)) = (wait.hooks.are_done(), wait.awaiting()) {
             let (look, deadline) = request.look_again(cx);
-            return match window.looked(look) {
-                // The drain wins over the deadline: what is whole is not reported as late.
+            return match window.update(look) {
+                // If both have come, the drain wins over the deadline: tasks that are done are not reported as late.
                 Poll::Ready(()) => self.poll_done(cx),
                 Poll::Pending => self.poll_deadline(deadline, cx),
             };
@@ -65,7 +66,7 @@ impl Drain {
         self.open_window();
         let window = self.wait.as_mut().and_then(|wait| wait.window.as_mut());
         if window.is_some_and(|window| !std::mem::replace(&mut window.had_turn, true)) {
-            // Tasks get one turn of the scheduler, even if the deadline has passed.
+            // The tasks get one turn of the scheduler, even if the deadline has passed.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -73,7 +74,7 @@ impl Drain {
         self.poll_deadline(deadline, cx)
     }
 
-    /// Ready at the deadline, which is looked up each time: the request may have moved it.
+    /// Ready at the deadline. The caller reads it anew for each poll, because the request may move it.
     fn poll_deadline(&mut self, deadline: Option<Deadline>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Some(wait), Some(request)) = (&mut self.wait, self.context.own()) else {
             return Poll::Ready(());
@@ -93,22 +94,22 @@ impl Drain {
         Poll::Ready(())
     }
 
-    /// The first look of a request without hooks. Tasks get one turn of the scheduler, even if the deadline has passed:
-    /// most need no more.
+    /// The first check of a request without hooks. If a task is alive, the window opens, and the tasks get one turn of
+    /// the scheduler, even if the deadline has passed. Most tasks need no more.
     fn poll_first(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let Some(request) = self.context.own() else {
             return Poll::Ready(());
         };
         let opened = Instant::now();
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+        let Some(alive) = Alive::of(request.open_if_busy(opened)) else {
             return Poll::Ready(());
         };
-        self.make_wait_for(awaited, opened);
+        self.make_wait_for(alive, opened);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// More is to be done than to wait for tasks alone.
+    /// Makes the [`Wait`] of a request in [`Stage::PlainWait`], because more is to be done than to wait for tasks.
     pub(super) fn end_plain_wait(&mut self) {
         if let (Stage::PlainWait, Some(request)) = (&self.stage, self.context.own()) {
             let opened = request.window_opened_at();
@@ -116,21 +117,22 @@ impl Drain {
         }
     }
 
-    /// Makes the wait of a window that had a plain one. `opened`: when the window opened.
+    /// Makes the [`Wait`] of a request in [`Stage::PlainWait`] whose window opened at `opened`, if it is open.
     pub(super) fn make_wait(&mut self, opened: Option<Instant>) {
         if let (Stage::PlainWait, Some(opened)) = (&self.stage, opened) {
-            self.make_wait_for(Awaited::Tasks, opened);
+            self.make_wait_for(Alive::Tasks, opened);
         }
     }
 
-    pub(super) fn make_wait_for(&mut self, awaited: Awaited, opened: Instant) {
+    /// Makes the [`Wait`] of a window whose tasks have their first turn. `alive`: what was alive at the last check.
+    pub(super) fn make_wait_for(&mut self, alive: Alive, opened: Instant) {
         let window = Window {
             had_turn: true,
-            ..Window::new(opened, Some(awaited))
+            ..Window::new(opened, Some(alive))
         };
         if let Stage::PlainWait = self.stage {
             self.stage = Stage::Open {
-                at_drop: AtDrop::Leaves,
+                at_drop: AtDrop::Disconnected,
             };
             self.set_window(window);
         } else {
@@ -138,7 +140,7 @@ impl Drain {
         }
     }
 
-    /// Ready when no task is alive and the hooks are through.
+    /// Ready when no task is alive and the hooks have run. Starts the hooks once the tasks are done.
     #[inline]
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
@@ -146,14 +148,14 @@ impl Drain {
             let Some(wait) = &self.wait else {
                 return tasks;
             };
-            if wait.hooks.are_through() || (wait.hooks.are_waiting() && tasks.is_pending()) {
+            if wait.hooks.are_done() || (wait.hooks.are_waiting() && tasks.is_pending()) {
                 return tasks;
             }
             let Some(request) = self.context.own().cloned() else {
                 return Poll::Ready(());
             };
             if wait.hooks.are_waiting() {
-                // A hook may ask for its deadline.
+                // The window has to be open, because a hook may call `Tasks::deadline`.
                 self.open_window();
                 let (outcome, limit) = if self.has_cut_short() {
                     expired(request.deadline().map(|deadline| deadline.limit))
@@ -172,8 +174,9 @@ impl Drain {
                 hooks.poll(&request, cx)
             };
             if polled.is_pending() {
-                // Nothing else would wake the wait when a deadline is moved. After the poll: a hook that moves it must
-                // not wake itself for ever. The ends of tasks are looked at when the hook is through.
+                // Without this, a limit that changes would not wake the wait. The waker is registered after the poll,
+                // so that a hook that changes a limit does not wake itself for ever. The ends of tasks are checked
+                // when the hook has run.
                 request.wake_on_limits(cx);
                 return Poll::Pending;
             }
@@ -189,14 +192,14 @@ impl Drain {
         };
         let wait = self.wait.as_deref_mut();
         if let Some(window) = wait.and_then(|wait| wait.window.as_mut()) {
-            // In most cases the tasks have ended in their first turn, and no waker is needed.
+            // No waker is registered before the first turn, because most tasks end within it.
             let look = if window.had_turn {
                 request.look_again(cx).0
             } else {
                 request.look()
             };
             if !window.is_drained {
-                return window.looked(look);
+                return window.update(look);
             }
             window.required_failed = look.required_failed;
             if !look.is_busy() {
@@ -206,29 +209,29 @@ impl Drain {
         self.open_window_for_tasks()
     }
 
-    /// Opens the window if a task is alive, or a new one if the last one has drained. Ready if no task is alive.
+    /// Opens a window if a task is alive. A window that has drained is closed before that. Ready if no task is alive.
     fn open_window_for_tasks(&mut self) -> Poll<()> {
         self.close_drained();
         let Some(request) = self.context.own() else {
             return Poll::Ready(());
         };
         let opened = Instant::now();
-        // In one step: a task that ends after the look ends in the window.
-        let Some(awaited) = Awaited::of(request.open_if_busy(opened)) else {
+        // One step under the lock: a task that ends after this check ends within the window.
+        let Some(alive) = Alive::of(request.open_if_busy(opened)) else {
             return Poll::Ready(());
         };
-        self.window_opened(Window::new(opened, Some(awaited)));
+        self.window_opened(Window::new(opened, Some(alive)));
         Poll::Pending
     }
 
-    /// Everything is done.
+    /// Ends the wait after all tasks and hooks are done. Pending if a task was spawned at the last moment.
     #[inline]
     fn poll_done(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if !self.has_cut_short() {
             self.window_drained();
             return Poll::Ready(());
         }
-        // The tasks have ended because they were aborted: this is the deadline, a moment early.
+        // The tasks have ended because the schedule aborted them. So this is the deadline, slightly early.
         let Some(request) = self.context.own() else {
             return Poll::Ready(());
         };
@@ -236,7 +239,7 @@ impl Drain {
         let now = Instant::now();
         let query = self.query(outcome, now);
         let Some(release_state) = request.release_if_idle(query) else {
-            // A task came up at the last moment.
+            // A task was spawned at the last moment.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
@@ -246,18 +249,18 @@ impl Drain {
         Poll::Ready(())
     }
 
-    /// The request was released with no task alive, so that its window ends. `opened`: when it opened, if it was open.
+    /// Closes the window of a request that was released with no task alive. `opened`: when it opened, if it was open.
     #[inline]
-    pub(super) fn end_window(&mut self, opened: Option<Instant>, now: Instant) -> Waited {
+    pub(super) fn end_window(&mut self, opened: Option<Instant>, now: Instant) -> WaitSummary {
         if let (Stage::PlainWait, Some(opened), None) = (&self.stage, opened, &self.wait) {
-            // There is no wait, and none has to be made.
+            // A plain wait needs no `Wait` here.
             metrics::held(-1.0);
             let open_for = now.saturating_duration_since(opened);
-            return Waited {
+            return WaitSummary {
                 drain: open_for,
                 held: open_for,
-                last: Some(Last {
-                    awaited: Awaited::Tasks,
+                last: Some(LastEnd {
+                    kind: Alive::Tasks,
                     at: Some(now),
                 }),
             };
@@ -265,28 +268,31 @@ impl Drain {
         self.make_wait(opened);
         self.window_drained();
         self.take_window(Some(now));
-        self.waited(now)
+        self.wait_summary(now)
     }
 
-    /// For how long the response has waited until now, and for what.
-    pub(super) fn waited(&self, now: Instant) -> Waited {
+    /// Returns what a report shows of the wait up to `now`.
+    pub(super) fn wait_summary(&self, now: Instant) -> WaitSummary {
         let Some(wait) = &self.wait else {
-            return Waited::default();
+            return WaitSummary::default();
         };
-        let (drain, held) = wait.durations(now, self.kept_for != KeptFor::None);
-        Waited {
+        let (drain, held) = wait.durations(now, self.held_for != HeldFor::None);
+        WaitSummary {
             drain,
             held,
             last: wait.last,
         }
     }
 
-    /// The window has drained, and waits for its end.
+    /// Marks the window as drained. It stays open until the release.
     fn window_drained(&mut self) {
         if let Some(wait) = &mut self.wait {
             if let Some(window) = &mut wait.window {
                 window.is_drained = true;
-                wait.last = window.awaited.map(|awaited| Last { awaited, at: None });
+                wait.last = window.alive.map(|alive| LastEnd {
+                    kind: alive,
+                    at: None,
+                });
             }
         }
     }
@@ -300,7 +306,7 @@ impl Drain {
             .is_some_and(|(window, request)| window.has_cut_short(request))
     }
 
-    /// Expires a request that is dropped between the abort and the end of the window: it has not drained.
+    /// Expires a request that is dropped between the abort step and the end of the window, because tasks were stopped.
     pub(super) fn expire_if_cut_short(&mut self) {
         if self.has_cut_short() {
             let request = self.context.own();
@@ -309,15 +315,15 @@ impl Drain {
         }
     }
 
-    /// Closes the window at its deadline. `cut_short`: some tasks had not ended, or had because they were aborted.
-    /// `aborts`: aborts those that are alive.
+    /// Closes the window at its deadline, and releases the request. `cut_short`: some task is alive, or was stopped by
+    /// the schedule. `aborts`: tasks that are alive are aborted.
     fn expire(&mut self, limit: Option<Limit>, cut_short: bool, aborts: bool) {
         let now = Instant::now();
         self.expired(now, cut_short);
         let (outcome, limit) = expired(limit);
         let (ended, abort) = self.release(outcome, limit, now, aborts);
         self.set_expired(ended);
-        // After the report, which has these tasks as its stragglers.
+        // After the report is made, so that these tasks are its stragglers.
         stop(abort);
     }
 
@@ -326,6 +332,7 @@ impl Drain {
         self.wait_mut().ended = ended;
     }
 
+    /// Closes the window and stops the hooks of a request that expires.
     fn expired(&mut self, now: Instant, cut_short: bool) {
         self.close_window(now);
         self.stop_hooks();
@@ -334,14 +341,14 @@ impl Drain {
         wait.cut_short = cut_short;
     }
 
-    /// Opens the window if it is not open. No task is alive: a hook is waited for.
+    /// Opens the window if it is not open, for a hook. No task is alive.
     fn open_window(&mut self) {
         let wait = self.wait.get_or_insert_default();
         let (None, Some(request)) = (&wait.window, self.context.own()) else {
             return;
         };
         let opened = Instant::now();
-        // A shutdown has to find the request, also if it waits for a hook alone.
+        // Registers the request: a shutdown has to find a request that waits for a hook alone, too.
         request.open_window(opened);
         self.window_opened(Window::new(opened, None));
     }
@@ -352,14 +359,15 @@ impl Drain {
         wait.window = Some(window);
     }
 
+    /// Stores a window that has just opened, and counts the response as held.
     fn window_opened(&mut self, window: Window) {
         self.set_window(window);
-        if self.kept_for != KeptFor::None {
+        if self.held_for != HeldFor::None {
             metrics::held(1.0);
         }
     }
 
-    /// Closes the window, if it is open. The request goes on, or is released next.
+    /// Closes the window, if it is open. After this the request goes on, or is released next.
     pub(super) fn close_window(&mut self, now: Instant) {
         if !self.take_window(Some(now)) {
             return;
@@ -369,8 +377,7 @@ impl Drain {
         }
     }
 
-    /// Closes the window of a request that was released, and returns whether one was open. `now`: `None` if no report
-    /// is made of it.
+    /// Takes the window out, and returns whether one was open. `now`: `None` if no report is made.
     pub(super) fn take_window(&mut self, now: Option<Instant>) -> bool {
         let Some(wait) = self.wait.as_deref_mut() else {
             return false;
@@ -385,7 +392,7 @@ impl Drain {
         if let (true, Some(last)) = (window.is_drained, &mut wait.last) {
             last.at = now;
         }
-        if self.kept_for != KeptFor::None {
+        if self.held_for != HeldFor::None {
             metrics::held(-1.0);
             wait.held += open_for;
         }
@@ -411,19 +418,19 @@ impl Drain {
         self.drained_as_failed().is_some()
     }
 
-    /// Whether a required task has failed by the end of a window that has just drained.
+    /// Returns whether a required task had failed when the window drained; `None` if no drained window is open.
     #[inline]
     pub(super) fn drained_as_failed(&self) -> Option<bool> {
         let window = self.wait.as_ref()?.window.as_ref()?;
         window.is_drained.then_some(window.required_failed)
     }
 
-    /// Drops what still runs of the hooks, in the request's context.
+    /// Drops hooks that have not run to their end, in the request's context.
     pub(super) fn stop_hooks(&mut self) {
         let Some(wait) = self.wait.as_deref_mut() else {
             return;
         };
-        if wait.hooks.are_through() {
+        if wait.hooks.are_done() {
             return;
         }
         let _entered = self.context.enter();
@@ -432,14 +439,15 @@ impl Drain {
 }
 
 impl Wait {
-    /// Whether the deadline has begun to end tasks.
+    /// Returns whether the abort step before the deadline was taken.
     #[cfg(feature = "http")]
     pub(super) fn is_stopping(&self) -> bool {
         let window = self.window.as_ref();
         window.is_some_and(|window| window.steps.stopped_before().is_some())
     }
 
-    /// For how long windows were open, and for how long of that the response was kept back.
+    /// Returns for how long windows were open up to `now`, and for how long of that the response was held. `is_held`:
+    /// an open window holds the response.
     pub(super) fn durations(&self, now: Instant, is_held: bool) -> (Duration, Duration) {
         let window = self.window.as_ref();
         let open_for = window.map_or(Duration::ZERO, |window| {
@@ -449,16 +457,16 @@ impl Wait {
         (self.drained + open_for, self.held + held)
     }
 
-    /// The window, if its tasks have had their turn and were alive when it was last looked.
+    /// Returns the window if its tasks have had their first turn, and something was alive at the last check.
     #[inline]
     fn awaiting(&mut self) -> Option<&mut Window> {
         let window = self.window.as_mut();
         window.filter(|window| window.had_turn && !window.is_drained)
     }
 
-    /// The response is not kept back any longer.
+    /// Ends the held time of the open window: the response is not held any more.
     #[cfg(feature = "http")]
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn stop_holding(&mut self) {
         if let Some(window) = &self.window {
             self.held += window.opened.elapsed();
             metrics::held(-1.0);
@@ -466,6 +474,7 @@ impl Wait {
     }
 }
 
+/// Returns the outcome of a request whose window was closed by `limit`, with that limit.
 fn expired(limit: Option<Limit>) -> (Outcome, Option<Limit>) {
     let outcome = match limit {
         Some(Limit::Shutdown) => Outcome::Shutdown,

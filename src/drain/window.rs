@@ -1,4 +1,4 @@
-//! The drain window, and what a report has of it.
+//! The drain window, and what a report shows of it.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -9,53 +9,57 @@ use super::steps::Steps;
 use crate::request::Request;
 use crate::request::account::Look;
 
-/// The drain window: from the moment the response could be released, to its deadline.
+/// The drain window: it opens when the response could be released, and closes at its deadline at the latest.
 pub(super) struct Window {
     pub(super) opened: Instant,
-    /// Tasks had a turn of the scheduler since then. Before that no waker is kept, and no timer is made: most tasks
-    /// have ended when the wait looks again.
+    /// The tasks have had one turn of the scheduler since the window opened. Until then no waker is registered and no
+    /// timer is made, because most tasks end within that turn.
     pub(super) had_turn: bool,
-    /// What was alive when it was last looked.
-    pub(super) awaited: Option<Awaited>,
+    /// What was alive at the last check that found something alive.
+    pub(super) alive: Option<Alive>,
     pub(super) steps: Steps,
-    /// Everything was done when it was last looked: it closes with the release, or now if the request goes on.
+    /// Nothing was alive at the last check. The window closes with the release, or at once if the request goes on.
     pub(super) is_drained: bool,
-    /// A required task had failed when it was last looked. Final once the window has drained.
+    /// A required task had failed at the last check. Final once the window has drained.
     pub(super) required_failed: bool,
 }
 
-/// What a report has of the wait.
+/// What a report shows of the wait.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Waited {
-    /// For how long windows were open.
+pub(super) struct WaitSummary {
+    /// The time during which windows were open.
     pub(super) drain: Duration,
-    /// For how long of that the response was kept back.
+    /// The part of it during which the response was held.
     pub(super) held: Duration,
-    /// What ended last, of what was waited for.
-    pub(super) last: Option<Last>,
+    /// The last end that the wait needed.
+    pub(super) last: Option<LastEnd>,
 }
 
+/// The last end that a window waited for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Last {
-    pub(super) awaited: Awaited,
-    /// `None` until the window closes that waited for it.
+pub(super) struct LastEnd {
+    pub(super) kind: Alive,
+    /// `None` until the window closes.
     pub(super) at: Option<Instant>,
 }
 
+/// What is alive of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Awaited {
+pub(super) enum Alive {
+    /// Tasks of the crate, and possibly some in the tokio-util tracker.
     Tasks,
-    /// Only those in the tokio-util tracker.
-    Tracker,
+    /// Nothing but tasks in the tokio-util tracker.
+    TrackerOnly,
 }
 
-impl Awaited {
+impl Alive {
+    /// Returns `None` if nothing is alive.
     #[inline]
     pub(super) fn of(look: Look) -> Option<Self> {
         if look.own {
-            Some(Awaited::Tasks)
+            Some(Alive::Tasks)
         } else if look.in_tracker {
-            Some(Awaited::Tracker)
+            Some(Alive::TrackerOnly)
         } else {
             None
         }
@@ -63,35 +67,36 @@ impl Awaited {
 }
 
 impl Window {
-    /// Ready if no task is alive.
+    /// Records a check of the tasks. Ready if no task is alive.
     #[inline]
-    pub(super) fn looked(&mut self, look: Look) -> Poll<()> {
+    pub(super) fn update(&mut self, look: Look) -> Poll<()> {
         self.required_failed = look.required_failed;
-        match Awaited::of(look) {
+        match Alive::of(look) {
             None => Poll::Ready(()),
-            awaited => {
-                self.awaited = awaited;
+            alive => {
+                self.alive = alive;
                 Poll::Pending
             }
         }
     }
 
-    pub(super) fn new(opened: Instant, awaited: Option<Awaited>) -> Self {
+    pub(super) fn new(opened: Instant, alive: Option<Alive>) -> Self {
         Self {
             opened,
             had_turn: false,
-            awaited,
+            alive,
             steps: Steps::default(),
             is_drained: false,
             required_failed: false,
         }
     }
 
-    /// Whether tasks were cut short. What could not be aborted may have ended by itself in time.
+    /// Returns whether the deadline, or the end of a shutdown, has stopped a task. A task that could not be aborted may
+    /// have ended by itself in time, and does not count.
     pub(super) fn has_cut_short(&self, request: &Request) -> bool {
         match self.steps.stopped_before() {
             Some(before) => request.stopped() > before,
-            // The end of a shutdown aborts tasks, perhaps a moment before this window ends.
+            // The end of a shutdown aborts tasks, possibly just before this window ends.
             None => request.process().is_over() && request.has_stopped_in_window(),
         }
     }

@@ -1,4 +1,4 @@
-//! What the handler has answered, until its head is let go.
+//! The handler's answer, until its head goes out.
 
 use std::task::Context;
 
@@ -6,81 +6,82 @@ use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Response, StatusCode};
 use http_body::Body;
 
-use super::body::{Looked, ResponseBody, Rest};
+use super::body::{Peeked, ResponseBody, Rest};
 use super::grpc::is_grpc;
 use super::hold::{
-    Asked, Exchange, Facts, Held, has_no_body, held, held_without_required, is_never_sent,
+    Exchange, Facts, Held, MethodKind, has_no_body, held, held_without_required, is_never_sent,
     known_length,
 };
 use crate::drain::Drain;
 use crate::request::tuning::Answered;
 use crate::settings::AnswerSettings;
 
-/// What an HTTP service has answered, and what is held of it.
+/// The answer of an HTTP service, and what is held of it.
 pub(super) struct Answer<B: Body, E> {
     pub(super) result: Result<Response<ResponseBody<B>>, E>,
     pub(super) plan: Plan,
 }
 
-/// What is held of an answer, and what was done about that so far.
+/// What is held of an answer, and the steps that are left.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) settings: AnswerSettings,
     pub(super) exchange: Exchange,
     pub(super) held: Held,
-    /// What is held once no required task is alive, where the head is held for those alone.
+    /// What is held once no required task is alive. `Some` if the head is held for required tasks alone.
     pub(super) after_required: Option<Held>,
-    /// The server sends the end with the head, and may never look at the body.
+    /// The server sends the end with the head, and may never poll the body.
     pub(super) no_body: bool,
     /// The length after which a server ends the response, if it is known.
     pub(super) length: Option<u64>,
-    /// The response is not the handler's any more.
+    /// A failure has replaced the handler's response.
     pub(super) failed: bool,
-    pub(super) look: Look,
-    pub(super) known: Known,
+    pub(super) peek: Peek,
+    pub(super) skip: Skip,
 }
 
-/// What is known before the first look of a wait.
+/// What the next [`peek`](Answer::peek) need not do again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Known {
+pub(super) enum Skip {
     #[default]
     Nothing,
-    /// A task is alive, as it was when the handler answered.
-    IsBusy,
-    /// The body was looked at just now.
-    IsLooked,
+    /// The check for tasks: one was alive when the handler answered, a moment ago.
+    TaskCheck,
+    /// The peek itself: the body was polled a moment ago.
+    Peek,
 }
 
-/// What is done with the body before the first look of a wait.
+/// What is done with the body before a check of the tasks.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Look {
-    /// Nothing: it is a stream, or was looked at.
+pub(super) enum Peek {
+    /// Nothing: the body is a stream, or was polled far enough.
     None,
-    /// It is dropped: no client gets it. With the length to write as `content-length`, if there is one.
-    Unsent(Option<u64>),
-    /// It is polled for its first frame, or with a length of zero for what comes after its data.
-    Into(u64),
-    /// It has reached its length, and may be polled again.
-    Past,
+    /// The body is dropped, because no client gets it. The value is the length to write as `content-length`, if any.
+    DropUnsent(Option<u64>),
+    /// A body of this length is polled for its first frame. With a length of zero, it is polled for what follows its
+    /// data.
+    FirstFrame(u64),
+    /// A body that has reached its length is polled again.
+    PastLength,
 }
 
 impl Plan {
-    /// Decides what is held, as far as that needs no poll of the body.
+    /// Decides what is held, as far as this is possible without a poll of the body.
     pub(super) fn of(facts: &Facts, answered: &Answered, drain: &mut Drain) -> Self {
         let held = held(facts);
         let mut plan = Self {
             held,
             no_body: has_no_body(facts),
             length: known_length(&facts.size_hint, facts.content_length),
-            look: Look::of(facts),
-            known: if answered.is_busy {
-                Known::IsBusy
+            peek: Peek::of(facts),
+            skip: if answered.is_busy {
+                Skip::TaskCheck
             } else {
-                Known::Nothing
+                Skip::Nothing
             },
             ..Self::for_head(answered.settings, facts.exchange)
         };
-        // Who feeds the body must not wait for a reader any longer than that.
+        // A task that writes the body may need a reader, so the head is not held longer than for required tasks.
         if facts.required {
             let without = held_without_required(facts);
             plan.after_required = (without != held).then_some(without);
@@ -91,12 +92,12 @@ impl Plan {
         plan
     }
 
-    /// Whether the response carries its report.
+    /// Returns whether the response carries its report as an extension.
     pub(super) fn has_report(&self) -> bool {
         self.settings.report_extension == Some(true)
     }
 
-    /// For a head that no body comes after.
+    /// Returns the plan for a head without a body.
     fn for_head(settings: AnswerSettings, exchange: Exchange) -> Self {
         Self {
             settings,
@@ -106,45 +107,45 @@ impl Plan {
             no_body: true,
             length: None,
             failed: false,
-            look: Look::None,
-            known: Known::Nothing,
+            peek: Peek::None,
+            skip: Skip::Nothing,
         }
     }
 
-    /// For a body of this length that was looked at, while no required task was alive.
-    pub(super) fn of_looked(
+    /// Returns the plan for a body of this length that was peeked at, while no required task was alive.
+    pub(super) fn of_peeked(
         settings: AnswerSettings,
         exchange: Exchange,
         length: u64,
-        looked: Looked,
+        peeked: Peeked,
     ) -> Self {
         let mut plan = Self {
-            held: Held::HeadIfThere(length),
+            held: Held::HeadIfWhole(length),
             no_body: false,
             length: Some(length),
-            known: Known::IsLooked,
+            skip: Skip::Peek,
             ..Self::for_head(settings, exchange)
         };
-        plan.looked(looked);
+        plan.record_peek(peeked);
         plan
     }
 
-    /// The body was asked whether it is there as a whole.
-    fn looked(&mut self, looked: Looked) {
-        self.look = match looked {
-            // An HTTP/1 server does not read past the length: the body was dropped.
-            Looked::Whole if self.exchange.is_http1 => Look::None,
-            Looked::Whole => Look::Past,
-            Looked::Part | Looked::Pending => Look::None,
+    /// Updates the plan after a peek at the body.
+    fn record_peek(&mut self, peeked: Peeked) {
+        self.peek = match peeked {
+            // An HTTP/1 server does not poll past the length, so the body was dropped.
+            Peeked::Whole if self.exchange.is_http1 => Peek::None,
+            Peeked::Whole => Peek::PastLength,
+            Peeked::Part | Peeked::Pending => Peek::None,
         };
-        if let Held::HeadIfThere(_) = self.held {
-            self.held = match looked {
-                Looked::Whole => Held::Head,
-                Looked::Part | Looked::Pending => Held::End,
+        if let Held::HeadIfWhole(_) = self.held {
+            self.held = match peeked {
+                Peeked::Whole => Held::Head,
+                Peeked::Part | Peeked::Pending => Held::End,
             };
         }
-        // One that is not there yet is asked again when the required tasks are done.
-        if let (Looked::Whole, Some(Held::HeadIfThere(_))) = (looked, self.after_required) {
+        // A body that is not complete yet is peeked at again when the required tasks are done.
+        if let (Peeked::Whole, Some(Held::HeadIfWhole(_))) = (peeked, self.after_required) {
             self.after_required = None;
         }
     }
@@ -159,47 +160,46 @@ impl<B: Body, E> Answer<B, E> {
         }
     }
 
-    /// Before each look of a wait for the head: drops what the server will not ask for. A body of exact size is
-    /// asked whether it is there as a whole.
-    pub(super) fn look(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
-        let known = std::mem::take(&mut self.plan.known);
-        if known == Known::IsLooked || matches!(self.plan.look, Look::None) {
+    /// Polls a body of exact size, to find out whether it is complete, and drops what the server will not poll for.
+    /// Call this before each check of the tasks, while the head is held.
+    pub(super) fn peek(&mut self, drain: &mut Drain, cx: &mut Context<'_>) {
+        let skip = std::mem::take(&mut self.plan.skip);
+        if skip == Skip::Peek || matches!(self.plan.peek, Peek::None) {
             return;
         }
         let waits = match self.plan.held {
             Held::Upgraded | Held::Nothing | Held::End => false,
-            // With nothing to wait for the body is not looked into.
-            Held::Head | Held::HeadIfThere(_) if known == Known::IsBusy => true,
-            Held::WhileRequired | Held::Head | Held::HeadIfThere(_) => drain.must_wait(),
+            Held::Head | Held::HeadIfWhole(_) if skip == Skip::TaskCheck => true,
+            // With nothing to wait for, the body is not polled ahead.
+            Held::WhileRequired | Held::Head | Held::HeadIfWhole(_) => drain.must_wait(),
         };
         let (true, Ok(response)) = (waits, &mut self.result) else {
             return;
         };
-        let length = match self.plan.look {
-            Look::None => return,
-            Look::Unsent(length) => {
-                self.plan.look = Look::None;
+        let length = match self.plan.peek {
+            Peek::None => return,
+            Peek::DropUnsent(length) => {
+                self.plan.peek = Peek::None;
                 if let Some(length) = length {
                     write_length(response, length);
                 }
                 response.body_mut().drop_all(drain);
                 return;
             }
-            Look::Into(length) => length,
-            Look::Past => 0,
+            Peek::FirstFrame(length) => length,
+            Peek::PastLength => 0,
         };
         let body = response.body_mut();
-        let looked = body.look(length, self.plan.exchange.is_http1, drain, cx);
-        self.plan.looked(looked);
+        let peeked = body.peek(length, self.plan.exchange.is_http1, drain, cx);
+        self.plan.record_peek(peeked);
     }
 
-    /// Watches what goes to the server, if it has a rest to watch: its body owns the request from now on.
+    /// Watches the end of the body, unless the request has ended. The body owns the request from now on.
     #[inline]
     pub(super) fn watch(&mut self, drain: &mut Drain) {
         let Ok(response) = &mut self.result else {
             return;
         };
-        // Where everything was reported there is no rest.
         if !drain.is_over() {
             let rest = Rest {
                 length: self.plan.length,
@@ -210,37 +210,40 @@ impl<B: Body, E> Answer<B, E> {
         }
     }
 
-    /// With the next look the body is asked again whether it is there as a whole.
-    pub(super) fn look_again(&mut self, length: u64) {
-        self.plan.look = Look::Into(length);
+    /// Makes the next [`peek`](Self::peek) poll the body again for its first frame.
+    pub(super) fn peek_again(&mut self, length: u64) {
+        self.plan.peek = Peek::FirstFrame(length);
     }
 }
 
-impl Look {
+impl Peek {
     #[inline]
     fn of(facts: &Facts) -> Self {
         if is_never_sent(facts) {
-            let is_told = facts.exchange.method == Asked::Head && may_have_length(facts.status);
+            let has_length =
+                facts.exchange.method == MethodKind::Head && may_have_length(facts.status);
             let length = facts
                 .size_hint
                 .exact()
-                // A length of zero hyper leaves out, where the body has not ended.
-                .filter(|length| is_told && !facts.is_end_stream && *length > 0);
-            Look::Unsent(length)
+                // hyper leaves out a length of zero if the body has not ended.
+                .filter(|length| has_length && !facts.is_end_stream && *length > 0);
+            Peek::DropUnsent(length)
         } else if has_no_body(facts) {
-            Look::Into(0)
+            Peek::FirstFrame(0)
         } else {
-            facts.size_hint.exact().map_or(Look::None, Look::Into)
+            facts.size_hint.exact().map_or(Peek::None, Peek::FirstFrame)
         }
     }
 }
 
-/// RFC 9110, section 8.6. For 304 hyper leaves it out too.
+/// Returns whether a response to `HEAD` with this status may have a `content-length`: RFC 9110, section 8.6. hyper
+/// leaves it out for 304 too.
 fn may_have_length(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// As a server writes it that has the body: the answer to `HEAD` has the length of the answer to `GET`.
+/// Writes `content-length` as a server does that has the body. So the answer to `HEAD` has the length of the answer to
+/// `GET`.
 fn write_length<B>(response: &mut Response<B>, length: u64) {
     let headers: &mut HeaderMap = response.headers_mut();
     if !headers.contains_key(TRANSFER_ENCODING) {

@@ -1,4 +1,4 @@
-//! What a response says of itself.
+//! Collects the facts about a response.
 
 use http::{Response, StatusCode};
 use http_body::{Body, SizeHint};
@@ -7,7 +7,8 @@ use super::hold::{Exchange, Facts, content_length};
 use crate::settings::Hold;
 
 impl Facts {
-    /// Asks the body, which may spawn. How it is held, and whether a required task is alive, is to be filled in.
+    /// Collects the facts of an answer. The caller fills in `hold` and `required` afterwards, because the methods of
+    /// the body that this calls may spawn.
     #[inline]
     pub(super) fn of<B: Body, E>(result: &Result<Response<B>, E>, exchange: Exchange) -> Self {
         let Ok(response) = result else {
@@ -15,7 +16,7 @@ impl Facts {
         };
         let size_hint = response.body().size_hint();
         let content_length = match size_hint.exact() {
-            // It goes before the header, which then need not be looked for.
+            // An exact hint overrides the header, so no search for the header is needed.
             Some(_) => None,
             None => content_length(response.headers()),
         };
@@ -30,7 +31,7 @@ impl Facts {
         }
     }
 
-    /// Nothing can follow an error: it is held like a head with its end.
+    /// Returns the facts of a service error. Nothing can follow it, so it is held like a head without a body.
     fn of_error(exchange: Exchange) -> Self {
         Self {
             hold: Hold::Auto,

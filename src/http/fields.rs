@@ -1,8 +1,8 @@
-//! Fields of a head.
+//! The header fields of a message.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The first value of a field, by a walk over all of them: for the few that a message has as a rule, that is
+/// Returns the first value of a field, by a walk over all fields. A message usually has few fields, and then this costs
 /// less than a hash.
 #[inline]
 pub(super) fn first_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {

@@ -11,30 +11,32 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::answer::{Answer, Plan};
-use super::body::{Looked, ResponseBody, Watch};
+use super::body::{Peeked, ResponseBody, Watch};
 use super::hold::{Exchange, Facts};
-use super::passing::{passed, watched};
+use super::passing::{pass_on, wrap_watched};
 use super::whole::{Whole, held_length};
 use crate::request::context::Context;
 use crate::scope::role::{Progress, Role};
 use crate::tasks::handler::ran_on;
 
 pin_project! {
-    /// The future of [`TaskTrackerService`](crate::TaskTrackerService): the inner future, and then
-    /// the wait for the tasks of the request, if the head of the response is held.
+    /// The future of [`TaskTrackerService`](crate::TaskTrackerService). It runs the inner future. If the head of the
+    /// response is held, it then waits for the tasks of the request.
     ///
-    /// It keeps the response, or the error, while that is held. So it is `Send` only if the body, its data
-    /// and errors, and the error of the service are, beside the inner future.
+    /// It stores the response, or the error, while that is held. So it is `Send` if all of these are: the inner future,
+    /// the body, the body's data and errors, and the error of the service.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it says that the client is gone: the inner future or the held response is dropped,
-    /// [`at_disconnect`](crate::TaskTrackerLayer::at_disconnect) says what becomes of the tasks, and the
-    /// request is reported as [`Dropped`](crate::Outcome::Dropped).
+    /// If this future is dropped before it has ended, the client counts as gone:
+    ///
+    /// 1. The inner future, or the held response, is dropped.
+    /// 2. The policy [`at_disconnect`](crate::TaskTrackerLayer::at_disconnect) applies to the tasks.
+    /// 3. The request is reported as [`Dropped`](crate::Outcome::Dropped).
     ///
     /// # Panics
     ///
-    /// When polled after it has ended, or where it has to wait on a runtime without time.
+    /// Panics if it is polled after it has ended, or if it has to wait on a runtime whose timers are not enabled.
     pub struct ResponseFuture<F>
     where
         F: Future,
@@ -53,7 +55,8 @@ pin_project! {
         F::Output: HttpResult,
     {
         fn drop(this: Pin<&mut Self>) {
-            // Before the request's owner: what the destructors spawn is counted.
+            // The inner future, or the answer, is dropped before the request's owner, so that tasks that its destructor
+            // spawns are counted.
             let mut this = this.project();
             if let StateProj::Done = this.state.as_mut().project() {
                 return;
@@ -79,18 +82,18 @@ pin_project! {
     {
         // The inner future runs.
         Handling { #[pin] inner: F },
-        // The service is not asked: too many tasks are alive.
+        // The service is not called, because too many tasks are alive.
         Shed,
-        // It has answered, and the head may be held. In a box: most never come here, and the future is
-        // moved about.
+        // The service has answered, and the head may be held. In a box, because most futures never reach this state,
+        // and futures are moved.
         Draining { answer: Box<Answer<O::Body, O::Error>> },
-        // The same, where the body is there as a whole.
+        // The same, on the short path for a complete body.
         Whole { whole: Whole<O::Body> },
         Done,
     }
 }
 
-/// The result of an HTTP service: it names the types inside.
+/// The result of an HTTP service. This trait names the types inside of the `Result`.
 pub trait HttpResult {
     /// The body of the response.
     type Body: Body;
@@ -117,7 +120,7 @@ where
         }
     }
 
-    /// For a request that does not reach the service.
+    /// Returns the future of a request that does not reach the service.
     pub(crate) fn shed(exchange: Exchange) -> Self {
         Self {
             state: State::Shed,
@@ -141,7 +144,7 @@ where
         let StateProj::Handling { inner } = this.state.as_mut().project() else {
             return self.poll_held(cx);
         };
-        // Looked at where it lies: a response is large, and each name for it may be another copy.
+        // The result is used by reference: a response is large, and each move may copy it.
         let entered = this.role.enter();
         *this.progress = Progress::Polled;
         let polled = inner.poll(cx);
@@ -157,18 +160,18 @@ where
         };
         let exchange = *this.exchange;
         let mut facts = Facts::of(result, exchange);
-        // After the body was asked, which may have spawned.
+        // After the call above, because the methods of the body may spawn.
         let is_unused = drain.is_unused();
         let answered = if is_unused { None } else { drain.answered() };
         if is_unused || answered.is_some_and(|answered| answered.is_idle) {
-            if let Some(rest) = passed(result, &facts, drain) {
-                // Once everything was reported, there is nothing to watch.
+            if let Some(rest) = pass_on(result, &facts, drain) {
+                // If the request has ended, there is nothing to watch.
                 let rest = if drain.is_over() {
                     None
                 } else {
                     this.role.take().map(|drain| Watch { drain, rest })
                 };
-                return polled.map_ok(|response| watched(response, rest));
+                return polled.map_ok(|response| wrap_watched(response, rest));
             }
         }
         let answered = answered.or_else(|| drain.answered()).unwrap_or_default();
@@ -180,15 +183,15 @@ where
             Poll::Ready(Ok(response)) if length > 0 => {
                 let whole = Whole::new(response, length, settings);
                 this.state.set(State::Whole { whole });
-                // Looked at where it stays: if the body panics, it is dropped with this future, in the request's
+                // The body is polled in its final place. If it panics, it is dropped with this future, in the request's
                 // context.
                 let StateProj::Whole { whole } = this.state.as_mut().project() else {
-                    unreachable!("it was put there above")
+                    unreachable!("the state was set above")
                 };
-                match whole.look(length, exchange.is_http1, drain, cx) {
+                match whole.peek(length, exchange.is_http1, drain, cx) {
                     Ok(()) if drain.begin_plain_wait(cx) => return Poll::Pending,
                     Ok(()) => {}
-                    Err(looked) => into_answer(this.state, exchange, looked),
+                    Err(peeked) => into_answer(this.state, exchange, peeked),
                 }
             }
             Poll::Ready(result) => {
@@ -207,7 +210,7 @@ where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
 {
-    /// What comes after the handler, and is not the ordinary case.
+    /// Polls every state other than `Handling`.
     #[inline(never)]
     fn poll_held(
         self: Pin<&mut Self>,
@@ -223,10 +226,10 @@ where
                 }
                 return match this.state.project_replace(State::Done) {
                     StateOwn::Whole { whole } => Poll::Ready(Ok(whole.into_response())),
-                    _ => unreachable!("it was in this state above"),
+                    _ => unreachable!("the state was `Whole` above"),
                 };
             }
-            into_answer(this.state.as_mut(), *this.exchange, Looked::Whole);
+            into_answer(this.state.as_mut(), *this.exchange, Peeked::Whole);
         }
         let (StateProj::Draining { answer }, Role::Owner(drain)) =
             (this.state.as_mut().project(), this.role)
@@ -240,24 +243,24 @@ where
         ready!(answer.poll_released(drain, cx));
         answer.watch(drain);
         match this.state.project_replace(State::Done) {
-            // Out of the box comes what goes on, and no more.
             StateOwn::Draining { answer } => Poll::Ready(answer.result),
-            _ => unreachable!("it was in this state above"),
+            _ => unreachable!("the state was `Draining` above"),
         }
     }
 }
 
-/// An answer takes more steps. `looked`: what the look at its body has found.
+/// Moves from `Whole` to `Draining`, for an answer that needs the longer path. `peeked`: the result of the peek at its
+/// body.
 #[cold]
 fn into_answer<F, B, E>(
     mut state: Pin<&mut State<F, Result<Response<B>, E>>>,
     exchange: Exchange,
-    looked: Looked,
+    peeked: Peeked,
 ) where
     B: Body,
 {
     if let StateOwn::Whole { whole } = state.as_mut().project_replace(State::Done) {
-        let answer = whole.into_answer(exchange, looked);
+        let answer = whole.into_answer(exchange, peeked);
         state.set(State::Draining { answer });
     }
 }
@@ -274,12 +277,12 @@ where
     }
 }
 
-/// 503 (RFC 9110, section 15.6.4): nothing was done, and it may be tried again.
+/// Returns a 503 (RFC 9110, section 15.6.4): nothing was done, and the client may try again.
 fn shed<B: Body>() -> Response<ResponseBody<B>> {
     let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
-    // In seconds: tasks that hold responses are rarely shorter.
+    // In seconds. Tasks that hold responses rarely take less.
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     // Some CDNs store a 503 for a while.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

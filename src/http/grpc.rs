@@ -1,4 +1,4 @@
-//! How a gRPC response says that it has failed.
+//! The status of a gRPC response that has failed.
 
 use http::HeaderName;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -9,15 +9,15 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
-/// The codes that we have use for, by their numbers in
-/// <https://grpc.io/docs/guides/status-codes/>.
+/// The status codes in use here. The numbers are from <https://grpc.io/docs/guides/status-codes/>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     DeadlineExceeded = 4,
     Internal = 13,
 }
 
-/// Whether it is gRPC as such: gRPC-Web has its trailers inside of the body.
+/// Returns whether the content type is that of gRPC. gRPC-Web does not count, because it has its trailers inside of the
+/// body.
 #[inline]
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     !headers.is_empty() && has_type_of_grpc(headers)
@@ -33,8 +33,8 @@ fn has_type_of_grpc(headers: &HeaderMap) -> bool {
     matches!(rest, Some([] | [b'+' | b';' | b' ', ..]))
 }
 
-/// Writes it into trailers, or into a head that has no body after it. A status that is an error
-/// already says more, and stays.
+/// Writes a status into trailers, or into a head without a body. A status that is an error already is more exact, and
+/// stays.
 pub(super) fn write_status(headers: &mut HeaderMap, code: Code, message: &'static str) {
     let is_error = |status: &HeaderValue| status.as_bytes() != b"0";
     if !headers.get(STATUS).is_some_and(is_error) {

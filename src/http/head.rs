@@ -1,4 +1,4 @@
-//! What is written into a held head.
+//! Writes into a held head: a failure, and `server-timing`.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::body::REQUIRED_FAILED;
 use super::grpc::{self, is_grpc};
 use super::kept;
 
-/// Why a response is not what the handler has answered.
+/// The reason why a failure takes the place of the handler's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// A task has failed that the response depends on.
+    /// A required task has failed. The status is that of the new response.
     Required(StatusCode),
-    /// The tasks were not done at the deadline.
+    /// The tasks were not done at the deadline. The status is that of the new response.
     Deadline(StatusCode),
 }
 
@@ -24,10 +24,10 @@ const LATE: &str = "background tasks were not done at the deadline";
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 impl Failure {
-    /// Makes a head of it that has no body after it.
+    /// Turns the handler's head into that of a failure without a body.
     pub(super) fn write(self, parts: &mut Parts) {
         if is_grpc(&parts.headers) {
-            // A call that has no messages has all it says in the head.
+            // A call without messages has its status in the head.
             parts.headers.remove(header::CONTENT_LENGTH);
             match self {
                 Failure::Required(_) => {
@@ -40,7 +40,7 @@ impl Failure {
             return;
         }
         kept::keep(&mut parts.headers);
-        // Whatever the status is, and whatever a CDN stores of such a status by default: it is of this moment alone.
+        // A CDN may store some statuses by default. This answer is true of this moment only, whatever its status is.
         let no_store = HeaderValue::from_static("no-store");
         parts.headers.insert(header::CACHE_CONTROL, no_store);
         let (Failure::Required(status) | Failure::Deadline(status)) = self;
@@ -48,15 +48,16 @@ impl Failure {
     }
 }
 
-/// Appends for how long the head was held (Server Timing, section 3: a list, in milliseconds).
+/// Appends the time for which the head was held. The field is a list, and its unit is milliseconds: Server Timing,
+/// section 3.
 pub(super) fn write_server_timing(headers: &mut HeaderMap, held: Duration) {
     let ours = format!("drain;dur={:.1}", held.as_secs_f64() * 1000.0);
     match headers.entry(SERVER_TIMING) {
         Entry::Occupied(mut entry) => {
             let list = [entry.get().as_bytes(), b", ", ours.as_bytes()].concat();
-            // Parts of header values make a header value.
+            // This cannot fail: joined header values are a header value.
             if let Ok(list) = HeaderValue::try_from(list) {
-                // In its place: `insert` would take out what stands after it.
+                // `OccupiedEntry::insert` would remove the other values of the field.
                 *entry.get_mut() = list;
             }
         }

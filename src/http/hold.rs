@@ -1,4 +1,4 @@
-//! What is held of a response: the whole decision, as one function.
+//! Decides what is held of a response. The whole decision is one function: [`held`].
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
@@ -6,31 +6,32 @@ use http_body::SizeHint;
 
 use super::Hold;
 
-/// What the decision looks at.
+/// The facts that the decision depends on.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) hold: Hold,
     pub(crate) exchange: Exchange,
     pub(crate) status: StatusCode,
-    /// What the header says, if it says one thing, and nothing goes before it.
+    /// The value of the `content-length` fields, if they agree on one number. `None` if an exact `size_hint` overrides
+    /// it.
     pub(crate) content_length: Option<u64>,
     pub(crate) size_hint: SizeHint,
     pub(crate) is_end_stream: bool,
-    /// A task is alive that the response fails with.
+    /// A required task is alive.
     pub(crate) required: bool,
 }
 
-/// What the request says of the response.
+/// The facts about the request that the response depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exchange {
-    pub(crate) method: Asked,
-    /// The server drops a body that has reached its length, and may poll it on otherwise.
+    pub(crate) method: MethodKind,
+    /// HTTP/1.x: the server drops a body that has reached its length. In later versions it may poll the body again.
     pub(crate) is_http1: bool,
 }
 
-/// What the method of the request asks for.
+/// The kind of the request's method, as far as the response depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum MethodKind {
     Head,
     Connect,
     Other,
@@ -41,18 +42,19 @@ pub(crate) enum Asked {
 pub(crate) enum Held {
     /// Nothing: the exchange goes on as an upgraded stream.
     Upgraded,
-    /// Nothing: the settings say so.
+    /// Nothing: [`Hold::Never`].
     Nothing,
-    /// All of it, while a required task is alive, and nothing otherwise.
+    /// The head while a required task is alive, and later the end while one is alive.
     WhileRequired,
-    /// The head.
+    /// The head, and so all of the response.
     Head,
-    /// The head, if the first frame is there and is all of this many bytes; otherwise the end.
-    HeadIfThere(u64),
-    /// The end.
+    /// The head, if the first frame is ready and has all of this many bytes. Otherwise the end.
+    HeadIfWhole(u64),
+    /// The end of the body.
     End,
 }
 
+/// Returns what is held of a response.
 #[inline]
 pub(crate) fn held(facts: &Facts) -> Held {
     if goes_on_as_stream(facts) {
@@ -67,13 +69,13 @@ pub(crate) fn held(facts: &Facts) -> Held {
     {
         Held::Head
     } else if let (Hold::Auto, Some(length)) = (facts.hold, facts.size_hint.exact()) {
-        Held::HeadIfThere(length)
+        Held::HeadIfWhole(length)
     } else {
         Held::End
     }
 }
 
-/// What is held once no required task is alive.
+/// Returns what is held once no required task is alive.
 pub(crate) fn held_without_required(facts: &Facts) -> Held {
     held(&Facts {
         required: false,
@@ -81,15 +83,15 @@ pub(crate) fn held_without_required(facts: &Facts) -> Held {
     })
 }
 
-/// RFC 9110, sections 7.8 and 9.3.6.
+/// Returns whether the exchange goes on as an upgraded stream or a tunnel: RFC 9110, sections 7.8 and 9.3.6.
 #[inline]
 fn goes_on_as_stream(facts: &Facts) -> bool {
     facts.status == StatusCode::SWITCHING_PROTOCOLS
-        || (facts.exchange.method == Asked::Connect && facts.status.is_success())
+        || (facts.exchange.method == MethodKind::Connect && facts.status.is_success())
 }
 
-/// Whether the server sends the end with the head. It may then never look at the body, so that
-/// dropping the body is no disconnect.
+/// Returns whether the server sends the end with the head. It may then drop the body without a poll, so this drop is no
+/// disconnect.
 #[inline]
 pub(crate) fn has_no_body(facts: &Facts) -> bool {
     is_never_sent(facts)
@@ -97,16 +99,16 @@ pub(crate) fn has_no_body(facts: &Facts) -> bool {
         || known_length(&facts.size_hint, facts.content_length) == Some(0)
 }
 
-/// Whatever the body holds, no client is to get it: RFC 9110, section 6.4.1.
+/// Returns whether no client gets the body, whatever is in it: RFC 9110, section 6.4.1.
 #[inline]
 pub(crate) fn is_never_sent(facts: &Facts) -> bool {
-    facts.exchange.method == Asked::Head
+    facts.exchange.method == MethodKind::Head
         || facts.status == StatusCode::NO_CONTENT
         || facts.status == StatusCode::NOT_MODIFIED
 }
 
-/// The length after which a server ends the response: hyper asks the body for an exact length
-/// first, and reads the header only if there is none.
+/// Returns the length after which a server ends the response. hyper takes an exact `size_hint` first, and reads the
+/// header only if there is none.
 #[inline]
 pub(crate) fn known_length(size_hint: &SizeHint, content_length: Option<u64>) -> Option<u64> {
     size_hint.exact().or(content_length)
@@ -115,9 +117,9 @@ pub(crate) fn known_length(size_hint: &SizeHint, content_length: Option<u64>) ->
 impl Exchange {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         let method = match *request.method() {
-            Method::HEAD => Asked::Head,
-            Method::CONNECT => Asked::Connect,
-            _ => Asked::Other,
+            Method::HEAD => MethodKind::Head,
+            Method::CONNECT => MethodKind::Connect,
+            _ => MethodKind::Other,
         };
         Self {
             method,
@@ -126,8 +128,7 @@ impl Exchange {
     }
 }
 
-/// The value of `content-length`, if all its fields agree on one: digits only (RFC 9110, section
-/// 8.6).
+/// Returns the value of the `content-length` fields, if all agree on one number. Digits only: RFC 9110, section 8.6.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(|value| {
         let digits = value.to_str().ok()?;

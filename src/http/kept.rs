@@ -1,14 +1,14 @@
-//! What a refusal keeps of a handler's head.
+//! The fields of a handler's head that a failure keeps.
 //!
-//! Any field may speak of the success: of its body, its place, its caching, its signature, what a front end is to do
-//! with it. Each proxy and each CDN has names of its own for that, and there will be more. So the list is of what
-//! stays, and what is on no list goes.
+//! Any field may describe the success that did not happen: its body, its place, its caching, its signature, or what a
+//! front end does with it. Proxies and CDNs have names of their own for such fields, and add new ones. So this is a
+//! list of the fields that stay. All others are removed.
 
 use http::header::{self, HeaderMap, HeaderName};
 
-/// Fields that are true of any answer to this request.
+/// Fields that are true for any answer to this request.
 static FIELDS: [HeaderName; 50] = [
-    // The connection and the server: they are the same.
+    // The connection and the server, which are the same for every answer.
     header::ALT_SVC,
     header::CONNECTION,
     header::DATE,
@@ -17,11 +17,11 @@ static FIELDS: [HeaderName; 50] = [
     header::SERVER,
     header::UPGRADE,
     header::VIA,
-    // The client's session: the handler has renewed or ended it on the server already.
+    // The client's session: the handler has already renewed or ended it on the server.
     HeaderName::from_static("clear-site-data"),
     header::SET_COOKIE,
-    // The policy of the origin, which a browser applies to errors too, and remembers. Without what CORS and
-    // its relatives say, a script cannot even read the status.
+    // The policy of the origin: a browser applies it to errors too, and stores it. Without the fields of CORS and its
+    // relatives, a script cannot even read the status.
     HeaderName::from_static("accept-ch"),
     HeaderName::from_static("critical-ch"),
     HeaderName::from_static("document-policy"),
@@ -43,7 +43,7 @@ static FIELDS: [HeaderName; 50] = [
     header::X_FRAME_OPTIONS,
     HeaderName::from_static("x-permitted-cross-domain-policies"),
     header::X_XSS_PROTECTION,
-    // What finds the request in logs and traces: that is needed most where it has failed.
+    // Identifiers that find the request in logs and traces. A failed request needs them most.
     HeaderName::from_static("apigw-requestid"),
     HeaderName::from_static("b3"),
     HeaderName::from_static("baggage"),
@@ -65,7 +65,7 @@ static FIELDS: [HeaderName; 50] = [
     HeaderName::from_static("x-trace-id"),
 ];
 
-/// How whole families of such fields begin.
+/// The prefixes of more fields of this kind.
 const FAMILIES: [&str; 9] = [
     // CORS.
     "access-control-",
@@ -73,7 +73,7 @@ const FAMILIES: [&str; 9] = [
     "content-security-policy",
     "cross-origin-",
     "permissions-policy",
-    // The request has counted, whatever came of it.
+    // The request counts against a rate limit, whatever its outcome is.
     "ratelimit",
     "x-rate-limit-",
     "x-ratelimit-",
@@ -82,7 +82,7 @@ const FAMILIES: [&str; 9] = [
     "x-datadog-",
 ];
 
-/// Takes out every field that may speak of the answer that is refused.
+/// Removes every field that may describe the answer that is replaced.
 pub(super) fn keep(headers: &mut HeaderMap) {
     let names = headers.keys();
     let gone: Vec<_> = names.filter(|name| !is_kept(name)).cloned().collect();

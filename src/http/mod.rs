@@ -1,4 +1,4 @@
-//! The drain as HTTP middleware: the only place that knows what a response is on the wire.
+//! The drain as HTTP middleware. What a response is on the wire matters in no other module.
 
 mod answer;
 mod body;
@@ -25,5 +25,5 @@ pub use future::ResponseFuture;
 pub use layer::TaskTrackerLayer;
 pub use service::TaskTrackerService;
 
-// Named here, and not in `hold`, so that `hold` can be asked by itself.
+// Imported here, and not in `hold`, so that a test can include `hold` as a module of its own.
 use crate::settings::Hold;

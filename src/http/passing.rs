@@ -1,4 +1,4 @@
-//! A response that there is nothing to wait for: the ordinary case, on the shortest way.
+//! The ordinary case, on the shortest path: a response with nothing to wait for.
 
 use http::Response;
 use http_body::Body;
@@ -8,10 +8,12 @@ use super::grpc::is_grpc;
 use super::hold::{Facts, Held, has_no_body, held, known_length};
 use crate::drain::Drain;
 
-/// Lets an answer go whose request has spawned nothing and has nothing to await: says what is to be
-/// watched of it. `None` for one that has to be looked at more closely.
+/// Prepares an answer to go out at once, because its request has spawned nothing and has no hooks. Returns what is
+/// known of the rest of the response, for the watch on its end.
+///
+/// Returns `None` if the answer needs the longer path: an upgrade, or something was spawned since.
 #[inline(always)]
-pub(super) fn passed<B: Body, E>(
+pub(super) fn pass_on<B: Body, E>(
     result: &Result<Response<B>, E>,
     facts: &Facts,
     drain: &mut Drain,
@@ -32,9 +34,9 @@ pub(super) fn passed<B: Body, E>(
     })
 }
 
-/// What the body spawns while it streams is waited for.
+/// Wraps the body of a response. With `watch`, the end of the body waits for tasks that the body spawns as it streams.
 #[inline(always)]
-pub(super) fn watched<B: Body>(
+pub(super) fn wrap_watched<B: Body>(
     response: Response<B>,
     watch: Option<Watch>,
 ) -> Response<ResponseBody<B>> {

@@ -1,4 +1,4 @@
-//! When the head of an answer is let go, and whether it is still the handler's.
+//! The release of a held head, and the failure that may replace it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use http_body::Body;
 
-use super::answer::{Answer, Look};
+use super::answer::{Answer, Peek};
 use super::body::ResponseBody;
 use super::head::{Failure, write_server_timing};
 use super::hold::Held;
@@ -16,28 +16,28 @@ use crate::drain::release::{AfterWait, Releasable};
 use crate::report::DrainReport;
 
 impl<B: Body, E> Answer<B, E> {
-    /// Ready when the head may go.
+    /// Ready when the head may go out.
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
         let mut head = HeldHead {
             answer: self,
             waited: false,
-            held_for: None,
+            held_time: None,
             before_finish: None,
         };
         let report = ready!(drain.poll_released(&mut head, cx));
         let HeldHead {
             waited,
-            held_for,
+            held_time,
             before_finish,
             ..
         } = head;
         let report = report.or(before_finish);
-        // Of a response that goes on.
+        // If the response goes on, the window of the head ends here.
         drain.close_drained();
-        let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfThere(_));
+        let is_head = matches!(self.plan.held, Held::Head | Held::HeadIfWhole(_));
         if let (true, Ok(response)) = (is_head || waited, &mut self.result) {
-            if let Some(held_for) = held_for {
-                write_server_timing(response.headers_mut(), held_for);
+            if let Some(held_time) = held_time {
+                write_server_timing(response.headers_mut(), held_time);
             }
             if let Some(report) = report.filter(|_| self.plan.has_report()) {
                 response.extensions_mut().insert(report);
@@ -46,39 +46,39 @@ impl<B: Body, E> Answer<B, E> {
         Poll::Ready(())
     }
 
-    /// Ready when everything is done, or when the head is held no longer.
+    /// Ready when all tasks and hooks are done, at the deadline, or when the head need not be held any more.
     fn poll_drained(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        // A head that is held no longer must not meet its deadline, which would end tasks that the stream
-        // goes on with.
-        let is_free = self.after_required_now(drain).is_some() && drain.must_wait();
-        if !is_free && drain.poll_free(cx).is_ready() {
+        // A head that need not be held any more must not reach its deadline: that would stop tasks that the stream
+        // still needs.
+        let is_hold_over = self.after_required_now(drain).is_some() && drain.must_wait();
+        if !is_hold_over && drain.poll_releasable(cx).is_ready() {
             let body = self.result.as_ref().ok().map(Response::body);
             if drain.is_cut_short() && body.is_some_and(ResponseBody::is_streaming) {
                 drain.note_held_stream();
             }
             return Poll::Ready(());
         }
-        // Looked at again: a required task may have ended before the poll registered a waker.
+        // Called again after the poll, because a required task may have ended before the poll registered a waker.
         let Some(then) = self.after_required_now(drain) else {
-            if is_free {
-                // One has come up since, and nothing would wake this at its end.
+            if is_hold_over {
+                // A required task was spawned since the call above. No waker is registered for its end.
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
         };
         if self.fail(drain) {
-            // Its body is gone: everything else has to end before it does.
+            // The body is dropped, so the response ends with its head, which has to wait for the other tasks.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         self.plan.after_required = None;
         self.plan.held = then;
-        if let Held::HeadIfThere(length) = then {
-            self.look_again(length);
-            self.look(drain, cx);
+        if let Held::HeadIfWhole(length) = then {
+            self.peek_again(length);
+            self.peek(drain, cx);
         }
         if self.plan.held == Held::Head {
-            // Looking at it may have changed something.
+            // The peek may have spawned or ended a task, so the tasks are checked again.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -86,16 +86,16 @@ impl<B: Body, E> Answer<B, E> {
         Poll::Ready(())
     }
 
-    /// What is held from now on, if the head was held for required tasks alone and none is alive. Where the
-    /// deadline has begun to end tasks, it comes to its end.
+    /// Returns what is held from now on, if the head was held for required tasks alone and none is alive. `None` once
+    /// the deadline has aborted tasks: the wait then goes on to its end.
     fn after_required_now(&self, drain: &Drain) -> Option<Held> {
         self.plan
             .after_required
             .filter(|_| !drain.waits_for_required() && !drain.is_stopping())
     }
 
-    /// Puts a failure in the place of the handler's response, if there is one, and says whether it did
-    /// so just now: what the body's destructor has spawned is to be waited for.
+    /// Replaces the handler's response with a failure, if there is one to report. Returns whether it did so now. If so,
+    /// the body's destructor may have spawned tasks, which the response waits for.
     fn fail(&mut self, drain: &mut Drain) -> bool {
         let (false, Some(failure), Ok(response)) =
             (self.plan.failed, self.failure(drain), &mut self.result)
@@ -104,12 +104,12 @@ impl<B: Body, E> Answer<B, E> {
         };
         self.plan.failed = true;
         self.plan.after_required = None;
-        self.plan.look = Look::None;
-        // Whatever was to be held before: this ends with its head.
+        self.plan.peek = Peek::None;
+        // A failure ends with its head, whatever was to be held before.
         if self.plan.held != Held::Nothing {
             self.plan.held = Held::Head;
         }
-        // Its destructor may ask for the deadline.
+        // The body's destructor may call `Tasks::deadline`, which must not return that of a drained window.
         drain.close_drained();
         response.body_mut().drop_all(drain);
         let (mut parts, body) = std::mem::take(response).into_parts();
@@ -118,6 +118,7 @@ impl<B: Body, E> Answer<B, E> {
         true
     }
 
+    /// Returns the failure that the response has to report, if any.
     fn failure(&self, drain: &Drain) -> Option<Failure> {
         if self.plan.held == Held::Upgraded {
             None
@@ -133,13 +134,13 @@ impl<B: Body, E> Answer<B, E> {
         }
     }
 
-    /// Whether the head was held for required tasks alone, and these are done: whatever else was late at the deadline
-    /// has not made it late.
+    /// Returns whether the head was held for required tasks alone. Then tasks that are not required may miss the
+    /// deadline without a failure.
     fn waits_for_required_alone(&self) -> bool {
         self.plan.held == Held::WhileRequired || self.plan.after_required.is_some()
     }
 
-    /// Whether nothing more can come from the inner body.
+    /// Returns whether nothing more can come from the inner body.
     fn ends_with_head(&self) -> bool {
         match &self.result {
             Ok(response) => response.body().inner_has_ended(),
@@ -151,23 +152,24 @@ impl<B: Body, E> Answer<B, E> {
 /// An answer whose head is held.
 struct HeldHead<'a, B: Body, E> {
     answer: &'a mut Answer<B, E>,
-    /// The head had to wait.
+    /// A window was opened.
     waited: bool,
-    /// For how long, if the head is to show that.
-    held_for: Option<Duration>,
-    /// The report before the request ends: after that, what is left is waited for in the background.
+    /// The time for `server-timing`, if the head shows it.
+    held_time: Option<Duration>,
+    /// The report up to the release under [`Held::WhileRequired`]. After that, a task in the background waits for the
+    /// rest, so the final report comes too late for the head.
     before_finish: Option<Arc<DrainReport>>,
 }
 
 impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
     fn poll_wait(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<()> {
-        self.answer.look(drain, cx);
+        self.answer.peek(drain, cx);
         match self.answer.plan.held {
             Held::Upgraded => drain.upgrade(),
-            Held::Nothing => drain.let_go(),
+            Held::Nothing => drain.stop_holding(),
             Held::Head | Held::WhileRequired => return self.answer.poll_drained(drain, cx),
-            // The rest is the body's.
-            Held::HeadIfThere(_) | Held::End => {}
+            // The end is held by the body.
+            Held::HeadIfWhole(_) | Held::End => {}
         }
         Poll::Ready(())
     }
@@ -181,9 +183,9 @@ impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
         let so_far = |drain: &Drain| drain.report_so_far(plan.has_report());
         self.waited = drain.has_waited();
         let has_timing = self.waited && plan.settings.server_timing == Some(true);
-        self.held_for = has_timing.then(|| drain.waited_for());
+        self.held_time = has_timing.then(|| drain.waited_for());
         match plan.held {
-            Held::HeadIfThere(_) => return AfterWait::GoesOn(so_far(drain)),
+            Held::HeadIfWhole(_) => return AfterWait::GoesOn(so_far(drain)),
             Held::End if self.waited => return AfterWait::GoesOn(so_far(drain)),
             Held::End => return AfterWait::GoesOn(None),
             Held::WhileRequired if self.waited => self.before_finish = so_far(drain),
@@ -194,7 +196,7 @@ impl<B: Body, E> Releasable for HeldHead<'_, B, E> {
         }
         if plan.no_body {
             if drain.must_wait() {
-                // The look at the body may have spawned, and the response ends with its head.
+                // The peek may have spawned a task, and the response ends with its head.
                 return AfterWait::WaitsAgain;
             }
             drain.complete();

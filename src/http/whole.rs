@@ -1,4 +1,4 @@
-//! A held answer whose body is there as a whole: the ordinary case, on a short path.
+//! The ordinary case of a held answer, on a short path: its body is complete.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,20 +7,24 @@ use http::Response;
 use http_body::Body;
 
 use super::answer::{Answer, Plan};
-use super::body::{Head, Kept, Looked, ResponseBody};
+use super::body::{Head, Kept, Peeked, ResponseBody};
 use super::hold::{Exchange, Facts, Held, held};
 use crate::drain::Drain;
 use crate::request::tuning::Answered;
 use crate::settings::AnswerSettings;
 
-/// An answer that is held with its body. Nothing is written into its head.
+/// An answer that is held with its complete body. Nothing is written into its head.
 pub(super) struct Whole<B: Body> {
     /// The head, and all data of the body.
     kept: Pin<Box<Kept<B>>>,
 }
 
-/// The length of the body, if all of the answer is held where that is there, and nothing is written into it. Otherwise
-/// zero.
+/// Returns the exact length of a body whose answer may become a [`Whole`]. Otherwise returns zero. The conditions are:
+///
+/// * the head is held if the body is complete;
+/// * nothing is written into the head;
+/// * a task is alive;
+/// * there is no hook.
 #[inline]
 pub(super) fn held_length(facts: &Facts, answered: &Answered) -> u64 {
     let AnswerSettings {
@@ -33,13 +37,13 @@ pub(super) fn held_length(facts: &Facts, answered: &Answered) -> u64 {
         return 0;
     }
     match held(facts) {
-        Held::HeadIfThere(length) => length,
+        Held::HeadIfWhole(length) => length,
         _ => 0,
     }
 }
 
 impl<B: Body> Whole<B> {
-    /// An answer whose body is still to be looked at.
+    /// Makes an answer whose body was not polled yet. Call [`peek`](Self::peek) next.
     #[inline(always)]
     pub(super) fn new(response: Response<B>, length: u64, settings: AnswerSettings) -> Self {
         let (parts, body) = response.into_parts();
@@ -48,48 +52,52 @@ impl<B: Body> Whole<B> {
         }
     }
 
-    /// Asks the body for its first frame. An error if the answer takes more steps: its body is not there as a whole, or
-    /// its end is to be passed on.
+    /// Polls the body for its first frame.
+    ///
+    /// # Errors
+    ///
+    /// If the answer needs the longer path: the body is not complete, or its end has to be passed on too.
     #[inline(always)]
-    pub(super) fn look(
+    pub(super) fn peek(
         &mut self,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Result<(), Looked> {
-        let looked = self.kept.as_mut().look(length, is_http1, drain, cx);
-        if looked == Looked::Whole && self.kept.is_only_frame() {
+    ) -> Result<(), Peeked> {
+        let peeked = self.kept.as_mut().peek(length, is_http1, drain, cx);
+        if peeked == Peeked::Whole && self.kept.is_only_frame() {
             Ok(())
         } else {
-            Err(looked)
+            Err(peeked)
         }
     }
 
-    /// Ready when the head may go: with true if the request has ended with that, and otherwise if it takes more steps.
+    /// Ready when the head may go out. The value is true if the request has ended in the same step. It is false if the
+    /// answer needs the longer path.
     #[inline(always)]
     pub(super) fn poll_released(&mut self, drain: &mut Drain, cx: &mut Context<'_>) -> Poll<bool> {
         match self.kept.as_mut().head_mut() {
             Some(head) => drain.poll_plain_wait(&mut head.timer, cx),
-            None => unreachable!("it is taken out at the end alone"),
+            None => unreachable!("the head is taken only at the end"),
         }
     }
 
-    /// Takes out what goes on to the server.
+    /// Returns the response for the server.
     #[inline(always)]
     pub(super) fn into_response(mut self) -> Response<ResponseBody<B>> {
         match self.kept.as_mut().take_head() {
             Some(head) => Response::from_parts(head.parts, ResponseBody::of_kept(self.kept)),
-            None => unreachable!("it is taken out at the end alone"),
+            None => unreachable!("the head is taken only at the end"),
         }
     }
 
-    /// Makes it an answer that takes more steps. `looked`: what the look at its body has found.
+    /// Makes an [`Answer`], for the longer path. `peeked`: the result of [`peek`](Self::peek).
     #[cold]
     pub(super) fn into_answer<E>(
         mut self,
         exchange: Exchange,
-        looked: Looked,
+        peeked: Peeked,
     ) -> Box<Answer<B, E>> {
         let Some(Head {
             parts,
@@ -98,12 +106,12 @@ impl<B: Body> Whole<B> {
             timer: _,
         }) = self.kept.as_mut().take_head()
         else {
-            unreachable!("it is taken out at the end alone")
+            unreachable!("the head is taken only at the end")
         };
         let body = ResponseBody::of_kept(self.kept);
         Box::new(Answer {
             result: Ok(Response::from_parts(parts, body)),
-            plan: Plan::of_looked(settings, exchange, length, looked),
+            plan: Plan::of_peeked(settings, exchange, length, peeked),
         })
     }
 }

@@ -9,13 +9,13 @@ use tower_task_tracker::Hold;
 mod hold;
 
 use hold::{
-    Asked, Exchange, Facts, Held, content_length, has_no_body, held, held_without_required,
+    Exchange, Facts, Held, MethodKind, content_length, has_no_body, held, held_without_required,
     is_never_sent, known_length,
 };
 
 const HOLDING: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
 
-fn asked(method: Asked) -> Exchange {
+fn exchange(method: MethodKind) -> Exchange {
     Exchange {
         method,
         is_http1: true,
@@ -26,7 +26,7 @@ fn asked(method: Asked) -> Exchange {
 fn facts(hold: Hold) -> Facts {
     Facts {
         hold,
-        exchange: asked(Asked::Other),
+        exchange: exchange(MethodKind::Other),
         status: StatusCode::OK,
         content_length: None,
         size_hint: SizeHint::default(),
@@ -65,7 +65,7 @@ fn row_head_204_and_304_the_head_is_held_in_every_holding_mode() {
     for hold in HOLDING {
         for size_hint in [SizeHint::default(), SizeHint::with_exact(7)] {
             let head = Facts {
-                exchange: asked(Asked::Head),
+                exchange: exchange(MethodKind::Head),
                 size_hint,
                 ..facts(hold)
             };
@@ -103,7 +103,7 @@ fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
         };
         assert_eq!(held(&switching), Held::Upgraded, "{hold:?}");
         let connect = Facts {
-            exchange: asked(Asked::Connect),
+            exchange: exchange(MethodKind::Connect),
             ..facts(hold)
         };
         assert_eq!(held(&connect), Held::Upgraded, "{hold:?}");
@@ -114,7 +114,7 @@ fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
         assert_eq!(held(&created), Held::Upgraded, "{hold:?}");
     }
     let refused = Facts {
-        exchange: asked(Asked::Connect),
+        exchange: exchange(MethodKind::Connect),
         status: StatusCode::FORBIDDEN,
         ..facts(Hold::Auto)
     };
@@ -134,7 +134,7 @@ fn row_101_and_2xx_to_connect_nothing_is_held_in_any_mode() {
 fn row_never_nothing_is_held() {
     let plain = facts(Hold::Never);
     let head = Facts {
-        exchange: asked(Asked::Head),
+        exchange: exchange(MethodKind::Head),
         ..plain.clone()
     };
     let empty = Facts {
@@ -152,7 +152,7 @@ fn row_auto_an_exact_length_is_looked_into_and_everything_else_streams() {
         size_hint: SizeHint::with_exact(7),
         ..facts(Hold::Auto)
     };
-    assert_eq!(held(&exact), Held::HeadIfThere(7));
+    assert_eq!(held(&exact), Held::HeadIfWhole(7));
     let header = Facts {
         content_length: Some(7),
         ..facts(Hold::Auto)
@@ -214,10 +214,10 @@ fn the_method_says_what_kind_of_exchange_it_is() {
         *request.method_mut() = method;
         Exchange::of(&request).method
     };
-    assert_eq!(of(Method::HEAD), Asked::Head);
-    assert_eq!(of(Method::CONNECT), Asked::Connect);
+    assert_eq!(of(Method::HEAD), MethodKind::Head);
+    assert_eq!(of(Method::CONNECT), MethodKind::Connect);
     for method in [Method::GET, Method::POST, Method::PUT, Method::OPTIONS] {
-        assert_eq!(of(method), Asked::Other);
+        assert_eq!(of(method), MethodKind::Other);
     }
 }
 
@@ -252,7 +252,7 @@ fn row_required_what_is_held_is_held_for_required_tasks_alone() {
             ..plain.clone()
         };
         let head = Facts {
-            exchange: asked(Asked::Head),
+            exchange: exchange(MethodKind::Head),
             ..plain.clone()
         };
         let empty = Facts {
@@ -308,7 +308,7 @@ fn content_length_counts_if_all_its_fields_agree_on_a_number() {
 fn while_a_required_task_is_alive_auto_holds_the_head_and_then_what_it_would_have_held() {
     for (size_hint, then) in [
         (SizeHint::default(), Held::End),
-        (SizeHint::with_exact(7), Held::HeadIfThere(7)),
+        (SizeHint::with_exact(7), Held::HeadIfWhole(7)),
         (SizeHint::with_exact(0), Held::Head),
     ] {
         for hold in HOLDING {

@@ -1,4 +1,4 @@
-//! Looks at a body before its frames are passed on: what can be dropped before a wait is dropped.
+//! Polls a body before the server does. So a body that the server would not poll again can be dropped before a wait.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,44 +10,45 @@ use http_body::{Body, Frame, SizeHint};
 use super::part::{Part, Polled, data_len};
 use crate::drain::Drain;
 
-/// A body that has reached its length may give empty frames before its end. No more of them are taken ahead.
+/// The most frames that are taken ahead after a body has reached its length. Before its end it may return empty frames.
 const MAX_EMPTY: usize = 16;
 
-/// Items that are still to be passed on, and what has to happen before.
+/// Items that were taken from the inner body, and are not passed on yet.
 pub(super) struct Ahead<D, E> {
-    /// In their order, the first one apart: there is rarely another one.
+    /// The first item. It has a field of its own, because there is rarely more than one.
     first: Option<Polled<D, E>>,
-    /// Rarely `Some`.
+    /// `Some` if there are more items, or a `size_hint` to restore. Both are rare.
     more: Option<Box<More<D, E>>>,
-    past: Past,
+    position: Position,
 }
 
 struct More<D, E> {
+    /// The items after the first, in their order.
     rest: Vec<Polled<D, E>>,
-    /// The hint from before the first item was taken, until that is passed on: what was taken must not make a length
-    /// exact that was not. `None` if the length was exact, and the items are the body's last.
+    /// The `size_hint` from before the first item was taken, until that item is passed on. Without it, the hint of a
+    /// body whose length was not exact could become exact. `None` if the length was exact and the items are the last.
     before: Option<SizeHint>,
 }
 
-/// How far the body is beyond its length.
+/// The position of the body relative to its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Past {
+enum Position {
     /// It has not reached its length.
-    Below,
-    /// It has, and is polled with the next look.
-    Reached,
-    /// It was polled there, and is not polled again before its items are passed on.
-    Polled,
+    BelowLength,
+    /// It has reached its length, and the next peek polls it.
+    AtLength,
+    /// It was polled after its length, and is not polled again before its items are passed on.
+    PastLength,
 }
 
-/// What a look at a body of known length has found.
+/// The result of a peek at a body of known length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Looked {
-    /// All of its data, or its end.
+pub(crate) enum Peeked {
+    /// All data was taken: the length is reached, or the body's `is_end_stream` is true.
     Whole,
-    /// A part of it.
+    /// A part of the data was taken; or an end mark, trailers or an error came in place of data.
     Part,
-    /// Nothing yet.
+    /// The body is pending.
     Pending,
 }
 
@@ -56,21 +57,21 @@ impl<D: Buf, E> Ahead<D, E> {
         self.first.is_some()
     }
 
-    /// Whether an error comes next that was taken ahead of its time.
+    /// Returns whether the first item is an error.
     pub(super) fn is_error_next(&self) -> bool {
         matches!(self.first, Some(Some(Err(_))))
     }
 
-    /// Whether an end is among the items.
+    /// Returns whether an end is among the items: the end mark, an error or trailers.
     pub(super) fn has_end(&self) -> bool {
         self.items().any(is_end)
     }
 
     pub(super) fn has_reached_length(&self) -> bool {
-        self.past != Past::Below
+        self.position != Position::BelowLength
     }
 
-    /// Takes the first item, to be passed on or withheld.
+    /// Takes the first item. The caller passes it on, or withholds it.
     pub(super) fn pop(&mut self) -> Option<Polled<D, E>> {
         let mut next = None;
         if let Some(more) = &mut self.more {
@@ -100,17 +101,17 @@ impl<D: Buf, E> Ahead<D, E> {
         }
     }
 
-    /// Withholds an item: it stands before the others again.
+    /// Puts an item back in front of the others.
     pub(super) fn withhold(&mut self, item: Polled<D, E>, part: Part) {
         if let Some(next) = self.first.replace(item) {
             self.more().rest.insert(0, next);
         }
-        if part == Part::Last && self.past == Past::Below {
-            self.past = Past::Reached;
+        if part == Part::Last && self.position == Position::BelowLength {
+            self.position = Position::AtLength;
         }
     }
 
-    /// The trailers among the items, whose others are dropped.
+    /// Drops all items, and returns the trailers if there are some.
     pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
         let rest = self
             .more
@@ -125,8 +126,8 @@ impl<D: Buf, E> Ahead<D, E> {
         frames.find_map(|frame| frame.into_trailers().ok())
     }
 
-    /// What is to come: the items, and then what the body has left.
-    // A hint is `Copy` since http-body 1.1 only.
+    /// Returns the `size_hint` of the items and of what follows them. `body`: the hint of the inner body.
+    // `SizeHint` is not `Copy` before http-body 1.1.
     #[allow(clippy::clone_on_copy)]
     pub(super) fn size_hint(&self, body: &SizeHint) -> SizeHint {
         if let Some(before) = self.more.as_ref().and_then(|more| more.before.as_ref()) {
@@ -134,7 +135,7 @@ impl<D: Buf, E> Ahead<D, E> {
         }
         let kept = self.items().map(bytes).fold(0, u64::saturating_add);
         let mut hint = SizeHint::new();
-        // The upper bound goes first: the hint panics if the lower one passes it.
+        // The upper bound is set first, because `set_lower` panics if the lower bound is above it.
         if let Some(upper) = body.upper() {
             hint.set_upper(upper.saturating_add(kept));
         }
@@ -142,36 +143,36 @@ impl<D: Buf, E> Ahead<D, E> {
         hint
     }
 
-    /// Asks a body of this length for its first frame, in the request's context. It is dropped if the server
-    /// will not ask for more.
-    // As above.
+    /// Polls a body of this length for its first frame, in the request's context. Drops it if the server would not poll
+    /// it again.
+    // `SizeHint` is not `Copy` before http-body 1.1.
     #[allow(clippy::clone_on_copy)]
-    pub(super) fn look<B>(
+    pub(super) fn peek<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Looked
+    ) -> Peeked
     where
         B: Body<Data = D, Error = E>,
     {
         if self.has_reached_length() {
-            self.look_past(body, is_http1, drain, cx);
-            return Looked::Whole;
+            self.peek_past(body, is_http1, drain, cx);
+            return Peeked::Whole;
         }
         if self.has_items() {
-            return Looked::Part;
+            return Peeked::Part;
         }
         let before = body.as_ref().as_pin_ref().map(|body| body.size_hint());
         if length > 0 {
             let _entered = drain.enter();
             let Some(polled) = body.as_mut().as_pin_mut().map(|body| body.poll_frame(cx)) else {
-                return Looked::Whole;
+                return Peeked::Whole;
             };
             let Poll::Ready(item) = polled else {
-                return Looked::Pending;
+                return Peeked::Pending;
             };
             let (item_ends, len) = (is_end(&item), bytes(&item));
             self.first = Some(item);
@@ -185,26 +186,26 @@ impl<D: Buf, E> Ahead<D, E> {
             }
             if ends || len < length {
                 return if item_ends || !ends {
-                    Looked::Part
+                    Peeked::Part
                 } else {
-                    Looked::Whole
+                    Peeked::Whole
                 };
             }
         }
-        self.past = Past::Reached;
-        self.look_past(body, is_http1, drain, cx);
+        self.position = Position::AtLength;
+        self.peek_past(body, is_http1, drain, cx);
         if self.has_items() {
             self.more().before = before;
         }
-        Looked::Whole
+        Peeked::Whole
     }
 
-    /// Polls a body that has reached its length, in the request's context: an HTTP/1 server drops it there,
-    /// and does not poll it again; an HTTP/2 server waits for its end.
+    /// Polls a body that has reached its length, in the request's context. Items that it returns are kept, and it is
+    /// dropped once it has ended. If it is pending:
     ///
-    /// It is polled again with each look while nothing comes over HTTP/2. What it gives is kept. Once it has
-    /// ended, it is dropped.
-    pub(super) fn look_past<B>(
+    /// * in HTTP/1 it is dropped, because the server would drop it there without another poll;
+    /// * in HTTP/2 it is polled again at each peek, because the server waits for its end.
+    pub(super) fn peek_past<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
         is_http1: bool,
@@ -213,17 +214,17 @@ impl<D: Buf, E> Ahead<D, E> {
     ) where
         B: Body<Data = D, Error = E>,
     {
-        if self.past != Past::Reached {
+        if self.position != Position::AtLength {
             return;
         }
         let _entered = drain.enter();
-        if self.take_past(body.as_mut(), is_http1, cx) {
+        if self.read_past(body.as_mut(), is_http1, cx) {
             body.set(None);
         }
     }
 
-    /// Returns whether nothing more is asked of the body.
-    fn take_past<B>(
+    /// Returns whether the body is not polled again, so that it can be dropped.
+    fn read_past<B>(
         &mut self,
         mut body: Pin<&mut Option<B>>,
         is_http1: bool,
@@ -232,7 +233,7 @@ impl<D: Buf, E> Ahead<D, E> {
     where
         B: Body<Data = D, Error = E>,
     {
-        self.past = Past::Polled;
+        self.position = Position::PastLength;
         for _ in 0..MAX_EMPTY {
             if has_ended(body.as_ref()) {
                 return true;
@@ -241,13 +242,13 @@ impl<D: Buf, E> Ahead<D, E> {
             let item = match polled {
                 Some(Poll::Ready(item)) => item,
                 Some(Poll::Pending) if !is_http1 => {
-                    self.past = Past::Reached;
+                    self.position = Position::AtLength;
                     return false;
                 }
                 Some(Poll::Pending) | None => return true,
             };
             let (ends, len) = (is_end(&item), bytes(&item));
-            // An HTTP/1 server does not ask for an error there.
+            // An HTTP/1 server would not poll for an error there.
             if !is_http1 || !matches!(item, Some(Err(_))) {
                 self.push(item);
             }
@@ -255,7 +256,7 @@ impl<D: Buf, E> Ahead<D, E> {
                 return ends || has_ended(body.as_ref());
             }
         }
-        // An HTTP/1 server does not ask for more of them either.
+        // An HTTP/1 server would not poll for more empty frames either.
         is_http1
     }
 
@@ -288,12 +289,12 @@ impl<D, E> Default for Ahead<D, E> {
         Self {
             first: None,
             more: None,
-            past: Past::Below,
+            position: Position::BelowLength,
         }
     }
 }
 
-/// Whether the body says that nothing follows, or there is none.
+/// Returns whether there is no body, or its `is_end_stream` is true.
 fn has_ended<B: Body>(body: Pin<&Option<B>>) -> bool {
     body.as_pin_ref().is_none_or(|body| body.is_end_stream())
 }
@@ -302,6 +303,7 @@ fn is_end<D: Buf, E>(item: &Polled<D, E>) -> bool {
     Part::of(item, &mut None) == Part::End
 }
 
+/// Returns the number of data bytes in an item.
 fn bytes<D: Buf, E>(item: &Polled<D, E>) -> u64 {
     match item {
         Some(Ok(frame)) => data_len(frame).unwrap_or(0),

@@ -1,4 +1,4 @@
-//! Why the body of a tracked response ended early.
+//! The error of the body of a tracked response.
 
 use std::error::Error;
 use std::fmt;
@@ -7,19 +7,19 @@ pub(crate) const REQUIRED_FAILED: &str = "a task that the response depends on ha
 
 /// The error of a [`ResponseBody`](crate::ResponseBody).
 ///
-/// Its [`source`](Error::source) is the inner body's error itself, so that code which walks the chain of
-/// sources finds what it looks for: hyper finds the reason of an HTTP/2 reset (an `h2::Error`), tonic a
-/// `Status`. The exception is an `h2::Error` without a `hyper::Error` around it: tonic looks for that one at the
-/// head of the chain alone, and makes `Unknown` of it here.
+/// The [`source`](Error::source) of [`Inner`](Self::Inner) is the inner body's error itself. So code that walks the
+/// chain of sources finds it: hyper finds the reason of an HTTP/2 reset (an `h2::Error`), and tonic finds a `Status`.
+/// There is one exception: tonic searches for an `h2::Error` without a `hyper::Error` around it only at the head of the
+/// chain. Here such an error becomes `Unknown`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The inner body failed, with this error. If that is a `BodyError` itself, as where one layer's body is
-    /// wrapped by another's, it takes the place of this variant.
+    /// The inner body failed with this error. If the error is a `BodyError` itself, because one layer's body wraps
+    /// another's, it is not wrapped again.
     Inner(Box<dyn Error + Send + Sync>),
-    /// A [`required`](crate::TaskBuilder::required) task has failed: the body ends as an error, so
-    /// that no client takes it for a whole one. What a slow reader has not taken yet may be lost with
-    /// it: a server discards what it has buffered.
+    /// A [`required`](crate::TaskBuilder::required) task has failed. The body ends with an error, so that no client
+    /// takes it for a complete one. Data that a slow client has not read yet may be lost, because a server discards its
+    /// buffer at an error.
     RequiredFailed,
 }
 
@@ -32,8 +32,9 @@ impl BodyError {
         }
     }
 
-    /// Returns whether the body ended because a [`required`](crate::TaskBuilder::required) task has failed: also
-    /// if a `BodyError` in the chain of sources of an inner error is `RequiredFailed`, such as one in an
+    /// Returns whether the body ended because a [`required`](crate::TaskBuilder::required) task has failed.
+    ///
+    /// This also searches the chain of sources of an inner error for a `RequiredFailed`, such as one inside of an
     /// `axum::Error`.
     #[must_use]
     pub fn is_required_failed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! How a body that has begun reports that a required task has failed.
+//! The failure of a required task, reported by a body that has begun.
 
 use std::task::{Context, Poll};
 
@@ -9,22 +9,23 @@ use super::error::{BodyError, REQUIRED_FAILED};
 use super::part::{Part, Polled};
 use crate::http::grpc;
 
-/// Returns what is passed on in place of the last item, and whether that reports the failure.
+/// Returns what is passed on in place of `item`, and whether that reports the failure. If it does not, the next item
+/// reports it.
 pub(super) fn in_place_of<D, E>(
     item: Polled<D, E>,
     part: Part,
     is_grpc: bool,
 ) -> (Polled<D, E>, bool) {
     match (item, part) {
-        // The end comes after it.
+        // The end follows this item.
         (item, Part::Middle) => (item, false),
-        // In gRPC only the trailers say whether a call has succeeded.
+        // In gRPC the trailers alone hold the status of a call.
         (item, Part::Last) if is_grpc => (item, false),
         (Some(Ok(frame)), Part::End) if is_grpc => {
             let trailers = frame.into_trailers().unwrap_or_default();
             (Some(Ok(failed_trailers(trailers))), true)
         }
-        // It is no success in any case.
+        // An error of the inner body is no success either.
         (Some(Err(error)), _) => (Some(Err(error)), true),
         _ => (None, false),
     }
@@ -33,9 +34,9 @@ pub(super) fn in_place_of<D, E>(
 /// A failure that the next item reports.
 pub(super) struct Failing {
     grpc: bool,
-    /// Those of the inner body, if it has given some. In a box, because they are large and rare.
+    /// The inner body's trailers, if it has returned some. In a box, because they are large and rare.
     trailers: Option<Box<HeaderMap>>,
-    /// The server has had a turn to send what it has.
+    /// The server has had a turn to send the frames in its buffer.
     has_had_turn: bool,
 }
 
@@ -59,7 +60,7 @@ impl Failing {
             return Poll::Ready(Some(Ok(failed_trailers(trailers))));
         }
         if !std::mem::replace(&mut self.has_had_turn, true) {
-            // hyper discards what it has buffered if the error comes in the same poll.
+            // hyper discards its buffer if the error comes in the same poll.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -1,4 +1,4 @@
-//! Frame by frame: what passes, and what is withheld.
+//! Polls a tracked body: passes its frames on, and withholds what ends the response.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -34,20 +34,20 @@ where
             Some(inner) => inner.poll_frame(cx),
             None => Poll::Ready(None),
         };
-        // Looked at where it lies, as the response is before.
+        // The item is used by reference: it may be large, and each move may copy it.
         let Poll::Ready(item) = &polled else {
             return Poll::Pending;
         };
         let part = Part::of(item, &mut watch.rest.length);
         let ended = part == Part::End || has_ended(this.inner.as_ref().as_pin_ref().as_deref());
         if ended {
-            // What its destructor spawns is waited for.
+            // Dropped before the wait, so that tasks that its destructor spawns are waited for.
             this.inner.set(None);
         }
         drop(entered);
         if ended && watch.drain.end_unused() {
             if watch.drain.is_empty() {
-                // A destructor would look for what is left.
+                // Nothing is left to drop. Without this the destructor would check each field.
                 std::mem::forget(std::mem::replace(this.state, State::Done));
             } else {
                 *this.state = State::Done;
@@ -64,7 +64,7 @@ where
     #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            // While the end is watched, it has not come.
+            // A body in this state has not passed its end on.
             State::Streaming(_) => false,
             State::Done => true,
             _ => self.has_passed_all(),
@@ -88,9 +88,9 @@ where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// The next item of a body that does not stream with its end watched.
+    /// Polls a body that is not in [`State::Streaming`].
     #[inline]
-    fn poll_unwatched(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Passed<B>> {
+    fn poll_unwatched(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<OuterItem<B>> {
         let this = self.as_mut().project();
         match this.state {
             State::Kept(kept) => {
@@ -115,7 +115,7 @@ where
         }
     }
 
-    /// Whether nothing more comes from a body whose end is not watched.
+    /// Returns whether nothing more is passed on. False while the end is watched.
     fn has_passed_all(&self) -> bool {
         match &self.state {
             State::Passing => has_ended(self.get_ref()),
@@ -127,13 +127,14 @@ where
         }
     }
 
-    /// Passes on what may end the response, and what was kept. `taken`: just now, from the inner body.
+    /// Passes on kept items, and items that may end the response. `first`: an item that the inner body has just
+    /// returned, which comes before a poll.
     #[inline(never)]
     fn poll_kept(
         self: Pin<&mut Self>,
-        mut taken: Option<Taken<B>>,
+        mut first: Option<InnerPart<B>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Passed<B>> {
+    ) -> Poll<OuterItem<B>> {
         let mut this = self.project();
         loop {
             if let State::Failing(failing) = this.state {
@@ -141,8 +142,8 @@ where
                 *this.state = State::Done;
                 return Poll::Ready(item);
             }
-            let (item, part) = match taken.take() {
-                Some(taken) => taken,
+            let (item, part) = match first.take() {
+                Some(first) => first,
                 None => ready!(poll_next(this.inner.as_mut(), this.state, cx)),
             };
             let has_more = this
@@ -163,16 +164,16 @@ where
                 this.state.withhold(item, part);
                 continue;
             }
-            // A response that has failed must not reach its length. A gRPC call over HTTP/2 reports that in its
-            // trailers, whose own status must not be lost.
+            // A response that has failed must not reach its length. Over HTTP/2, a gRPC call may reach it: the failure
+            // is reported in its trailers, and a status in the inner body's trailers must not be lost.
             let reports_later = grpc && !rest.is_http1;
             if ended || (part == Part::Last && !reports_later && drain.required_failed()) {
                 drop_inner(this.inner.as_mut(), this.state);
-                // A server that sees an end after a frame drops the body there: only here can its
-                // drop be told from an end.
+                // A server drops a body that has ended, without another poll. So the request ends here, where that drop
+                // can be distinguished from a disconnect.
                 let watch = this.state.watch_mut();
                 if watch.is_some_and(|watch| watch.drain.try_finish().is_err()) {
-                    // Something was spawned since. A frame of which more follows need not wait for that.
+                    // A task was spawned since. Only an item that ends the response waits for it.
                     if part != Part::Middle {
                         this.state.withhold(item, part);
                         continue;
@@ -192,7 +193,7 @@ where
                     *this.state = State::Done;
                 }
             } else if part == Part::Last {
-                // The server has all it needs. It may drop the body, or poll on for trailers.
+                // The server has all of the data. It may drop the body, or poll it for trailers.
                 drain.complete();
             }
             return Poll::Ready(item.map(inner_error));
@@ -200,14 +201,14 @@ where
     }
 }
 
-/// What is passed on.
-type Passed<B> = Polled<<B as Body>::Data, BodyError>;
+/// An item that is passed on.
+type OuterItem<B> = Polled<<B as Body>::Data, BodyError>;
 
-/// What comes from the inner body.
-type Given<B> = Polled<<B as Body>::Data, <B as Body>::Error>;
+/// An item of the inner body.
+type InnerItem<B> = Polled<<B as Body>::Data, <B as Body>::Error>;
 
-/// What came from the inner body, and what part of the response it is.
-type Taken<B> = (Given<B>, Part);
+/// An item of the inner body, and its part of the response.
+type InnerPart<B> = (InnerItem<B>, Part);
 
 fn inner_error<D, E>(item: Result<Frame<D>, E>) -> Result<Frame<D>, BodyError>
 where
@@ -216,16 +217,17 @@ where
     item.map_err(BodyError::inner)
 }
 
-/// Returns the next item: a kept one if it may pass, and otherwise one of the inner body.
+/// Returns the next item: the first kept one if there is one, and otherwise that of the inner body. If the kept item
+/// ends the response, this waits for the tasks first.
 fn poll_next<B: Body>(
     mut inner: Pin<&mut Option<B>>,
     state: &mut State<B>,
     cx: &mut Context<'_>,
-) -> Poll<Taken<B>> {
+) -> Poll<InnerPart<B>> {
     if let State::Kept(kept) = state {
         match kept.next() {
             Next::Passes if kept.ahead().is_error_next() => {
-                // hyper discards what it has buffered if the error comes in the same poll.
+                // hyper discards its buffer if the error comes in the same poll.
                 kept.as_mut().fail_next();
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -234,11 +236,11 @@ fn poll_next<B: Body>(
             Next::Waits(part) => {
                 let (body, ahead, watch) = kept.as_mut().parts();
                 if let Some(Watch { drain, rest }) = watch {
-                    // It lies in one of the two.
+                    // The body is in one of these two places.
                     let body = if inner.is_some() { inner } else { body };
-                    // Before the look at the tasks: what is dropped may end one, or spawn one.
-                    ahead.look_past(body, rest.is_http1, drain, cx);
-                    ready!(drain.poll_free(cx));
+                    // Before the check of the tasks: a destructor may end a task, or spawn one.
+                    ahead.peek_past(body, rest.is_http1, drain, cx);
+                    ready!(drain.poll_releasable(cx));
                 }
                 let Some(item) = state.pop() else {
                     unreachable!("an item is withheld")
@@ -259,12 +261,12 @@ fn poll_next<B: Body>(
     Poll::Ready((item, part))
 }
 
-/// Polls the inner body, wherever it lies, in the request's context.
+/// Polls the inner body in the request's context. The body is in `inner` or in `state`.
 fn poll_inner<B: Body>(
     inner: Pin<&mut Option<B>>,
     state: &mut State<B>,
     cx: &mut Context<'_>,
-) -> Poll<Given<B>> {
+) -> Poll<InnerItem<B>> {
     let (kept, watch) = match state {
         State::Kept(kept) => {
             let (body, _, watch) = kept.as_mut().parts();
@@ -280,7 +282,7 @@ fn poll_inner<B: Body>(
     }
 }
 
-/// Drops the inner body in the request's context: what its destructor spawns is counted.
+/// Drops the inner body in the request's context, so that tasks that its destructor spawns are counted.
 fn drop_inner<B: Body>(mut inner: Pin<&mut Option<B>>, state: &mut State<B>) {
     let (kept, watch) = match state {
         State::Kept(kept) => {
@@ -293,7 +295,7 @@ fn drop_inner<B: Body>(mut inner: Pin<&mut Option<B>>, state: &mut State<B>) {
     let Some(watch) = watch.filter(|_| kept.is_some() || inner.is_some()) else {
         return;
     };
-    // The destructor may ask for the deadline.
+    // The body's destructor may call `Tasks::deadline`, which must not return that of a drained window.
     watch.drain.close_drained();
     let entered = watch.drain.enter();
     if let Some(mut kept) = kept {

@@ -1,4 +1,4 @@
-//! What is taken from the inner body before it can be passed on.
+//! Items that were taken from the inner body, and are not passed on yet.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use super::Watch;
-use super::ahead::{Ahead, Looked};
+use super::ahead::{Ahead, Peeked};
 use super::part::{Part, Polled};
 use crate::drain::Drain;
 use crate::drain::timer::Timer;
@@ -18,14 +18,14 @@ use crate::settings::AnswerSettings;
 type AheadOf<B> = Ahead<<B as Body>::Data, <B as Body>::Error>;
 
 pin_project! {
-    /// Items that are still to be passed on, with the body that they were taken from, and the head of their response
-    /// while that is held too.
+    /// Items that are not passed on yet. Beside them are the body that they were taken from, and the head of the
+    /// response while that is held too.
     pub(crate) struct Kept<B>
     where
         B: Body,
     {
-        // `Some` if it had to be polled before it came to its place: a body that was polled may not move,
-        // and lies here until it is dropped. Otherwise it lies in the response body.
+        // The inner body, if it was polled before the `ResponseBody` was in its final place. A body that was polled
+        // must not move, so it stays here until it is dropped. `None` if the body is in the `ResponseBody`.
         #[pin]
         body: Option<B>,
         ahead: AheadOf<B>,
@@ -37,37 +37,37 @@ pin_project! {
     }
 }
 
-/// What happens to the first of the kept items.
+/// What happens to the first item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// It may be passed on.
+    /// The item may be passed on. If it is an error, the server gets a turn before.
     Passes,
-    /// The same, and the server has had a turn before this item, which is an error.
+    /// The item is an error, and may be passed on: the server has had its turn.
     FailsNow,
-    /// It ends the response, and waits for the tasks.
+    /// The item ends the response, and is withheld until the tasks are done.
     Waits(Part),
 }
 
-/// The head of an answer that is there as a whole, and what was set for it.
+/// The head of an answer whose body is complete, and its settings.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) parts: Parts,
     pub(crate) settings: AnswerSettings,
     /// The length of the body.
     pub(crate) length: u64,
-    /// For the deadline until which it is held.
+    /// The timer for the deadline of the hold.
     pub(crate) timer: Timer,
 }
 
 impl<B: Body> Kept<B> {
-    /// A body that is about to be polled.
+    /// Returns a box around a body that is about to be polled.
     pub(super) fn around(body: B) -> Pin<Box<Self>> {
         let mut kept = Self::apart();
         kept.as_mut().body_mut().set(Some(body));
         kept
     }
 
-    /// A body that is about to be polled, and its head.
+    /// Returns a box around a body that is about to be polled, and the head of its response.
     #[inline]
     pub(crate) fn with_head(
         body: B,
@@ -75,7 +75,7 @@ impl<B: Body> Kept<B> {
         settings: AnswerSettings,
         length: u64,
     ) -> Pin<Box<Self>> {
-        // Filled in its place: the parts are large, and were copied twice.
+        // The box is filled in place, because the parts are large and each move may copy them.
         let mut kept = Self::apart();
         let mut this = kept.as_mut().project();
         this.body.set(Some(body));
@@ -98,27 +98,27 @@ impl<B: Body> Kept<B> {
         self.project().head.as_mut()
     }
 
-    /// Asks the body for its first frame: see [`ResponseBody::look`](super::ResponseBody::look).
+    /// Polls the body for its first frame: see [`ResponseBody::peek`](super::ResponseBody::peek).
     #[inline]
-    pub(crate) fn look(
+    pub(crate) fn peek(
         self: Pin<&mut Self>,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Looked {
+    ) -> Peeked {
         let this = self.project();
-        this.ahead.look(this.body, length, is_http1, drain, cx)
+        this.ahead.peek(this.body, length, is_http1, drain, cx)
     }
 
-    /// The items of a body that lies elsewhere.
+    /// Returns an empty box, for the items of a body that is in its `ResponseBody`.
     #[inline(always)]
     pub(super) fn apart() -> Pin<Box<Self>> {
-        // Its default is written into the box, and not copied there.
+        // `Box::default` writes the value into the box. `Box::new` may copy it there.
         Box::into_pin(Box::default())
     }
 
-    /// The items of a watched body that lies elsewhere.
+    /// Returns an empty box with the watch on the end of a body that is in its `ResponseBody`.
     pub(super) fn watched(watch: Watch) -> Pin<Box<Self>> {
         let mut kept = Self::apart();
         *kept.as_mut().watch_mut() = Some(watch);
@@ -154,7 +154,7 @@ impl<B: Body> Kept<B> {
         self.next
     }
 
-    /// The server gets a turn before the first item, which is an error.
+    /// Marks that the server gets its turn before the first item, which is an error.
     pub(super) fn fail_next(self: Pin<&mut Self>) {
         *self.project().next = Next::FailsNow;
     }
@@ -166,14 +166,14 @@ impl<B: Body> Kept<B> {
         this.ahead.pop()
     }
 
-    /// Keeps an item that ends the response, before the others.
+    /// Withholds an item that ends the response, in front of the others.
     pub(super) fn withhold(self: Pin<&mut Self>, item: Polled<B::Data, B::Error>, part: Part) {
         let this = self.project();
         *this.next = Next::Waits(part);
         this.ahead.withhold(item, part);
     }
 
-    /// The body, what was taken from it, and the watch.
+    /// Returns the body, the items that were taken from it, and the watch.
     pub(super) fn parts(
         self: Pin<&mut Self>,
     ) -> (Pin<&mut Option<B>>, &mut AheadOf<B>, Option<&mut Watch>) {
@@ -181,13 +181,13 @@ impl<B: Body> Kept<B> {
         (this.body, this.ahead, this.watch.as_mut())
     }
 
-    /// Whether a frame is all there is left: no end of the body is to be passed on.
+    /// Returns whether one frame is all that is left: there is no body, and no end to pass on.
     #[inline]
     pub(crate) fn is_only_frame(&self) -> bool {
         self.body.is_none() && self.ahead.is_only_frame()
     }
 
-    /// Takes the frame that is all there is left, if it may be passed on at once: the ordinary case.
+    /// Takes the frame that is all that is left, if it may be passed on at once. This is the ordinary case.
     #[inline]
     pub(super) fn take_only_frame(self: Pin<&mut Self>) -> Option<Frame<B::Data>> {
         let this = self.project();
@@ -197,7 +197,7 @@ impl<B: Body> Kept<B> {
         this.ahead.take_only_frame()
     }
 
-    /// Whether nothing is left in it.
+    /// Returns whether there is neither a body nor an item.
     pub(super) fn is_spent(&self) -> bool {
         self.body.is_none() && !self.ahead.has_items()
     }

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 
 use crate::drain::Drain;
 
-pub(crate) use self::ahead::Looked;
+pub(crate) use self::ahead::Peeked;
 pub use self::error::BodyError;
 pub(crate) use self::error::REQUIRED_FAILED;
 use self::failure::Failing;
@@ -26,50 +26,56 @@ use self::part::{Part, Polled};
 pin_project! {
     /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
     ///
-    /// It passes every frame of the inner body on, in its order. What ends the response on the
-    /// wire is kept back until the tasks of the request are done, or the drain window closes: the
-    /// last data frame where the length is known, the trailers or the error where there are some,
-    /// and otherwise the end mark. With no task alive, and nothing to be awaited
-    /// ([`before_release`](crate::TaskTrackerLayer::before_release)), nothing is kept back.
+    /// It passes on every frame of the inner body, in order. If a task is alive, or there is a hook
+    /// ([`before_release`](crate::TaskTrackerLayer::before_release)), it holds what ends the response on the wire,
+    /// until the tasks of the request are done or the drain window closes. Otherwise it holds nothing. What ends the
+    /// response is:
     ///
-    /// If a [`required`](crate::TaskBuilder::required) task has failed, the body ends with
-    /// [`BodyError::RequiredFailed`], and where the length is known what would complete it is left out. An
-    /// error of the inner body is passed on in its place, as [`BodyError::Inner`], and gRPC gets trailers with
-    /// `grpc-status: 13`.
+    /// * the data frame that reaches the length, if the length is known;
+    /// * the trailers or the error, if there are any;
+    /// * otherwise the end mark.
     ///
-    /// It is a [`Body`] where the inner body's error turns into a boxed error, as every error and string does.
+    /// If a [`required`](crate::TaskBuilder::required) task has failed, the body does not end as a success:
     ///
-    /// While something is kept back, [`is_end_stream`](Body::is_end_stream) is false and
-    /// [`size_hint`](Body::size_hint) counts it. Polled after the end mark, the body returns the end mark again.
+    /// * In general it ends with [`BodyError::RequiredFailed`]. If the length is known, the frame that would reach it
+    ///   is left out.
+    /// * If the inner body has failed, its error is passed on instead, as [`BodyError::Inner`].
+    /// * A gRPC response ends with trailers that contain `grpc-status: 13`, or the error status of the inner body.
     ///
-    /// Before a wait begins, the inner body is dropped if a server would not ask for more of it: then a task
-    /// that waits for its end, or for its drop, does not wait for the response. This is so once the inner body
-    /// has ended, and where no body follows the head. If its length is reached, it is polled once more; if
-    /// nothing comes, it is dropped in HTTP/1, and polled on in HTTP/2.
+    /// While something is held, [`is_end_stream`](Body::is_end_stream) is false and [`size_hint`](Body::size_hint)
+    /// includes it. A poll after the end mark returns the end mark again.
     ///
-    /// In an upgraded exchange the body is passed on as it is, outside of the request: a server does not ask
-    /// for it.
+    /// Before a wait begins, the inner body is dropped if a server would not poll it again. So a task that waits for
+    /// the end of the body, or for its drop, does not wait for the response:
     ///
-    /// Its default is an empty body, which middleware such as tower-http's `Timeout` asks for.
+    /// * A body that has ended is dropped.
+    /// * If no body follows the head, it is dropped.
+    /// * A body that has reached its length is polled once more. If it is pending then, it is dropped in HTTP/1, and
+    ///   polled again later in HTTP/2.
     ///
-    /// It is `Send` where the inner body, its data and its errors are: one of them may be kept back.
+    /// In an upgraded exchange the body is passed on unchanged, outside of the request, because a server does not poll
+    /// it.
     ///
-    /// There is no `into_inner`: what is kept back would be lost, and the end would not be held.
+    /// The type is a [`Body`] if the inner body's error converts into a boxed error, as every error and string does. It
+    /// is `Send` if the inner body, its data and its errors are, because it may hold any of them. Its default is an
+    /// empty body, which middleware such as tower-http's `Timeout` needs.
+    ///
+    /// There is no `into_inner`: frames that are held would be lost, and the end would not be held.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its end, it says that the client is gone:
-    /// [`at_disconnect`](crate::TaskTrackerLayer::at_disconnect) applies.
+    /// If the body is dropped before its end, the client counts as gone, and the policy
+    /// [`at_disconnect`](crate::TaskTrackerLayer::at_disconnect) applies to the tasks.
     ///
     /// # Panics
     ///
-    /// A wait on a runtime without time panics.
+    /// Panics if it has to wait on a runtime whose timers are not enabled.
     pub struct ResponseBody<B>
     where
         B: Body,
     {
-        // The inner body, unless it lies in the box of `State::Kept`: a body that was polled must not move. `None` once
-        // it has ended: it is dropped at its end, so that what its destructor spawns is waited for.
+        // The inner body. `None` if it is in the box of `State::Kept`, because a body that was polled must not move.
+        // `None` also once it has ended: it is dropped then, so that tasks that its destructor spawns are waited for.
         #[pin]
         inner: Option<B>,
         state: State<B>,
@@ -88,23 +94,24 @@ pin_project! {
     }
 }
 
-/// How far a response body is.
+/// The state of a response body.
 ///
 /// ```text
-///   Passing ──▶ Done                    nothing is watched
+///   Passing ──▶ Done                       the end is not watched
 ///
-///   Streaming ─▶ Kept ─▶ Streaming      an item may end the response: it is kept until the tasks are done
+///   Streaming ─▶ Kept ─▶ Streaming         an item may end the response: it is kept until the tasks are done
 ///       │          │
 ///       ├──────────┴───▶ Failing ─▶ Done   a required task has failed
 ///       └──────────────▶ Done              the end was passed on, and the request has ended
 /// ```
 enum State<B: Body> {
-    /// The inner body is passed on, and its end is not watched: under an outer layer, or once everything was reported.
+    /// The inner body is passed on, and its end is not watched: an outer layer owns the request, or the request has
+    /// ended.
     Passing,
     /// The inner body is passed on until an item may end the response.
     Streaming(Watch),
-    /// Items were taken from the inner body, or the body was polled, before the server asked for them. In a box: a body
-    /// that is passed on at once does not pay for it.
+    /// Items were taken from the inner body, or it was polled, before a poll of the server. In a box, so that a body
+    /// that is passed on at once stays small.
     Kept(Pin<Box<Kept<B>>>),
     /// A required task has failed, and the next item reports it.
     Failing(Failing),
@@ -112,25 +119,25 @@ enum State<B: Body> {
     Done,
 }
 
-/// The end of a response that is watched. Dropping it before the end means that the client has left.
+/// The watch on the end of a response. If it is dropped before the end, the client has gone.
 pub(crate) struct Watch {
     pub(crate) drain: Drain,
     pub(crate) rest: Rest,
 }
 
-/// What is known of the rest of a response that is let go.
+/// What is known of the rest of a response whose head goes out.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rest {
-    /// What is still to come of a length that the server knows; `None` if it knows none, or once that is reached.
+    /// The number of bytes that are left of a known length. `None` if no length is known, or once it is reached.
     pub(crate) length: Option<u64>,
-    /// A failed task is reported in trailers.
+    /// The response is gRPC: a failed task is reported in trailers.
     pub(crate) grpc: bool,
-    /// The server drops a body that has reached its length.
+    /// HTTP/1.x: the server drops a body that has reached its length.
     pub(crate) is_http1: bool,
 }
 
 impl<B: Body> ResponseBody<B> {
-    /// A body that is passed through.
+    /// Returns a body that is passed on unwatched.
     pub(crate) fn new(body: B) -> Self {
         Self {
             inner: Some(body),
@@ -138,7 +145,7 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// A body of which something was taken before it is asked for.
+    /// Returns a body from which items were taken before a poll of the server.
     #[inline]
     pub(crate) fn of_kept(kept: Pin<Box<Kept<B>>>) -> Self {
         Self {
@@ -147,7 +154,7 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// A body whose end may be watched.
+    /// Returns a body whose end is watched if `watch` is `Some`.
     #[inline]
     pub(crate) fn watched(body: B, watch: Option<Watch>) -> Self {
         Self {
@@ -156,47 +163,47 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// Polls a body of this length for its first frame, before its head is let go. With a length of zero, which is
-    /// reached already, it is polled for what comes after.
-    pub(crate) fn look(
+    /// Polls a body of this length for its first frame, before its head goes out. A length of zero is reached already,
+    /// so the body is then polled for what follows its data.
+    pub(crate) fn peek(
         &mut self,
         length: u64,
         is_http1: bool,
         drain: &mut Drain,
         cx: &mut Context<'_>,
-    ) -> Looked {
-        // It was not polled yet, so it may still move.
+    ) -> Peeked {
+        // The body was not polled yet, so it may still move.
         if let Some(body) = self.inner.take() {
             self.state = State::Kept(Kept::around(body));
         }
         let State::Kept(kept) = &mut self.state else {
-            return Looked::Whole;
+            return Peeked::Whole;
         };
-        let looked = kept.as_mut().look(length, is_http1, drain, cx);
+        let peeked = kept.as_mut().peek(length, is_http1, drain, cx);
         self.state.drop_spent();
-        looked
+        peeked
     }
 
-    /// Drops the inner body, and whatever was taken from it.
+    /// Drops the inner body, and the items that were taken from it.
     pub(crate) fn drop_all(&mut self, drain: &mut Drain) {
         let _entered = drain.enter();
         self.state = State::Passing;
         self.inner = None;
     }
 
-    /// Whether the inner body has nothing more to give, and no end of it is to be passed on.
+    /// Returns whether the inner body has ended, and no end of it is among the items to pass on.
     pub(crate) fn inner_has_ended(&self) -> bool {
         let has_end = self.state.kept().is_some_and(|kept| kept.ahead().has_end());
         !has_end && self.get_ref().is_none_or(Body::is_end_stream)
     }
 
-    /// Whether the inner body is there, and may have data to give.
+    /// Returns whether there is an inner body that may return more data.
     pub(crate) fn is_streaming(&self) -> bool {
         let kept = self.state.kept();
         self.get_ref().is_some() && kept.is_none_or(|kept| !kept.ahead().has_reached_length())
     }
 
-    /// From now on the end is watched.
+    /// Watches the end of the body from now on.
     pub(crate) fn watch(&mut self, drain: Drain, rest: Rest) {
         let new = Watch { drain, rest };
         match &mut self.state {
@@ -205,14 +212,14 @@ impl<B: Body> ResponseBody<B> {
         }
     }
 
-    /// The inner body; `None` if there is none, or none any more.
+    /// Returns the inner body. `None` if there is none, or it was dropped.
     pub fn get_ref(&self) -> Option<&B> {
         let kept = || self.state.kept().and_then(|kept| kept.body());
         self.inner.as_ref().or_else(kept)
     }
 
-    /// The inner body; `None` if there is none, or none any more. A frame taken from it directly
-    /// is not held for.
+    /// Returns the inner body. `None` if there is none, or it was dropped. A frame that is taken from it directly does
+    /// not wait for any task.
     pub fn get_mut(&mut self) -> Option<&mut B>
     where
         B: Unpin,
@@ -220,8 +227,8 @@ impl<B: Body> ResponseBody<B> {
         Pin::new(self).get_pin_mut().map(Pin::get_mut)
     }
 
-    /// The inner body, pinned; `None` if there is none, or none any more. A frame taken from it
-    /// directly is not held for.
+    /// Returns the inner body, pinned. `None` if there is none, or it was dropped. A frame that is taken from it
+    /// directly does not wait for any task.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut B>> {
         let this = self.project();
         this.inner.as_pin_mut().or_else(|| this.state.body_mut())
@@ -243,7 +250,7 @@ impl<B: Body> State<B> {
         }
     }
 
-    /// The inner body, if it lies in the box.
+    /// Returns the inner body if it is in the box.
     fn body_mut(&mut self) -> Option<Pin<&mut B>> {
         match self {
             State::Kept(kept) => kept.as_mut().body_mut().as_pin_mut(),
@@ -260,13 +267,13 @@ impl<B: Body> State<B> {
         }
     }
 
-    /// Whether a required task of the watched request has failed.
+    /// Returns whether a required task of the watched request has failed.
     fn required_failed(&mut self) -> bool {
         self.watch_mut()
             .is_some_and(|watch| watch.drain.required_failed())
     }
 
-    /// Drops the box once nothing is left in it.
+    /// Drops the box if there is neither a body nor an item in it.
     fn drop_spent(&mut self) {
         if let State::Kept(kept) = self {
             if kept.is_spent() {
@@ -285,7 +292,7 @@ impl<B: Body> State<B> {
         item
     }
 
-    /// Keeps an item that ends the response, before the others.
+    /// Withholds an item that ends the response, in front of the others.
     fn withhold(&mut self, item: Polled<B::Data, B::Error>, part: Part) {
         let mut kept = match std::mem::replace(self, State::Done) {
             State::Kept(kept) => kept,
@@ -296,7 +303,7 @@ impl<B: Body> State<B> {
         *self = State::Kept(kept);
     }
 
-    /// Drops what is kept, but for trailers: the next item reports that a required task has failed.
+    /// Drops all kept items except trailers. The next item reports that a required task has failed.
     fn fail(&mut self, grpc: bool) {
         let trailers = match self {
             State::Kept(kept) => kept.as_mut().ahead_mut().take_trailers(),
@@ -305,7 +312,7 @@ impl<B: Body> State<B> {
         *self = State::Failing(Failing::new(grpc, trailers));
     }
 
-    /// Drops everything, and the inner body, in the request's context.
+    /// Drops the kept items and the inner body in the request's context, and then the watch.
     #[cold]
     fn drop_watched(&mut self, mut inner: Pin<&mut Option<B>>) {
         let (watch, kept) = match std::mem::replace(self, State::Done) {
@@ -356,7 +363,7 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// Whether the inner body has nothing more to give than what is kept of it.
+/// Returns whether there is no inner body, or its `is_end_stream` is true.
 fn has_ended<B: Body>(inner: Option<&B>) -> bool {
     inner.is_none_or(Body::is_end_stream)
 }

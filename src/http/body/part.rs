@@ -1,24 +1,25 @@
-//! What is taken from the inner body, and what it means to a server.
+//! An item of the inner body, and what it means to a server.
 
 use bytes::Buf;
 use http_body::Frame;
 
-/// One answer of `poll_frame`.
+/// The value of a ready `poll_frame`.
 pub(crate) type Polled<D, E> = Option<Result<Frame<D>, E>>;
 
-/// What the end of an item means to a server.
+/// The part of a response that an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// More may come, and nothing ends with it.
+    /// The response does not end with this item.
     Middle,
-    /// It fills the known length: an HTTP/1 server ends the response with it, and drops the body.
+    /// This item reaches the known length. An HTTP/1 server ends the response with it, and drops the body.
     Last,
-    /// The end mark, an error or the trailers.
+    /// This item is the end mark, an error or the trailers.
     End,
 }
 
 impl Part {
-    /// Counts the item off the length, and says what part of the response it is.
+    /// Subtracts the item from the length that is left, and returns its part of the response. Once the length is
+    /// reached, `length` is `None`.
     pub(crate) fn of<D: Buf, E>(item: &Polled<D, E>, length: &mut Option<u64>) -> Self {
         match item {
             None | Some(Err(_)) => Part::End,
@@ -38,7 +39,7 @@ impl Part {
     }
 }
 
-/// The bytes of a data frame; `None` for other frames.
+/// Returns the number of bytes of a data frame; `None` for other frames.
 pub(crate) fn data_len<D: Buf>(frame: &Frame<D>) -> Option<u64> {
     frame.data_ref().map(|data| data.remaining() as u64)
 }

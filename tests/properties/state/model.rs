@@ -122,9 +122,9 @@ impl Model {
     }
 
     /// The wait for the tokio-util tracker.
-    pub(crate) fn watch(&self) -> Option<usize> {
-        let is_watch = |task: &Task| !task.has_ended && task.spec.kind == Kind::Tracker;
-        self.tasks.iter().position(is_watch)
+    pub(crate) fn tracker_wait(&self) -> Option<usize> {
+        let is_tracker = |task: &Task| !task.has_ended && task.spec.kind == Kind::Tracker;
+        self.tasks.iter().position(is_tracker)
     }
 
     pub(crate) fn spawns(&self) -> Option<Spawns> {
@@ -154,10 +154,10 @@ impl Model {
         }
     }
 
-    /// Whether the request leaves the list now, or watches the tracker instead.
+    /// Whether the request leaves the list now, or waits for the tracker instead.
     pub(crate) fn leaves(&mut self, in_tracker: bool) -> (bool, bool) {
         let is_over = matches!(self.phase, Phase::Over(_) | Phase::Process);
-        let is_idle = self.waited_for() + self.detached() == 0 && self.watch().is_none();
+        let is_idle = self.waited_for() + self.detached() == 0 && self.tracker_wait().is_none();
         if !is_over || !is_idle || self.pending_callbacks > 0 || !self.is_listed {
             return (false, false);
         }

@@ -48,7 +48,7 @@ struct Expected {
     span: bool,
     leave: bool,
     has_changed: bool,
-    watch: bool,
+    wait_for_tracker: bool,
 }
 
 struct Nothing;
@@ -102,8 +102,8 @@ impl Run {
 
     /// All that is alive ends, and everything is reported.
     fn come_to_an_end(&mut self, is_process: bool) -> Checked {
-        if let Some(watch) = self.model.watch() {
-            self.end(watch, false)?;
+        if let Some(id) = self.model.tracker_wait() {
+            self.end(id, false)?;
         }
         for id in 0..self.model.tasks.len() {
             if !self.model.tasks[id].has_ended {
@@ -201,10 +201,10 @@ impl Run {
                 if self.model.pending_callbacks > 0 {
                     let effects = self.state.callbacks_done(*in_tracker);
                     self.model.pending_callbacks -= 1;
-                    let (leave, watch) = self.model.leaves(*in_tracker);
+                    let (leave, wait_for_tracker) = self.model.leaves(*in_tracker);
                     let expected = Expected {
                         leave,
-                        watch,
+                        wait_for_tracker,
                         has_changed: true,
                         ..Expected::default()
                     };
@@ -212,17 +212,17 @@ impl Run {
                 }
             }
             Step::Watch => {
-                if self.model.watch().is_none() {
+                if self.model.tracker_wait().is_none() {
                     self.admit(spec(Kind::Tracker), Parent::None, Begins::Elsewhere)?;
                 }
             }
             Step::EndWatch { in_tracker } => {
-                if let Some(id) = self.model.watch() {
+                if let Some(id) = self.model.tracker_wait() {
                     self.end(id, *in_tracker)?;
                 }
             }
             Step::AbandonWatch => {
-                if let Some(id) = self.model.watch() {
+                if let Some(id) = self.model.tracker_wait() {
                     let effects = self
                         .state
                         .abandon_tracker_wait(self.model.tasks[id].slot, true);
@@ -585,7 +585,7 @@ impl Run {
         if is_late {
             self.model.pending_callbacks += 1;
         } else {
-            (expected.leave, expected.watch) = self.model.leaves(in_tracker);
+            (expected.leave, expected.wait_for_tracker) = self.model.leaves(in_tracker);
         }
         self.effects(effects, &expected)
     }
@@ -770,11 +770,11 @@ impl Run {
     }
 
     fn left(&mut self, effects: Effects<u32>, span: bool, in_tracker: bool) -> Checked {
-        let (leave, watch) = self.model.leaves(in_tracker);
+        let (leave, wait_for_tracker) = self.model.leaves(in_tracker);
         let expected = Expected {
             span,
             leave,
-            watch,
+            wait_for_tracker,
             ..Expected::default()
         };
         self.effects(effects, &expected)
@@ -809,7 +809,7 @@ impl Run {
             span: effects.span.is_some(),
             leave: effects.leave.is_some(),
             has_changed: effects.has_changed,
-            watch: effects.wait_for_tracker,
+            wait_for_tracker: effects.wait_for_tracker,
         };
         prop_assert_eq!(&found, expected);
         Ok(())
@@ -822,7 +822,7 @@ impl Run {
         prop_assert_eq!(state.waited_for(), model.waited_for());
         prop_assert_eq!(state.alive(), alive);
         prop_assert_eq!(state.required() as usize, model.required());
-        prop_assert_eq!(state.has_tracker_wait(), model.watch().is_some());
+        prop_assert_eq!(state.has_tracker_wait(), model.tracker_wait().is_some());
         prop_assert_eq!(state.registration().is_some(), model.is_listed);
         prop_assert_eq!(state.is_released(), model.spawns().is_some());
         prop_assert_eq!(state.required_failed(), model.required_failed());
@@ -880,6 +880,6 @@ fn nothing() -> Effects<u32> {
         span: None,
         leave: None,
         has_changed: false,
-        watch: false,
+        wait_for_tracker: false,
     }
 }
