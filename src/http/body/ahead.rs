@@ -34,11 +34,11 @@ struct More<D, E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Position {
     /// It has not reached its length.
-    BelowLength,
+    Below,
     /// It has reached its length, and the next peek polls it.
-    AtLength,
+    At,
     /// It was polled after its length, and is not polled again before its items are passed on.
-    PastLength,
+    Past,
 }
 
 /// The result of a peek at a body of known length.
@@ -68,7 +68,7 @@ impl<D: Buf, E> Ahead<D, E> {
     }
 
     pub(super) fn has_reached_length(&self) -> bool {
-        self.position != Position::BelowLength
+        self.position != Position::Below
     }
 
     /// Takes the first item. The caller passes it on, or withholds it.
@@ -106,8 +106,8 @@ impl<D: Buf, E> Ahead<D, E> {
         if let Some(next) = self.first.replace(item) {
             self.more().rest.insert(0, next);
         }
-        if part == Part::Last && self.position == Position::BelowLength {
-            self.position = Position::AtLength;
+        if part == Part::Last && self.position == Position::Below {
+            self.position = Position::At;
         }
     }
 
@@ -192,7 +192,7 @@ impl<D: Buf, E> Ahead<D, E> {
                 };
             }
         }
-        self.position = Position::AtLength;
+        self.position = Position::At;
         self.peek_past(body, is_http1, drain, cx);
         if self.has_items() {
             self.more().before = before;
@@ -214,7 +214,7 @@ impl<D: Buf, E> Ahead<D, E> {
     ) where
         B: Body<Data = D, Error = E>,
     {
-        if self.position != Position::AtLength {
+        if self.position != Position::At {
             return;
         }
         let _entered = drain.enter();
@@ -233,7 +233,7 @@ impl<D: Buf, E> Ahead<D, E> {
     where
         B: Body<Data = D, Error = E>,
     {
-        self.position = Position::PastLength;
+        self.position = Position::Past;
         for _ in 0..MAX_EMPTY {
             if has_ended(body.as_ref()) {
                 return true;
@@ -242,7 +242,7 @@ impl<D: Buf, E> Ahead<D, E> {
             let item = match polled {
                 Some(Poll::Ready(item)) => item,
                 Some(Poll::Pending) if !is_http1 => {
-                    self.position = Position::AtLength;
+                    self.position = Position::At;
                     return false;
                 }
                 Some(Poll::Pending) | None => return true,
@@ -289,7 +289,7 @@ impl<D, E> Default for Ahead<D, E> {
         Self {
             first: None,
             more: None,
-            position: Position::BelowLength,
+            position: Position::Below,
         }
     }
 }
