@@ -106,7 +106,7 @@ impl Request {
         match admitted {
             Ok(admitted) => Ok(self.admitted(admitted, spec.name)),
             Err((refused, effects)) => {
-                effects.carry_out(self);
+                self.carry_out(effects);
                 Err(refused)
             }
         }

@@ -15,6 +15,7 @@ use std::thread;
 use pin_project_lite::pin_project;
 
 use super::Request;
+use super::task::Parent;
 use crate::sync::thread_local;
 
 /// Where code runs: in a request, outside of any request, or outside of any request on purpose.
@@ -289,6 +290,18 @@ impl Running {
         let before = HERE.try_with(|here| here.push(self));
         EnteredRunning {
             before: before.unwrap_or(NOTHING),
+        }
+    }
+}
+
+impl Request {
+    /// Returns whether the running code is a task of this request, and whether that task is detached.
+    #[inline]
+    pub(super) fn parent(&self) -> Parent {
+        match Running::current().task_of(self) {
+            None => Parent::None,
+            Some(task) if task.is_detached => Parent::DetachedTask,
+            Some(_) => Parent::Task,
         }
     }
 }

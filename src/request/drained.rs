@@ -171,7 +171,7 @@ impl Request {
                 waker,
             } => {
                 drop_waker(waker);
-                effects.carry_out(self);
+                self.carry_out(effects);
                 Finished::Over { required_failed }
             }
         }
@@ -232,7 +232,7 @@ impl Request {
             let in_tracker = self.is_tracker_busy();
             state.conclude(in_tracker)
         };
-        effects.carry_out(self);
+        self.carry_out(effects);
     }
 }
 

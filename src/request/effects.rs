@@ -5,12 +5,9 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::Request;
 use super::task::TaskSpec;
-use crate::panics;
 use crate::process::registry::Registration;
 use crate::report::TaskInfo;
-use crate::sync::AbortHandle;
 use crate::trace::Span;
 
 /// What a caller must do once the lock is free. Wakers, handles and spans may run code of others, which may take the
@@ -68,7 +65,7 @@ pub(crate) struct Completed<H> {
 }
 
 /// The end of a task that no report counts. Once it is reported, the caller calls
-/// [`State::callbacks_done`](super::state::State::callbacks_done).
+/// `State::callbacks_done`.
 #[derive(Debug, Clone)]
 pub(crate) struct LateEnd {
     pub(crate) spec: TaskSpec,
@@ -87,37 +84,6 @@ impl<H> Effects<H> {
             leave: None,
             has_changed: false,
             wait_for_tracker: false,
-        }
-    }
-}
-
-impl Effects<AbortHandle> {
-    /// Carries out the effects in this order. The wake-up is the last, so that the wait finds the rest done.
-    #[inline(always)]
-    pub(super) fn carry_out(self, request: &Arc<Request>) {
-        let Self {
-            wake,
-            handle,
-            span,
-            leave,
-            has_changed,
-            wait_for_tracker,
-        } = self;
-        // This drops no task: a task that ends holds a reference to itself.
-        drop(handle);
-        // Before the request leaves the registry. Once the handle is idle, all spans have to be closed.
-        drop(span);
-        if let Some(registration) = leave {
-            request.process().registry().leave(registration);
-        }
-        if wait_for_tracker {
-            request.spawn_tracker_wait();
-        }
-        if has_changed {
-            request.process().registry().has_changed();
-        }
-        if let Some(waker) = wake {
-            let _ = panics::caught(|| waker.wake());
         }
     }
 }

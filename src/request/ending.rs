@@ -34,7 +34,7 @@ impl Request {
             handle,
             ..Effects::none()
         };
-        effects.carry_out(self);
+        self.carry_out(effects);
     }
 
     /// Like [`complete`](Self::complete), for a task that did not complete.
@@ -92,7 +92,7 @@ impl Request {
             // Before the request may leave the registry. Once the handle is idle, all spans have to be closed.
             extra = None;
         }
-        effects.carry_out(self);
+        self.carry_out(effects);
         if let Some(late) = late {
             self.report_late_end(late, failed, extra);
         }
@@ -154,7 +154,7 @@ impl Request {
             let in_tracker = self.is_tracker_busy();
             state.callbacks_done(in_tracker)
         };
-        effects.carry_out(self);
+        self.carry_out(effects);
     }
 
     /// Logs a late spawn, and calls the observers about it.

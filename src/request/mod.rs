@@ -14,10 +14,11 @@
 //! | `context` | the request and the task that code runs in |
 //! | `drained` | the methods that the drain calls |
 //! | `limits` | the limits of the drain window |
-//! | `tuning` | what is set for one request alone |
+//! | `tuning` | the settings of the layers and of one request alone, and the deadline that follows from them |
 //! | `stopping` | stops the tasks |
 //! | `notify` | calls the observers |
 //! | `tracker` | the tokio-util tracker |
+//! | `tracker_wait` | the task that waits for it |
 //! | `pool` | keeps the memory of a request for the next one |
 //! | `warnings` | the warnings of a layer, and how often they are logged |
 //! | `waiting` | code of a request that waits for its own process |
@@ -46,7 +47,7 @@
 //!     │ Request::end_spanned  (with a span, or not completed) closes the task's span, if the report is still to come
 //!     │                       and counts the task
 //!     │ State::end            counts the task out and frees its slot, under the lock
-//!     │ Effects::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if
+//!     │ Request::carry_out    if it was the last one: the request leaves the registry if it is over. The wait, if
 //!     │                       there is one, is woken by the last one, and by the last required one
 //!     │ report_late_end       (only if late, detached or a straggler) calls the observers, and closes the task's
 //!     │                       span
@@ -77,6 +78,7 @@ pub(crate) mod stopping;
 pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod tracker;
+mod tracker_wait;
 pub(crate) mod tuning;
 pub(crate) mod waiting;
 pub(crate) mod warnings;
@@ -87,11 +89,11 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::context::Running;
+use self::effects::Effects;
 use self::state::{Phase, State};
-use self::task::Parent;
 use self::tracker::Tracker;
 use self::warnings::Warnings;
+use crate::panics;
 use crate::process::registry::Registration;
 use crate::report::LiveTask;
 use crate::settings::Settings;
@@ -167,6 +169,35 @@ impl Request {
         self.state.lock()
     }
 
+    /// Carries out what a transition has left to do. The wake-up is the last, so that the wait finds the rest done.
+    #[inline(always)]
+    fn carry_out(self: &Arc<Self>, effects: Effects<AbortHandle>) {
+        let Effects {
+            wake,
+            handle,
+            span,
+            leave,
+            has_changed,
+            wait_for_tracker,
+        } = effects;
+        // This drops no task: a task that ends holds a reference to itself.
+        drop(handle);
+        // Before the request leaves the registry. Once the handle is idle, all spans have to be closed.
+        drop(span);
+        if let Some(registration) = leave {
+            self.process().registry().leave(registration);
+        }
+        if wait_for_tracker {
+            self.spawn_tracker_wait();
+        }
+        if has_changed {
+            self.process().registry().has_changed();
+        }
+        if let Some(waker) = wake {
+            let _ = panics::caught(|| waker.wake());
+        }
+    }
+
     #[inline]
     pub(crate) fn is_untracked(&self) -> bool {
         self.is_untracked
@@ -193,16 +224,6 @@ impl Request {
     fn joined(&self, has_joined: bool) {
         if has_joined {
             self.process().registry().joined();
-        }
-    }
-
-    /// Returns whether the running code is a task of this request, and whether that task is detached.
-    #[inline]
-    fn parent(&self) -> Parent {
-        match Running::current().task_of(self) {
-            None => Parent::None,
-            Some(task) if task.is_detached => Parent::DetachedTask,
-            Some(_) => Parent::Task,
         }
     }
 
@@ -244,7 +265,7 @@ impl Request {
             let in_tracker = self.is_tracker_busy();
             state.leave_if_over(in_tracker)
         };
-        effects.carry_out(self);
+        self.carry_out(effects);
     }
 
     /// Returns the tasks that are alive, without those whose ids are in `except`.

@@ -32,7 +32,7 @@ impl Request {
     pub(crate) fn shutdown_begins(self: &Arc<Self>) {
         let (effects, token) = self.lock().shutdown_begins();
         cancel(token);
-        effects.carry_out(self);
+        self.carry_out(effects);
     }
 
     /// Stops the tasks that no response waits for, if that is due at `now`, before the end of a shutdown. Returns when

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::Request;
 #[cfg(feature = "http")]
 use super::Shared;
+use super::limits::{Deadline, earliest};
 use super::state::State;
+use crate::deadline::SourceLimit;
+use crate::report::Limit;
 #[cfg(feature = "http")]
 use crate::settings::{AnswerSettings, Hold};
-use crate::settings::{Hook, Settings, Unfinished, WindowSettings};
+use crate::settings::{DEFAULT_DRAIN_TIMEOUT, Hook, Settings, Unfinished, WindowSettings};
+use crate::sync::AbortHandle;
 
 /// The facts about a request when its handler has answered.
 #[cfg(feature = "http")]
@@ -33,7 +39,7 @@ impl Request {
             return;
         }
         let effects = self.lock().overlay(settings, &self.shared().settings);
-        effects.carry_out(self);
+        self.carry_out(effects);
     }
 
     /// Returns whether the owner has the only reference, there is nothing to wait for, and nothing was set. This is the
@@ -53,6 +59,34 @@ impl Request {
     pub(crate) fn answered(&self) -> Answered {
         let has_tracker = self.tracker().is_some();
         answered(&self.lock(), self.shared(), has_tracker)
+    }
+
+    /// Returns the earliest limit at this moment. Returns `None` if there is none.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        let closes_at = self.process().closes_at();
+        self.deadline_in(&self.lock(), closes_at)
+    }
+
+    /// Like [`deadline`](Self::deadline), under the lock. `closes_at`: the end of a shutdown that has begun.
+    #[inline(always)]
+    pub(super) fn deadline_in(
+        &self,
+        state: &State<AbortHandle>,
+        closes_at: Option<Instant>,
+    ) -> Option<Deadline> {
+        deadline(state, &self.shared().settings, closes_at)
+    }
+
+    /// Adds the limits that a layer has when the request arrives at it. The layer may be nested. `arrived`: the moment
+    /// of the arrival, if the layer has a total timeout.
+    pub(crate) fn add_limits(self: &Arc<Self>, arrived: Option<Instant>, limits: Vec<SourceLimit>) {
+        let effects = {
+            let mut state = self.lock();
+            state.limits_mut().add(arrived, limits);
+            // A wait may be going on, because a task may have called this layer.
+            state.wake()
+        };
+        self.carry_out(effects);
     }
 
     /// Returns what happens to unfinished tasks when the client leaves.
@@ -123,4 +157,26 @@ pub(super) fn window_settings<H>(state: &State<H>, ours: &Settings) -> WindowSet
         Some(overrides) => overrides.drain.window.over(ours.drain.window),
         None => ours.drain.window,
     }
+}
+
+/// Returns the earliest limit at this moment. `closes_at`: the end of a shutdown that has begun.
+#[inline(always)]
+fn deadline<H>(state: &State<H>, ours: &Settings, closes_at: Option<Instant>) -> Option<Deadline> {
+    let settings = window_settings(state, ours);
+    let unfinished = settings.at_deadline.unwrap_or_default();
+    let timeout = settings.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
+    let opened = state.window_opened_at();
+    let drain = opened.zip(timeout).and_then(|(opened, timeout)| {
+        Some(Deadline {
+            // A moment beyond the range of the clock is no limit.
+            at: opened.checked_add(timeout)?,
+            limit: Limit::DrainTimeout,
+            unfinished,
+        })
+    });
+    let limits = state.limits();
+    if let (None, None) = (limits, closes_at) {
+        return drain;
+    }
+    earliest(drain, limits, opened, settings, closes_at)
 }
