@@ -7,7 +7,8 @@ use tokio::time::Instant;
 #[cfg(feature = "http")]
 use super::HeldFor;
 use super::report::Verdict;
-use super::{AtDrop, Drain, Ended, NotDrained, Stage};
+use super::wait::Ended;
+use super::{AtDrop, Drain, NotDrained, Stage};
 use crate::report::{DrainReport, Outcome};
 use crate::request::Request;
 use crate::request::account::Drained;

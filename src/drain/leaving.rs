@@ -8,19 +8,13 @@ use std::task::{Context as TaskContext, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::steps::Steps;
+use super::steps::{Leaving, Steps};
 use super::{Drain, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::report::Outcome;
 use crate::request::stopping::abort as stop;
 use crate::tasks::abandoned::can_run_on;
 use crate::trace;
-
-/// The steps that stop the tasks of a client that has gone.
-pub(super) struct Leaving {
-    schedule: Schedule,
-    steps: Steps,
-}
 
 impl Drain {
     /// Applies the policy `at_disconnect` to unfinished tasks, and then reports.

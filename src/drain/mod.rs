@@ -43,9 +43,10 @@
 //!
 //! | module | role |
 //! |---|---|
-//! | `wait` | the wait for tasks and hooks |
+//! | `wait` | the data of a wait and of its window |
+//! | `poll` | the wait for tasks and hooks |
 //! | `plain` | the ordinary case of the wait: a held head, and tasks alone |
-//! | `window` | the drain window |
+//! | `window` | opens and closes the drain window |
 //! | `hooks` | runs the `before_release` hooks |
 //! | `steps`, `timer` | cancel and abort tasks on time |
 //! | `release` | the loop for everything that is held: wait, fail, finish |
@@ -61,6 +62,7 @@ mod hooks;
 mod leaving;
 #[cfg(feature = "http")]
 mod plain;
+mod poll;
 pub(crate) mod release;
 mod report;
 #[cfg(feature = "http")]
@@ -73,8 +75,7 @@ mod window;
 use std::fmt;
 use std::sync::Arc;
 
-use self::wait::Wait;
-use crate::report::DrainReport;
+use self::wait::{Ended, Wait};
 use crate::request::context::{Context, Entered};
 use crate::request::{Request, Shared, pool};
 
@@ -126,14 +127,6 @@ enum Stage {
     Expired,
     /// The request has ended and was reported.
     Over { required_failed: bool },
-}
-
-/// The result of a request that was released, until it is reported.
-#[derive(Default)]
-struct Ended {
-    required_failed: bool,
-    /// `None` if nothing reads it, or there is nothing to report.
-    report: Option<Arc<DrainReport>>,
 }
 
 /// What the drop of an open request's owner means.

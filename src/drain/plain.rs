@@ -5,7 +5,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use tokio::time::Instant;
 
 use super::timer::Timer;
-use super::window::Alive;
+use super::wait::Alive;
 use super::{Drain, HeldFor, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::metrics;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::window::{Alive, WaitSummary};
-use super::{Drain, Ended};
+use super::Drain;
+use super::wait::{Alive, Ended, WaitSummary};
 use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
 use crate::request::account::{Account, Incomplete, Readers, ReleaseState, ReportQuery};
 use crate::request::names::put_name;

@@ -17,6 +17,12 @@ pub(super) struct Steps {
     aborted: Option<AbortStep>,
 }
 
+/// The steps that stop the tasks of a client that has gone.
+pub(super) struct Leaving {
+    pub(super) schedule: Schedule,
+    pub(super) steps: Steps,
+}
+
 /// The step that aborts tasks.
 #[derive(Debug, Clone, Copy)]
 struct AbortStep {

@@ -10,7 +10,8 @@ use super::error::BodyError;
 use super::failure;
 use super::kept::{Kept, Next};
 use super::part::{Part, Polled};
-use super::{ResponseBody, State, Watch, has_ended};
+use super::watch::Watch;
+use super::{ResponseBody, State, has_ended};
 
 impl<B> Body for ResponseBody<B>
 where

@@ -8,9 +8,9 @@ use http::response::Parts;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::Watch;
 use super::ahead::{Ahead, Peeked};
 use super::part::{Part, Polled};
+use super::watch::Watch;
 use crate::drain::Drain;
 use crate::drain::timer::Timer;
 use crate::settings::AnswerSettings;

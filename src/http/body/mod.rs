@@ -6,6 +6,7 @@ mod failure;
 mod frames;
 mod kept;
 mod part;
+mod watch;
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,6 +23,7 @@ pub(crate) use self::error::REQUIRED_FAILED;
 use self::failure::Failing;
 pub(crate) use self::kept::{Head, Kept};
 use self::part::{Part, Polled};
+pub(crate) use self::watch::{Rest, Watch};
 
 pin_project! {
     /// The body of a response that went through [`TaskTrackerService`](crate::TaskTrackerService).
@@ -117,23 +119,6 @@ enum State<B: Body> {
     Failing(Failing),
     /// The body has ended.
     Done,
-}
-
-/// The watch on the end of a response. If it is dropped before the end, the client has gone.
-pub(crate) struct Watch {
-    pub(crate) drain: Drain,
-    pub(crate) rest: Rest,
-}
-
-/// What is known of the rest of a response whose head goes out.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Rest {
-    /// The number of bytes that are left of a known length. `None` if no length is known, or once it is reached.
-    pub(crate) length: Option<u64>,
-    /// The response is gRPC: a failed task is reported in trailers.
-    pub(crate) grpc: bool,
-    /// HTTP/1.x: the server drops a body that has reached its length.
-    pub(crate) is_http1: bool,
 }
 
 impl<B: Body> ResponseBody<B> {
@@ -354,12 +339,6 @@ impl<B: Body> fmt::Debug for State<B> {
             State::Failing(_) => f.write_str("Failing"),
             State::Done => f.write_str("Done"),
         }
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.drain.fmt(f)
     }
 }
 
