@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use crate::settings::Unfinished;
 
 /// The longest time that aborted tasks get for their destructors, which are a part of the work.
-pub(crate) const DESTRUCTORS: Duration = Duration::from_millis(100);
+pub(crate) const DESTRUCTOR_TIME: Duration = Duration::from_millis(100);
 
 /// A time that is longer than any process runs, and short enough for the clock.
-pub(crate) const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The last steps of a wait, in this order.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl Schedule {
             };
         }
         let window = end.saturating_duration_since(opened);
-        let mut destructors = DESTRUCTORS.min(window / 10);
+        let mut destructors = DESTRUCTOR_TIME.min(window / 10);
         if let Unfinished::Cancel { grace } = unfinished {
             // At most half of the grace, so that a task has time to stop by itself before it is aborted.
             if !grace.is_zero() {
@@ -58,13 +58,13 @@ impl Schedule {
         match unfinished {
             Unfinished::Continue => None,
             Unfinished::Cancel { grace } => {
-                let end = now + grace.min(AGES);
+                let end = now + grace.min(FAR_FUTURE);
                 Some(Self::at_deadline(now, end, unfinished))
             }
             Unfinished::Abort => Some(Self {
                 cancel: Some(now),
                 abort: Some(now),
-                end: now + DESTRUCTORS,
+                end: now + DESTRUCTOR_TIME,
             }),
         }
     }

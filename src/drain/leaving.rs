@@ -13,7 +13,7 @@ use super::{Drain, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::report::Outcome;
 use crate::request::stopping::abort as stop;
-use crate::tasks::abandoned::can_run_on;
+use crate::tasks::abandoned::can_spawn_rest;
 use crate::trace;
 
 impl Drain {
@@ -57,7 +57,7 @@ impl Drain {
         let Some(warnings) = request.warnings() else {
             return;
         };
-        if !can_run_on() || request.had_handler() {
+        if !can_spawn_rest() || request.had_handler() {
             return;
         }
         if let Some(suppressed) = warnings.note_lost_handler(has_runtime) {

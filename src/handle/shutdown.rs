@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::deadline::schedule::DESTRUCTORS;
+use crate::deadline::schedule::DESTRUCTOR_TIME;
 use crate::request::waiting::Waiting;
 
 /// Waits until the process is idle, or until the end of the shutdown. Meanwhile `at_deadline` is applied to tasks that
@@ -37,7 +37,7 @@ pub(crate) async fn shut_down(waiting: &Waiting<'_>, began: Instant) {
         let _ = timeout_at(next, changed).await;
     }
     // Twice, because the destructors of the aborted tasks may spawn. Each time the destructors get some time.
-    for time in [DESTRUCTORS, DESTRUCTORS / 10] {
+    for time in [DESTRUCTOR_TIME, DESTRUCTOR_TIME / 10] {
         for request in process.registry().members() {
             request.stop_all_except(&waiters.spared(&request));
         }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::shutdown::shut_down;
-use crate::deadline::schedule::AGES;
+use crate::deadline::schedule::FAR_FUTURE;
 use crate::process::waiters::Awaits;
 use crate::report::{LiveTask, ShutdownReport, TaskState};
 use crate::request::waiting::Waiting;
@@ -147,7 +147,7 @@ impl TrackerHandle {
     /// tokio's clock is paused.
     pub fn begin_shutdown(&self, within: Duration) {
         let now = Instant::now();
-        let at = now + within.min(AGES);
+        let at = now + within.min(FAR_FUTURE);
         self.process.close(now, at, Request::shutdown_begins);
     }
 

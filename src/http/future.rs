@@ -17,7 +17,7 @@ use super::passing::{pass_on, wrap_watched};
 use super::whole::{Whole, held_length};
 use crate::request::context::Context;
 use crate::scope::role::{Progress, Role};
-use crate::tasks::handler::ran_on;
+use crate::tasks::handler::rests_spawned;
 
 pin_project! {
     /// The future of [`TaskTrackerService`](crate::TaskTrackerService). It runs the inner future. If the head of the
@@ -62,11 +62,11 @@ pin_project! {
                 return;
             }
             let is_handling = matches!(this.state.as_mut().project(), StateProj::Handling { .. });
-            let before = ran_on();
+            let before = rests_spawned();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if is_handling && ran_on() == before {
+            if is_handling && rests_spawned() == before {
                 this.role.handler_dropped(*this.progress);
             }
         }

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::panics;
-use crate::tasks::abandoned::can_run_on;
-use crate::tasks::handler::run_on;
+use crate::tasks::abandoned::can_spawn_rest;
+use crate::tasks::handler::spawn_rest;
 use crate::trace::Span;
 
 /// The future of [`RunToCompletionService`](crate::RunToCompletionService): the inner future in a box.
@@ -79,13 +79,13 @@ where
             return;
         };
         // After a panic of the handler there is nothing left to complete.
-        if self.is_polled || !can_run_on() {
+        if self.is_polled || !can_spawn_rest() {
             return;
         }
         let mut rest = Some(inner);
         let mut run_on = || {
             if let Some(rest) = rest.take() {
-                run_on(rest, self.location);
+                spawn_rest(rest, self.location);
             }
         };
         // The code that drops this may run in no span, so the span of the request is entered. If a subscriber panics,

@@ -14,7 +14,7 @@ use crate::drain::Drain;
 use crate::drain::release::Releasable;
 use crate::report::DrainReport;
 use crate::request::context::Context;
-use crate::tasks::handler::ran_on;
+use crate::tasks::handler::rests_spawned;
 
 pin_project! {
     /// Runs a future in the context of its request, and then waits for the tasks. If an enclosing layer or scope holds
@@ -32,11 +32,11 @@ pin_project! {
             // Before `role`, which owns the request, is dropped: the tasks that these destructors spawn are counted.
             let mut this = this.project();
             let is_running = matches!(this.state.as_mut().project(), StateProj::Running { .. });
-            let before = ran_on();
+            let before = rests_spawned();
             let entered = this.role.enter();
             this.state.set(State::Done);
             drop(entered);
-            if is_running && ran_on() == before {
+            if is_running && rests_spawned() == before {
                 this.role.handler_dropped(*this.progress);
             }
         }

@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// Runs `drop_task`, which drops a task before its end: because it was aborted, or because its runtime shuts down. A
-/// handler that is a part of the task must not run on, so [`can_run_on`] returns false meanwhile.
+/// handler that is a part of the task must not run on, so [`can_spawn_rest`] returns false meanwhile.
 pub(super) fn abandon(drop_task: impl FnOnce()) {
     // Fails only on a thread that is being torn down. No handler can run on there.
     let outer = ABANDONED.try_with(|abandoned| abandoned.replace(true));
@@ -29,7 +29,7 @@ impl Drop for Reset {
 
 /// Returns true if a handler that is dropped now can run on: there is a runtime, and the handler is not dropped as a
 /// part of its task.
-pub(crate) fn can_run_on() -> bool {
+pub(crate) fn can_spawn_rest() -> bool {
     let abandoned = ABANDONED.try_with(Cell::get).unwrap_or(true);
     !abandoned && Handle::try_current().is_ok()
 }

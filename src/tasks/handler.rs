@@ -12,13 +12,13 @@ use crate::trace;
 
 thread_local! {
     /// How many handlers have become tasks on this thread.
-    static RAN_ON: Cell<usize> = const { Cell::new(0) };
+    static RESTS_SPAWNED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns how many handlers have become tasks on this thread. If the number grows while a future is dropped, a handler
+/// Returns how often [`spawn_rest`] was called on this thread. If the number grows while a future is dropped, a handler
 /// in that future runs on, in its own request or in another one.
-pub(crate) fn ran_on() -> usize {
-    RAN_ON.try_with(Cell::get).unwrap_or(0)
+pub(crate) fn rests_spawned() -> usize {
+    RESTS_SPAWNED.try_with(Cell::get).unwrap_or(0)
 }
 
 /// Spawns the rest of a handler as a task of the current request. No policy for a disconnect aborts this task. Outside
@@ -27,11 +27,11 @@ pub(crate) fn ran_on() -> usize {
 /// # Panics
 ///
 /// Panics outside of a tokio runtime.
-pub(crate) fn run_on<F>(rest: F, location: &'static Location<'static>)
+pub(crate) fn spawn_rest<F>(rest: F, location: &'static Location<'static>)
 where
     F: Future + Send + 'static,
 {
-    let _ = RAN_ON.try_with(|count| count.set(count.get().wrapping_add(1)));
+    let _ = RESTS_SPAWNED.try_with(|count| count.set(count.get().wrapping_add(1)));
     let context = Context::current();
     if context.is_outside() {
         trace::outside_a_request(location);

@@ -14,7 +14,7 @@ use crate::clock::ms;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The most that aborted tasks get for their destructors.
-const DESTRUCTORS: Duration = Duration::from_millis(100);
+const DESTRUCTOR_TIME: Duration = Duration::from_millis(100);
 
 /// The limits that may close the window: several where the wall clock decides between them.
 struct Closing {
@@ -45,7 +45,7 @@ pub(super) fn check(plan: &Plan, arrived: Instant, limits: &[SourceLimit], run: 
     // What is to be aborted is aborted a moment before.
     let early = match is_spared {
         true => ms(0),
-        false => DESTRUCTORS.min((latest - ready) / 10) + ms(1),
+        false => DESTRUCTOR_TIME.min((latest - ready) / 10) + ms(1),
     };
     if is_spared {
         assert_eq!(run.task, Some(task), "the task was stopped: {report:?}");
