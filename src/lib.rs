@@ -44,7 +44,8 @@ pub use handle::TrackerHandle;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
 pub use report::{
-    DrainObserver, DrainReport, Limit, LiveTask, Outcome, ShutdownReport, TaskInfo, TaskState,
+    DrainObserver, DrainReport, Limit, LiveTask, NotDone, Outcome, ShutdownReport, TaskInfo,
+    TaskState,
 };
 pub use run_to_completion::{RunToCompletionFuture, RunToCompletionLayer, RunToCompletionService};
 pub use scope::{
@@ -55,7 +56,8 @@ pub use scope::{
 pub use settings::Hold;
 pub use settings::{DrainSettings, TaskSpans, Unfinished};
 pub use tasks::{
-    Fallible, Plain, TaskBuilder, TaskKind, TaskToken, Tasks, TrackedFuture, TrySpawnError,
+    Fallible, HandOffBuilder, Plain, TaskBuilder, TaskKind, TaskToken, Tasks, TrackedFuture,
+    TrySpawnError,
 };
 pub use tasks::{named, spawn, spawn_blocking, untracked};
 

@@ -19,6 +19,7 @@ mod enabled {
     const HELD: &str = "tower_task_tracker_held_responses";
     const LIVE: &str = "tower_task_tracker_live_tasks";
     const TASKS: &str = "tower_task_tracker_tasks_total";
+    const FAILED_HAND_OFFS: &str = "tower_task_tracker_failed_hand_offs_total";
     const STRAGGLERS: &str = "tower_task_tracker_stragglers_total";
     const LATE: &str = "tower_task_tracker_late_spawns_total";
     #[cfg(feature = "http")]
@@ -32,7 +33,8 @@ mod enabled {
     /// | `tower_task_tracker_drain_duration_seconds` | histogram | seconds | `outcome`: `drained`, `deadline_exceeded`, `shutdown`, `dropped`, `upgraded` |
     /// | `tower_task_tracker_held_responses` | gauge | responses | |
     /// | `tower_task_tracker_live_tasks` | gauge | tasks | |
-    /// | `tower_task_tracker_tasks_total` | counter | tasks | `state`: `completed`, `failed`, `panicked`, `aborted`; `task`: the name, unless it was computed |
+    /// | `tower_task_tracker_tasks_total` | counter | tasks | `state`: `completed`, `failed`, `panicked`, `aborted`, `handed_off`; `task`: the name, unless it was computed |
+    /// | `tower_task_tracker_failed_hand_offs_total` | counter | tasks | |
     /// | `tower_task_tracker_stragglers_total` | counter | tasks | `reason`: `deadline`, `shutdown`, `client_gone`, `upgraded` |
     /// | `tower_task_tracker_late_spawns_total` | counter | tasks | |
     /// | `tower_task_tracker_shed_requests_total` | counter | requests | |
@@ -40,6 +42,8 @@ mod enabled {
     /// * The histogram has one value for each request that spawned a task: how long its tasks, and its `before_release`
     ///   hooks, ran on after the response was ready.
     /// * `tasks_total` counts a task when it ends, also a straggler.
+    /// * `failed_hand_offs_total` counts a task that did not complete, and whose hand-off failed. `tasks_total` counts
+    ///   that task by how it ended itself.
     /// * `stragglers_total` counts stragglers with the report of their request. Stragglers with the reason
     ///   `client_gone` (the client has left) or `upgraded` (the exchange goes on as an upgraded stream) are no fault of
     ///   the server. Build alerts on the other reasons.
@@ -59,6 +63,11 @@ mod enabled {
         );
         metrics::describe_gauge!(LIVE, Unit::Count, "Tasks that are alive now.");
         metrics::describe_counter!(TASKS, Unit::Count, "Tasks that have ended.");
+        metrics::describe_counter!(
+            FAILED_HAND_OFFS,
+            Unit::Count,
+            "Tasks that did not complete, and whose hand-off failed."
+        );
         metrics::describe_counter!(
             STRAGGLERS,
             Unit::Count,
@@ -82,7 +91,10 @@ mod enabled {
     }
 
     pub(crate) fn task_ended(name: Option<&'static str>, state: TaskState) {
-        let state = state.name();
+        let state = match state {
+            TaskState::HandedOff => "handed_off",
+            _ => state.name(),
+        };
         record(|| {
             gauge!(LIVE).decrement(1.0);
             match name {
@@ -127,6 +139,10 @@ mod enabled {
         record(|| counter!(LATE).increment(1));
     }
 
+    pub(crate) fn hand_off_failed() {
+        record(|| counter!(FAILED_HAND_OFFS).increment(1));
+    }
+
     #[cfg(feature = "http")]
     pub(crate) fn shed() {
         record(|| counter!(SHED).increment(1));
@@ -151,6 +167,8 @@ mod disabled {
     pub(crate) fn held(_: f64) {}
 
     pub(crate) fn late_spawn() {}
+
+    pub(crate) fn hand_off_failed() {}
 
     #[cfg(feature = "http")]
     pub(crate) fn shed() {}

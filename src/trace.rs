@@ -21,7 +21,7 @@ mod enabled {
     use tracing::level_filters::LevelFilter;
 
     use crate::panics;
-    use crate::report::{DrainReport, Outcome, TaskInfo, TaskState};
+    use crate::report::{DrainReport, NotDone, Outcome, TaskInfo, TaskState};
     #[cfg(feature = "axum")]
     use crate::throttle::Throttle;
 
@@ -242,8 +242,36 @@ mod enabled {
                     "a tracked task was dropped before its end"
                 );
             }
-            TaskState::Completed | TaskState::Running => {}
+            TaskState::Completed | TaskState::HandedOff | TaskState::Running => {}
         }
+    }
+
+    /// Logs a hand-off that has succeeded. `error`: the message of the task itself.
+    pub(crate) fn handed_off(
+        task: &TaskInfo,
+        why: NotDone,
+        error: Option<&str>,
+        request_id: Option<&str>,
+    ) {
+        tracing::info!(target: TARGET, %task, location = %task.location, %why, error, request_id, "handed off");
+    }
+
+    /// Logs a hand-off that has failed. The message of `task` is that of the hand-off. `error`: the message of the task
+    /// itself.
+    pub(crate) fn hand_off_failed(
+        task: &TaskInfo,
+        why: NotDone,
+        error: Option<&str>,
+        request_id: Option<&str>,
+    ) {
+        tracing::error!(target: TARGET,
+            %task,
+            location = %task.location,
+            %why,
+            error,
+            request_id,
+            "the hand-off of a task failed: its work may be lost"
+        );
     }
 
     pub(crate) fn outside_a_request(location: &'static Location<'static>) {
@@ -307,7 +335,7 @@ mod enabled {
 mod disabled {
     use std::panic::Location;
 
-    use crate::report::{DrainReport, TaskInfo};
+    use crate::report::{DrainReport, NotDone, TaskInfo};
 
     pub(crate) const fn is_off() -> bool {
         true
@@ -351,6 +379,10 @@ mod disabled {
     pub(crate) fn late_spawn(_: &TaskInfo, _: Option<&str>) {}
 
     pub(crate) fn task_ended(_: &TaskInfo, _: bool, _: Option<&str>) {}
+
+    pub(crate) fn handed_off(_: &TaskInfo, _: NotDone, _: Option<&str>, _: Option<&str>) {}
+
+    pub(crate) fn hand_off_failed(_: &TaskInfo, _: NotDone, _: Option<&str>, _: Option<&str>) {}
 
     pub(crate) fn outside_a_request(_: &'static Location<'static>) {}
 

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::report::NotDone;
 use crate::settings::Unfinished;
 
 /// The longest time that aborted tasks get for their destructors, which are a part of the work.
 pub(crate) const DESTRUCTOR_TIME: Duration = Duration::from_millis(100);
+
+/// The longest default of the time that is kept free for hand-offs.
+const DEFAULT_HAND_OFF_GRACE: Duration = Duration::from_secs(2);
 
 /// A time that is longer than any process runs, and short enough for the clock.
 pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -19,18 +23,54 @@ pub(crate) struct Schedule {
     pub(crate) cancel: Option<Instant>,
     /// When the tasks are aborted. `None` under [`Unfinished::Continue`].
     pub(crate) abort: Option<Instant>,
+    /// When the tasks with a hand-off are stopped and handed off. `None` if there are no such tasks.
+    pub(crate) hand_off: Option<HandOffPoint>,
     pub(crate) end: Instant,
+    /// Why a task that is aborted is not done.
+    pub(crate) why: NotDone,
+}
+
+/// When the tasks with a hand-off are stopped and handed off, and why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HandOffPoint {
+    pub(crate) at: Instant,
+    pub(crate) why: NotDone,
+}
+
+impl HandOffPoint {
+    /// Returns the point of a window that opened at `opened`, for its limit at `end`. `grace`: the time that is kept
+    /// free before the limit, if it was set. It begins with the window at the earliest.
+    pub(crate) fn before(
+        opened: Instant,
+        end: Instant,
+        grace: Option<Duration>,
+        why: NotDone,
+    ) -> Self {
+        let window = end.saturating_duration_since(opened);
+        let grace = grace.unwrap_or_else(|| DEFAULT_HAND_OFF_GRACE.min(window / 4));
+        Self {
+            at: before(end, grace).max(opened),
+            why,
+        }
+    }
 }
 
 impl Schedule {
     /// Returns the schedule of a window that opened at `opened` and closes at `end`.
     #[inline]
-    pub(crate) fn at_deadline(opened: Instant, end: Instant, unfinished: Unfinished) -> Self {
+    pub(crate) fn at_deadline(
+        opened: Instant,
+        end: Instant,
+        unfinished: Unfinished,
+        why: NotDone,
+    ) -> Self {
         if unfinished == Unfinished::Continue {
             return Self {
                 cancel: None,
                 abort: None,
+                hand_off: None,
                 end,
+                why,
             };
         }
         let window = end.saturating_duration_since(opened);
@@ -49,8 +89,26 @@ impl Schedule {
         Self {
             cancel: Some(cancel),
             abort: Some(abort),
+            hand_off: None,
             end,
+            why,
         }
+    }
+
+    /// Adds the hand-offs. `unfinished`: as in [`at_deadline`](Self::at_deadline).
+    #[cold]
+    pub(crate) fn with_hand_off(
+        mut self,
+        opened: Instant,
+        point: HandOffPoint,
+        unfinished: Unfinished,
+    ) -> Self {
+        self.hand_off = Some(point);
+        if let (Some(cancel), Unfinished::Cancel { grace }) = (&mut self.cancel, unfinished) {
+            // The tasks that are handed off have the whole grace before that.
+            *cancel = before(point.at, grace).max(opened).min(*cancel);
+        }
+        self
     }
 
     /// Returns the schedule for a client that has left; `None` if the tasks run on.
@@ -59,12 +117,14 @@ impl Schedule {
             Unfinished::Continue => None,
             Unfinished::Cancel { grace } => {
                 let end = now + grace.min(FAR_FUTURE);
-                Some(Self::at_deadline(now, end, unfinished))
+                Some(Self::at_deadline(now, end, unfinished, NotDone::ClientGone))
             }
             Unfinished::Abort => Some(Self {
                 cancel: Some(now),
                 abort: Some(now),
+                hand_off: None,
                 end: now + DESTRUCTOR_TIME,
+                why: NotDone::ClientGone,
             }),
         }
     }
@@ -78,6 +138,7 @@ impl Schedule {
             cancel: self.cancel.map(|at| at.min(end)),
             abort: self.abort.map(|at| at.min(end)),
             end: self.end.min(end),
+            ..self
         }
     }
 
@@ -85,14 +146,19 @@ impl Schedule {
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
     #[inline]
     pub(crate) fn first(&self) -> Instant {
-        self.cancel.unwrap_or(self.end)
+        let first = self.cancel.unwrap_or(self.end);
+        match self.hand_off {
+            Some(point) => first.min(point.at),
+            None => first,
+        }
     }
 
     /// Returns the time of the next step after `now`, or of the end if there is none.
     pub(crate) fn next(&self, now: Instant) -> Instant {
-        let steps = [self.cancel, self.abort].into_iter().flatten();
+        let hand_off = self.hand_off.map(|point| point.at);
+        let steps = [self.cancel, self.abort, hand_off].into_iter().flatten();
         let later = steps.filter(|at| *at > now);
-        later.min().unwrap_or(self.end)
+        later.min().map_or(self.end, |at| at.min(self.end))
     }
 }
 

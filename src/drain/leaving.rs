@@ -11,8 +11,7 @@ use tokio::time::Instant;
 use super::steps::{Leaving, Steps};
 use super::{Drain, Stage};
 use crate::deadline::schedule::Schedule;
-use crate::report::Outcome;
-use crate::request::stopping::abort as stop;
+use crate::report::{NotDone, Outcome};
 use crate::tasks::abandoned::can_spawn_rest;
 use crate::trace;
 
@@ -69,7 +68,7 @@ impl Drain {
     pub(super) fn leave_at_once(&mut self) {
         if let Some(request) = self.request() {
             request.cancel();
-            request.abort_unfinished();
+            request.stop_unfinished(NotDone::ClientGone);
         }
         self.report_dropped();
     }
@@ -90,22 +89,26 @@ impl Drain {
             let schedule = leaving.schedule.capped(request.process().closes_at());
             ready!(leaving.steps.poll(&schedule, request, cx));
         }
-        self.release_dropped(true);
+        self.release_dropped(Some(NotDone::ClientGone));
         Poll::Ready(())
     }
 
     /// Releases and reports the request as [`Dropped`](Outcome::Dropped). Tasks run on.
     pub(super) fn report_dropped(&mut self) {
-        self.release_dropped(false);
+        self.release_dropped(None);
     }
 
-    /// Releases and reports the request as [`Dropped`](Outcome::Dropped). `aborts`: tasks that are alive are aborted.
-    fn release_dropped(&mut self, aborts: bool) {
+    /// Releases and reports the request as [`Dropped`](Outcome::Dropped). `stops`: if `Some`, tasks that are
+    /// alive are stopped for this reason.
+    fn release_dropped(&mut self, stops: Option<NotDone>) {
         let now = Instant::now();
-        let (ended, abort) = self.release(Outcome::Dropped, None, now, aborts);
+        let (ended, stops) = self.release(Outcome::Dropped, None, now, stops);
+        let request = self.request().cloned();
         self.conclude(ended);
         // After the report is made, so that these tasks are its stragglers.
-        stop(abort);
+        if let Some(request) = request {
+            request.stop(stops);
+        }
     }
 }
 

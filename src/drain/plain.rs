@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::timer::Timer;
 use super::wait::Alive;
 use super::{Drain, HeldFor, Stage};
-use crate::deadline::schedule::Schedule;
 use crate::metrics;
 
 impl Drain {
@@ -76,8 +75,7 @@ impl Drain {
         let Some(deadline) = deadline else {
             return Poll::Pending;
         };
-        let schedule = Schedule::at_deadline(opened, deadline.at, deadline.unfinished);
-        let first = schedule.first();
+        let first = deadline.schedule(opened).first();
         if first <= opened {
             return Poll::Ready(());
         }

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::wait::{Alive, Window};
 use super::window::expired;
 use super::{AtDrop, Drain, Stage};
-use crate::deadline::schedule::Schedule;
 use crate::report::Outcome;
 use crate::request::limits::Deadline;
 use crate::settings::Unfinished;
@@ -57,11 +56,11 @@ impl Drain {
             window.steps.timer.stop();
             return Poll::Pending;
         };
-        let schedule = Schedule::at_deadline(window.opened, deadline.at, deadline.unfinished);
+        let schedule = deadline.schedule(window.opened);
         ready!(window.steps.poll(&schedule, request, cx));
         let cut_short = request.is_busy() || window.has_cut_short(request);
-        let aborts = deadline.unfinished != Unfinished::Continue;
-        self.expire(Some(deadline.limit), cut_short, aborts);
+        let stops = (deadline.unfinished != Unfinished::Continue).then_some(deadline.why());
+        self.expire(Some(deadline.limit), cut_short, stops);
         Poll::Ready(())
     }
 

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::Drain;
 use super::wait::{Alive, Ended, WaitSummary};
-use crate::report::{DrainReport, Limit, Outcome, TaskInfo, TaskState};
+use crate::report::{DrainReport, Limit, NotDone, Outcome, TaskInfo, TaskState};
 use crate::request::account::{Account, Incomplete, Readers, ReleaseState, ReportQuery};
+use crate::request::effects::Stops;
 use crate::request::names::put_name;
 use crate::request::tracker::Tracker;
 use crate::trace;
@@ -22,19 +23,19 @@ pub(super) struct Verdict {
 }
 
 impl Drain {
-    /// Releases the request, whatever is alive. If `aborts` is true, returns the handles of the tasks to abort.
+    /// Releases the request, whatever is alive. If `stops`, returns what stops the tasks, for this reason.
     pub(super) fn release(
         &self,
         outcome: Outcome,
         closed_by: Option<Limit>,
         now: Instant,
-        aborts: bool,
-    ) -> (Ended, Vec<AbortHandle>) {
+        stops: Option<NotDone>,
+    ) -> (Ended, Stops<AbortHandle>) {
         let Some(request) = self.request() else {
-            return (Ended::default(), Vec::new());
+            return (Ended::default(), Stops::none());
         };
-        let (release_state, abort) = request.release(self.query(outcome, now), aborts);
-        (self.ended_as(release_state, outcome, closed_by, now), abort)
+        let (release_state, stops) = request.release(self.query(outcome, now), stops);
+        (self.ended_as(release_state, outcome, closed_by, now), stops)
     }
 
     /// Returns what the release has to collect about the tasks.
@@ -192,6 +193,7 @@ impl Drain {
             failed: tally.failed,
             panicked: tally.panicked,
             aborted: tally.aborted,
+            handed_off: tally.handed_off,
             cancelled,
             required_failed,
             last,

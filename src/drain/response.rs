@@ -176,7 +176,7 @@ impl Drain {
     /// handle. Later spawns are not reported as late.
     pub(crate) fn upgrade(&mut self) {
         let now = Instant::now();
-        let (ended, _) = self.release(Outcome::Upgraded, None, now, false);
+        let (ended, _) = self.release(Outcome::Upgraded, None, now, None);
         self.conclude(ended);
     }
 

@@ -1,5 +1,6 @@
 //! Cancels and aborts tasks on time.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
@@ -42,7 +43,7 @@ impl Steps {
     pub(super) fn poll(
         &mut self,
         schedule: &Schedule,
-        request: &Request,
+        request: &Arc<Request>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
@@ -51,6 +52,13 @@ impl Steps {
             // If no task is alive, the wait is for a hook, and there is no task to cancel or to abort.
             if is_due(schedule.cancel) && request.is_busy() {
                 request.cancel();
+            }
+            if let Some(point) = schedule.hand_off {
+                if point.at <= now && request.stop_for_hand_off(point.why) {
+                    // The tasks get one turn of the scheduler to stop, and the hand-offs to begin.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
             let has_aborted = self
                 .aborted
@@ -65,7 +73,7 @@ impl Steps {
                     end,
                     stopped_before,
                 });
-                request.abort_unfinished();
+                request.stop_unfinished(schedule.why);
                 // The tasks' destructors get one turn of the scheduler, even if no time is left.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

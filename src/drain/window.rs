@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::wait::{Alive, Ended, LastEnd, WaitSummary, Window};
 use super::{Drain, HeldFor, Stage};
 use crate::metrics;
-use crate::report::{Limit, Outcome};
-use crate::request::stopping::abort as stop;
+use crate::report::{Limit, NotDone, Outcome};
+use crate::request::effects::Stops;
 
 impl Drain {
     /// Closes the window of a request that was released with no task alive. `opened`: when it opened, if it was open.
@@ -73,20 +74,26 @@ impl Drain {
         if self.has_cut_short() {
             let request = self.context.own();
             let deadline = request.and_then(|request| request.deadline());
-            self.expire(deadline.map(|deadline| deadline.limit), true, false);
+            self.expire(deadline.map(|deadline| deadline.limit), true, None);
         }
     }
 
     /// Closes the window at its deadline, and releases the request. `cut_short`: some task is alive, or was stopped by
-    /// the schedule. `aborts`: tasks that are alive are aborted.
-    pub(super) fn expire(&mut self, limit: Option<Limit>, cut_short: bool, aborts: bool) {
+    /// the schedule. `stops`: if `Some`, tasks that are alive are stopped for this reason.
+    pub(super) fn expire(&mut self, limit: Option<Limit>, cut_short: bool, stops: Option<NotDone>) {
         let now = Instant::now();
         self.expired(now, cut_short);
         let (outcome, limit) = expired(limit);
-        let (ended, abort) = self.release(outcome, limit, now, aborts);
+        let (ended, stops) = self.release(outcome, limit, now, stops);
         self.set_expired(ended);
         // After the report is made, so that these tasks are its stragglers.
-        stop(abort);
+        self.stop(stops);
+    }
+
+    fn stop(&self, stops: Stops<AbortHandle>) {
+        if let Some(request) = self.request() {
+            request.stop(stops);
+        }
     }
 
     pub(super) fn set_expired(&mut self, ended: Ended) {

@@ -247,6 +247,7 @@ impl TrackerHandle {
             failed: ended(TaskState::Failed),
             panicked: ended(TaskState::Panicked),
             aborted: ended(TaskState::Aborted),
+            handed_off: ended(TaskState::HandedOff),
             failures: self.process.failures(),
             still_running: self.still_running(),
         };

@@ -46,6 +46,7 @@ struct Ended {
     failed: AtomicUsize,
     panicked: AtomicUsize,
     aborted: AtomicUsize,
+    handed_off: AtomicUsize,
     /// The first tasks that did not complete.
     failures: Mutex<Vec<TaskInfo>>,
 }
@@ -173,6 +174,7 @@ impl Ended {
             TaskState::Failed => Some(&self.failed),
             TaskState::Panicked => Some(&self.panicked),
             TaskState::Aborted => Some(&self.aborted),
+            TaskState::HandedOff => Some(&self.handed_off),
         }
     }
 

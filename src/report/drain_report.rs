@@ -10,8 +10,8 @@ use super::{Limit, Outcome, TaskInfo};
 /// [`DrainObserver::on_drain`](crate::DrainObserver::on_drain). After `TaskTrackerLayer::report_extension(true)`, a
 /// response whose head was held has it in its extensions too, as an `Arc<DrainReport>`.
 ///
-/// Every task is counted once: `completed`, `failed`, `panicked`, `aborted` and the number of `stragglers` add up to
-/// `spawned`.
+/// Every task is counted once: `completed`, `failed`, `panicked`, `aborted`, `handed_off` and the number of `stragglers`
+/// add up to `spawned`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
@@ -35,6 +35,9 @@ pub struct DrainReport {
     pub panicked: usize,
     /// How many tasks were dropped before their end.
     pub aborted: usize,
+    /// How many tasks did not complete, and were [handed off](crate::TaskBuilder::or_hand_off) instead. A task whose
+    /// hand-off failed is counted by how the task itself ended.
+    pub handed_off: usize,
     /// True if a [`required`](crate::TaskBuilder::required) task did not complete: it failed, panicked, was aborted, or
     /// was alive at the deadline.
     pub required_failed: bool,
@@ -44,7 +47,8 @@ pub struct DrainReport {
     /// The task whose end released the response; `None` if the response did not wait for a task, or the wait ended
     /// earlier.
     pub last: Option<TaskInfo>,
-    /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them.
+    /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them. If
+    /// the hand-off of a task failed, its message is that of the hand-off. A task that was handed off is not here.
     pub failures: Vec<TaskInfo>,
     /// The tasks that were alive when the window closed, or when the response was dropped, in the order in which they
     /// were spawned. The end of each is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
@@ -52,10 +56,10 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Returns true if every task ran to its end in time.
+    /// Returns true if every task ran to its end in time, or was handed off in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.completed == self.spawned
+        self.completed + self.handed_off == self.spawned
     }
 
     /// Returns true if the response failed because this straggler, a required task, was late. If the client has left,
@@ -86,6 +90,9 @@ impl fmt::Display for DrainReport {
             // Zero also if the request has only detached tasks.
             0 => f.write_str(": no task to wait for")?,
             spawned => write!(f, ": {} of {spawned} tasks completed", self.completed)?,
+        }
+        if self.handed_off > 0 {
+            write!(f, ", {} handed off", self.handed_off)?;
         }
         if self.held.is_zero() {
             f.write_str(", not held")?;

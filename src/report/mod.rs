@@ -3,6 +3,7 @@
 mod drain_report;
 mod limit;
 mod list;
+mod not_done;
 mod observer;
 mod outcome;
 mod shutdown_report;
@@ -11,6 +12,7 @@ mod task;
 
 pub use self::drain_report::DrainReport;
 pub use self::limit::Limit;
+pub use self::not_done::NotDone;
 pub use self::observer::DrainObserver;
 pub(crate) use self::observer::OnDrain;
 pub use self::outcome::Outcome;

@@ -24,6 +24,8 @@ pub struct ShutdownReport {
     pub panicked: usize,
     /// How many tasks were dropped before their end.
     pub aborted: usize,
+    /// How many tasks did not complete, and were [handed off](crate::TaskBuilder::or_hand_off) instead.
+    pub handed_off: usize,
     /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them.
     pub failures: Vec<TaskInfo>,
     /// The tasks that could not be stopped: blocking closures, and work that runs elsewhere. A task that awaits the
@@ -32,7 +34,7 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Returns true if every task ran to its end: no work was lost.
+    /// Returns true if every task ran to its end or was handed off: no work was lost.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failed + self.panicked + self.aborted == 0 && self.still_running.is_empty()
@@ -52,6 +54,7 @@ impl fmt::Display for ShutdownReport {
             (self.failed, "failed"),
             (self.panicked, "panicked"),
             (self.aborted, "aborted"),
+            (self.handed_off, "handed off"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;

@@ -13,6 +13,7 @@ pub(crate) struct Tally {
     pub(crate) failed: usize,
     pub(crate) panicked: usize,
     pub(crate) aborted: usize,
+    pub(crate) handed_off: usize,
 }
 
 impl Tally {
@@ -22,6 +23,7 @@ impl Tally {
             TaskState::Failed => self.failed += 1,
             TaskState::Panicked => self.panicked += 1,
             TaskState::Aborted => self.aborted += 1,
+            TaskState::HandedOff => self.handed_off += 1,
             TaskState::Completed | TaskState::Running => {}
         }
     }
@@ -33,7 +35,7 @@ impl Tally {
 
     /// Returns how many tasks have completed, if `alive` tasks are still alive.
     pub(crate) fn completed(&self, alive: usize) -> usize {
-        let others = self.failed + self.panicked + self.aborted + alive;
+        let others = self.failed + self.panicked + self.aborted + self.handed_off + alive;
         self.spawned.saturating_sub(others)
     }
 }

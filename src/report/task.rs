@@ -19,6 +19,8 @@ pub enum TaskState {
     Panicked,
     /// The task was dropped before its end: it was aborted, or its runtime shut down.
     Aborted,
+    /// The task did not complete, and its [hand-off](crate::TaskBuilder::or_hand_off) returned `Ok`.
+    HandedOff,
 }
 
 impl TaskState {
@@ -29,6 +31,7 @@ impl TaskState {
             TaskState::Failed => "failed",
             TaskState::Panicked => "panicked",
             TaskState::Aborted => "aborted",
+            TaskState::HandedOff => "handed off",
         }
     }
 }

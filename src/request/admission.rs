@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Request;
 use super::effects::Attached;
 use super::guard::{Extra, TaskGuard};
+use super::hand_off::HandOffFn;
 use super::state::State;
 use super::stopping::abort;
 use super::task::{Admitted, Begins, Kind, Parent, Refused, TaskSpec, Ticket};
@@ -43,6 +44,31 @@ impl Request {
             admitted
         };
         self.admitted(admitted, None)
+    }
+
+    /// Lists a task that has a hand-off. The caller spawns it, and then calls [`attach`](Self::attach). `name`: as in
+    /// [`try_admit`](Self::try_admit).
+    #[cold]
+    pub(crate) fn admit_with_hand_off(
+        self: &Arc<Self>,
+        spec: TaskSpec,
+        name: Option<Arc<str>>,
+        f: HandOffFn,
+    ) -> TaskGuard {
+        let parent = self.parent();
+        let label = spec.name;
+        let (admitted, effects) = {
+            let mut state = self.lock();
+            let admitted = state.admit(spec, parent, Begins::Spawning, || self.join());
+            if let Some(name) = name {
+                state.set_name(admitted.slot, admitted.id, name);
+            }
+            (admitted, state.arm(&admitted, f))
+        };
+        self.carry_out(effects);
+        let mut guard = self.admitted(admitted, label);
+        guard.arm();
+        guard
     }
 
     #[inline(always)]
@@ -159,7 +185,7 @@ impl Request {
         match attached {
             Attached::Kept => {}
             Attached::Ended(handle) => drop(handle),
-            Attached::ToAbort(handle) => abort_one(handle),
+            Attached::ToAbort(handle) => abort(handle),
         }
     }
 
@@ -176,9 +202,4 @@ impl Request {
         let now = Instant::now();
         self.lock().stamp_first(slot, id, now);
     }
-}
-
-#[cold]
-fn abort_one(handle: AbortHandle) {
-    abort(vec![handle]);
 }

@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 use super::Request;
 use super::account::{Drained, Finish, Look, Readers, ReleaseState, ReportQuery};
+use super::effects::Stops;
 use super::limits::Deadline;
 use super::tracker::Tracker;
 use crate::panics;
-use crate::report::TaskState;
+use crate::report::{NotDone, TaskState};
 use crate::sync::AbortHandle;
 
 /// The result of an attempt to end a request.
@@ -187,16 +188,16 @@ impl Request {
         Some(Self::released(release_state))
     }
 
-    /// Releases the request, even if tasks are alive. If `aborts`, also returns the handles of the tasks to abort.
+    /// Releases the request, even if tasks are alive. If `stops`, also returns what stops them, for this reason.
     pub(crate) fn release(
         &self,
         query: ReportQuery,
-        aborts: bool,
-    ) -> (ReleaseState, Vec<AbortHandle>) {
-        let (release_state, abort) = self.lock().release_and_abort(query, aborts);
+        stops: Option<NotDone>,
+    ) -> (ReleaseState, Stops<AbortHandle>) {
+        let (release_state, stops) = self.lock().release_and_stop(query, stops);
         (
             self.with_tracker(Self::released(release_state), query),
-            abort,
+            stops,
         )
     }
 

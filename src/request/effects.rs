@@ -5,9 +5,10 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::task::TaskSpec;
+use super::hand_off::HandOffFn;
+use super::task::{Task, TaskSpec};
 use crate::process::registry::Registration;
-use crate::report::TaskInfo;
+use crate::report::{NotDone, TaskInfo};
 use crate::trace::Span;
 
 /// What a caller must do once the lock is free. Wakers, handles and spans may run code of others, which may take the
@@ -72,6 +73,25 @@ pub(crate) struct LateEnd {
     /// The name, if it was computed.
     pub(crate) name: Option<Arc<str>>,
     pub(crate) started: Option<Instant>,
+}
+
+/// What stops tasks, outside of the lock.
+#[derive(Debug)]
+#[must_use = "the tasks are not stopped yet"]
+pub(crate) struct Stops<H> {
+    /// The handles of the tasks to abort.
+    pub(crate) handles: Vec<H>,
+    /// The hand-offs to start: of blocking closures, which cannot be stopped.
+    pub(crate) hand_offs: Vec<(Task, HandOffFn, NotDone)>,
+}
+
+impl<H> Stops<H> {
+    pub(crate) const fn none() -> Self {
+        Self {
+            handles: Vec::new(),
+            hand_offs: Vec::new(),
+        }
+    }
 }
 
 impl<H> Effects<H> {

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::Request;
 use super::effects::{Completed, Effects, LateEnd};
-use super::guard::{Extra, Task};
+use super::guard::{Extra, HandOffRole};
 use super::names::put_name;
 use super::state::State;
-use super::task::{TaskSpec, Ticket};
+use super::task::{Task, TaskSpec, Ticket};
 use crate::report::{TaskInfo, TaskState};
 use crate::sync::{AbortHandle, MutexGuard};
 use crate::{metrics, trace};
@@ -18,11 +18,11 @@ impl Request {
     /// Ends a task that has completed. Its future or closure was dropped before. `extra`: its span, if it has one.
     #[inline]
     pub(super) fn complete(self: &Arc<Self>, task: &Task, extra: &mut Option<Box<Extra>>) {
-        self.note_end(task, TaskState::Completed);
         if extra.is_some() {
-            self.end_spanned(task, None, extra.take());
+            self.complete_with(task, extra.take());
             return;
         }
+        self.note_end(task, TaskState::Completed);
         let mut state = self.lock();
         let Some(Completed { handle, wake }) = state.complete(task.ticket.slot) else {
             self.count_out(state, task.ticket, None, None);
@@ -37,6 +37,19 @@ impl Request {
         self.carry_out(effects);
     }
 
+    /// Completes a task with a span or a hand-off, or a hand-off itself.
+    #[cold]
+    fn complete_with(self: &Arc<Self>, task: &Task, extra: Option<Box<Extra>>) {
+        match role_of(extra.as_deref()) {
+            HandOffRole::None => {
+                self.note_end(task, TaskState::Completed);
+                self.end_spanned(task, None, extra);
+            }
+            HandOffRole::Armed => self.complete_armed(task, extra),
+            HandOffRole::HandOff => self.complete_hand_off(task, extra),
+        }
+    }
+
     /// Like [`complete`](Self::complete), for a task that did not complete.
     #[cold]
     pub(super) fn end(
@@ -46,15 +59,32 @@ impl Request {
         message: Option<String>,
         extra: Option<Box<Extra>>,
     ) {
+        match role_of(extra.as_deref()) {
+            HandOffRole::None => self.end_without_hand_off(task, state, message, extra),
+            HandOffRole::Armed => self.hand_off(task, state, message, extra),
+            HandOffRole::HandOff => self.fail_hand_off(task, state, message, extra),
+        }
+    }
+
+    /// Ends a task that did not complete, and has no hand-off that could begin.
+    pub(super) fn end_without_hand_off(
+        self: &Arc<Self>,
+        task: &Task,
+        state: TaskState,
+        message: Option<String>,
+        extra: Option<Box<Extra>>,
+    ) {
         self.note_end(task, state);
         // Before the task counts out, so that code that waits for the end, or reads the report, finds the end in the
         // log.
-        let failed = self.fail(task.ticket, state, message, extra.as_deref());
+        let id = self.id.as_deref();
+        let log = |info: &TaskInfo, is_reported| trace::task_ended(info, is_reported, id);
+        let failed = self.fail(task.ticket, state, message, extra.as_deref(), log);
         self.end_spanned(task, failed, extra);
     }
 
     #[inline]
-    fn note_end(&self, task: &Task, state: TaskState) {
+    pub(super) fn note_end(&self, task: &Task, state: TaskState) {
         self.process().note_end(state);
         if task.is_load {
             self.process().remove_load();
@@ -63,7 +93,7 @@ impl Request {
     }
 
     /// Counts out a task that may have a span. `failed`: the recorded end of a task that did not complete.
-    fn end_spanned(
+    pub(super) fn end_spanned(
         self: &Arc<Self>,
         task: &Task,
         failed: Option<TaskInfo>,
@@ -79,7 +109,7 @@ impl Request {
 
     /// Counts out a task, with all effects that this may have.
     #[cold]
-    fn count_out(
+    pub(super) fn count_out(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State<AbortHandle>>,
         ticket: Ticket,
@@ -98,14 +128,16 @@ impl Request {
         }
     }
 
-    /// Records and logs the end of a task that did not complete.
+    /// Records and logs the end of a task that did not complete. `log` gets the task, and whether the event about the
+    /// request covers it.
     #[cold]
-    fn fail(
+    pub(super) fn fail(
         &self,
         ticket: Ticket,
         state: TaskState,
         message: Option<String>,
         extra: Option<&Extra>,
+        log: impl FnOnce(&TaskInfo, bool),
     ) -> Option<TaskInfo> {
         let now = Instant::now();
         let failure = self
@@ -115,7 +147,7 @@ impl Request {
         let info = failure.info;
         let span = extra.and_then(|extra| extra.span.as_ref());
         self.in_span_of(span, failure.is_counted, || {
-            trace::task_ended(&info, failure.is_reported, self.id.as_deref());
+            log(&info, failure.is_reported);
         });
         self.process().note_failure(&info);
         Some(info)
@@ -174,4 +206,8 @@ impl Request {
     pub(super) fn spec(&self, ticket: Ticket) -> Option<(TaskSpec, Option<Arc<str>>)> {
         self.lock().spec(ticket.slot, ticket.id)
     }
+}
+
+fn role_of(extra: Option<&Extra>) -> HandOffRole {
+    extra.map_or(HandOffRole::None, |extra| extra.hand_off)
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::Request;
 use super::context::{Context, RunningTask};
-use super::task::{Admitted, Begins, Kind, Ticket};
+use super::task::{Admitted, Begins, Kind, Task, Ticket};
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;
@@ -28,28 +28,25 @@ pub(crate) struct TaskGuard {
     extra: ManuallyDrop<Option<Box<Extra>>>,
 }
 
-/// What a guard keeps of its task. Each task contains this, so it is little. The rest is in the table of the request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Task {
-    pub(super) ticket: Ticket,
-    /// True if no response waits for the task.
-    is_detached: bool,
-    /// True if the report counts the task: it was spawned before the release, and is not detached.
-    pub(super) is_counted: bool,
-    /// True if the load of the process includes the task.
-    pub(super) is_load: bool,
-    /// True if a poll of the task was pending. The task has an age since then.
-    has_age: bool,
-    #[cfg(feature = "metrics")]
-    label: Option<&'static str>,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Extra {
     /// `None` if the task has no span of its own.
     pub(super) span: Option<Span>,
     /// `Some` once the task has panicked, with the message if that was a string.
     panic: Option<Option<String>>,
+    pub(super) hand_off: HandOffRole,
+}
+
+/// What a guard has to do with a hand-off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum HandOffRole {
+    /// The task has no hand-off.
+    #[default]
+    None,
+    /// If the task does not complete, it is handed off.
+    Armed,
+    /// The guard is that of the hand-off itself.
+    HandOff,
 }
 
 impl TaskGuard {
@@ -74,6 +71,22 @@ impl TaskGuard {
                 label: _label,
             },
             extra: ManuallyDrop::new(extra),
+        }
+    }
+
+    /// Returns the guard of a hand-off, which takes the place of this task. `extra`: of the task, if it has ended.
+    pub(super) fn of_hand_off(
+        request: &Arc<Request>,
+        task: Task,
+        extra: Option<Box<Extra>>,
+    ) -> Self {
+        let mut extra = extra.unwrap_or_default();
+        extra.hand_off = HandOffRole::HandOff;
+        extra.panic = None;
+        Self {
+            context: ManuallyDrop::new(Context::within(request.clone())),
+            task,
+            extra: ManuallyDrop::new(Some(extra)),
         }
     }
 
@@ -166,6 +179,26 @@ impl TaskGuard {
         }
     }
 
+    /// Lets the task be handed off if it does not complete.
+    pub(super) fn arm(&mut self) {
+        self.extra.get_or_insert_default().hand_off = HandOffRole::Armed;
+    }
+
+    /// Notes that a blocking closure begins to run: it cannot be stopped from now on.
+    pub(crate) fn closure_begins(&mut self) {
+        let extra = self.extra.as_ref();
+        if extra.is_some_and(|extra| extra.hand_off == HandOffRole::Armed) {
+            if let Some(request) = self.context.own() {
+                request.closure_begins(self.task);
+            }
+        }
+    }
+
+    /// Ends a task that did not run to its end for this reason.
+    pub(super) fn refuse(mut self, message: &str) {
+        self.end(TaskState::Aborted, Some(message.to_owned()));
+    }
+
     /// Ends the work of a token that is dropped. The work has panicked if the thread is panicking, and has completed
     /// otherwise.
     pub(crate) fn end_of_token(&mut self) {
@@ -204,7 +237,7 @@ impl TaskGuard {
 
     /// Ends a task that has not run to its end.
     #[cold]
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         let panic = self.extra.as_mut().and_then(|extra| extra.panic.take());
         if !self.has_ended() {
             match panic {
@@ -229,17 +262,7 @@ impl Extra {
     pub(super) fn of_span(span: Span) -> Box<Self> {
         Box::new(Self {
             span: Some(span),
-            panic: None,
+            ..Self::default()
         })
-    }
-}
-
-impl Task {
-    /// Returns the name of the task, as a label of metrics.
-    pub(super) fn label(&self) -> Option<&'static str> {
-        #[cfg(feature = "metrics")]
-        return self.label;
-        #[cfg(not(feature = "metrics"))]
-        None
     }
 }

@@ -3,7 +3,8 @@
 use tokio::time::Instant;
 
 use crate::deadline::SourceLimit;
-use crate::report::Limit;
+use crate::deadline::schedule::{HandOffPoint, Schedule};
+use crate::report::{Limit, NotDone};
 use crate::settings::{Unfinished, WindowSettings};
 
 /// The limits that do not start when the window opens.
@@ -20,9 +21,41 @@ pub(crate) struct Deadline {
     pub(crate) at: Instant,
     pub(crate) limit: Limit,
     pub(crate) unfinished: Unfinished,
+    /// When the tasks with a hand-off are stopped. `None` if there are none, or the window is not open.
+    pub(crate) hand_off: Option<HandOffPoint>,
 }
 
-/// Returns the earliest of all limits. `drain`: the one of the drain timeout.
+impl Deadline {
+    pub(super) fn new(at: Instant, limit: Limit, unfinished: Unfinished) -> Self {
+        Self {
+            at,
+            limit,
+            unfinished,
+            hand_off: None,
+        }
+    }
+
+    /// Returns the last steps of a window that opened at `opened`.
+    #[inline]
+    pub(crate) fn schedule(&self, opened: Instant) -> Schedule {
+        let schedule = Schedule::at_deadline(opened, self.at, self.unfinished, self.why());
+        match self.hand_off {
+            Some(point) => schedule.with_hand_off(opened, point, self.unfinished),
+            None => schedule,
+        }
+    }
+
+    /// Returns why a task that is stopped for this deadline is not done.
+    pub(crate) fn why(&self) -> NotDone {
+        match self.limit {
+            Limit::Shutdown => NotDone::Shutdown,
+            _ => NotDone::Deadline,
+        }
+    }
+}
+
+/// Returns the earliest of all limits. `drain`: the one of the drain timeout. `hands_off`: the tasks with a hand-off are
+/// to be stopped before the earliest limit that the client did not choose.
 #[cold]
 pub(super) fn earliest(
     drain: Option<Deadline>,
@@ -30,18 +63,23 @@ pub(super) fn earliest(
     opened: Option<Instant>,
     settings: WindowSettings,
     closes_at: Option<Instant>,
+    hands_off: bool,
 ) -> Option<Deadline> {
     let unfinished = settings.at_deadline.unwrap_or_default();
-    let limits = limits.into_iter();
-    let limits = limits.flat_map(|limits| limits.deadlines(opened, settings, unfinished));
-    let shutdown = closes_at.map(|at| Deadline {
-        at,
-        limit: Limit::Shutdown,
-        unfinished,
-    });
-    // If several limits are equal, the first one counts. The limits of the client are the last.
-    let ours = drain.into_iter().chain(shutdown);
-    ours.chain(limits).min_by_key(|deadline| deadline.at)
+    let shutdown = closes_at.map(|at| Deadline::new(at, Limit::Shutdown, unfinished));
+    let (ours, clients) = match limits {
+        Some(limits) => limits.deadlines(opened, settings, unfinished),
+        None => (None, None),
+    };
+    // If several limits are equal, the first one counts. That of the client is the last.
+    let ours = [drain, shutdown, ours].into_iter().flatten();
+    let ours = ours.min_by_key(|deadline| deadline.at);
+    let mut earliest = [ours, clients].into_iter().flatten().min_by_key(|d| d.at)?;
+    if let (true, Some(ours), Some(opened)) = (hands_off, ours, opened) {
+        let grace = settings.hand_off_grace;
+        earliest.hand_off = Some(HandOffPoint::before(opened, ours.at, grace, ours.why()));
+    }
+    Some(earliest)
 }
 
 impl Limits {
@@ -53,36 +91,34 @@ impl Limits {
                 self.sources.push(limit);
             }
         }
-        // The sort is stable, and puts the limits of the client last: see `earliest`.
-        self.sources.sort_by_key(|source| source.from_client);
     }
 
+    /// Returns the earliest of these limits that the client did not choose, and the earliest that it did.
     fn deadlines(
         &self,
         opened: Option<Instant>,
         settings: WindowSettings,
         unfinished: Unfinished,
-    ) -> impl Iterator<Item = Deadline> + '_ {
+    ) -> (Option<Deadline>, Option<Deadline>) {
         let total = settings.total_timeout.flatten();
         let total = self.arrived.zip(total).and_then(|(arrived, timeout)| {
-            Some(Deadline {
-                at: arrived.checked_add(timeout)?,
-                limit: Limit::TotalTimeout,
-                unfinished,
-            })
+            let at = arrived.checked_add(timeout)?;
+            Some(Deadline::new(at, Limit::TotalTimeout, unfinished))
         });
-        let sources = self.sources.iter().filter_map(move |source| {
-            Some(Deadline {
-                at: source.at(opened)?,
-                limit: Limit::Source(source.name),
-                // The deadline of a client can end a hold, and never the work.
-                unfinished: if source.from_client {
-                    Unfinished::Continue
-                } else {
-                    unfinished
-                },
+        let of_sources = |from_client: bool, unfinished| {
+            let sources = self.sources.iter();
+            let sources = sources.filter(move |source| source.from_client == from_client);
+            sources.filter_map(move |source| {
+                let limit = Limit::Source(source.name);
+                Some(Deadline::new(source.at(opened)?, limit, unfinished))
             })
-        });
-        total.into_iter().chain(sources)
+        };
+        let ours = total.into_iter().chain(of_sources(false, unfinished));
+        // The deadline of a client can end a hold, and never the work.
+        let clients = of_sources(true, Unfinished::Continue);
+        (
+            ours.min_by_key(|deadline| deadline.at),
+            clients.min_by_key(|deadline| deadline.at),
+        )
     }
 }

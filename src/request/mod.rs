@@ -12,6 +12,8 @@
 //! | `guard` | the life of a task, as a value |
 //! | `ending` | ends a task |
 //! | `context` | the request and the task that code runs in |
+//! | `hand_off` | the hand-offs of the tasks |
+//! | `handing_off` | hands off a task that did not complete |
 //! | `drained` | the methods that the drain calls |
 //! | `limits` | the limits of the drain window |
 //! | `tuning` | the settings of the layers and of one request alone, and the deadline that follows from them |
@@ -69,6 +71,8 @@ pub(crate) mod drained;
 pub(crate) mod effects;
 mod ending;
 pub(crate) mod guard;
+pub(crate) mod hand_off;
+mod handing_off;
 pub(crate) mod limits;
 pub(crate) mod names;
 mod notify;
@@ -135,6 +139,17 @@ impl Request {
         request.state = Mutex::new(state);
         request.shared = Some(shared);
         Arc::new(request)
+    }
+
+    /// Creates a request for one task that runs outside of any request. Nothing waits for it.
+    #[cold]
+    pub(crate) fn of_nothing() -> Arc<Self> {
+        let shared = Shared {
+            settings: Settings::default(),
+            process: Arc::default(),
+            warnings: None,
+        };
+        Self::of_process(Arc::new(shared), CancellationToken::new())
     }
 
     /// Creates the untracked request.

@@ -6,10 +6,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Request;
+use super::effects::Stops;
 use super::state::Phase;
+use super::state::stop::Stop;
 use super::tuning::window_settings;
-use crate::deadline::schedule::Schedule;
+use crate::deadline::schedule::{HandOffPoint, Schedule};
 use crate::panics;
+use crate::report::NotDone;
 use crate::sync::AbortHandle;
 
 impl Request {
@@ -38,17 +41,22 @@ impl Request {
     /// Stops the tasks that no response waits for, if that is due at `now`, before the end of a shutdown. Returns when
     /// the next step is due. Does not abort the tasks whose ids are in `spared`.
     pub(crate) fn step_of_shutdown(
-        &self,
+        self: &Arc<Self>,
         began: Instant,
         end: Instant,
         now: Instant,
         spared: &[u32],
     ) -> Instant {
-        let (next, token, handles) = {
+        let (next, token, hand_offs, others) = {
             let mut state = self.lock();
             let settings = window_settings(&state, &self.shared().settings);
             let unfinished = settings.at_deadline.unwrap_or_default();
-            let schedule = Schedule::at_deadline(began, end, unfinished);
+            let why = NotDone::Shutdown;
+            let mut schedule = Schedule::at_deadline(began, end, unfinished, why);
+            if state.any_hand_off_due(false) {
+                let point = HandOffPoint::before(began, end, settings.hand_off_grace, why);
+                schedule = schedule.with_hand_off(began, point, unfinished);
+            }
             // An open window has its own schedule.
             let is_open = matches!(state.phase(), Phase::Window { .. });
             let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now && !is_open);
@@ -59,32 +67,62 @@ impl Request {
             };
             // Before the release, the window of a request is still to come.
             let has_window = !state.is_released() && state.phase() != Phase::Process;
-            let handles = if is_due(schedule.abort) && !has_window {
-                state.abort_all_except(spared)
-            } else {
-                Vec::new()
+            // Whatever the phase is: a response that is not ready may open its window too late for this.
+            let hand_offs = match schedule.hand_off {
+                Some(point) if point.at <= now => state.stop_for_hand_off(why, false, spared),
+                _ => Stops::none(),
             };
-            (schedule.next(now), token, handles)
+            let others = if is_due(schedule.abort) && !has_window {
+                state.stop_all_except(Stop::HandOff(why), spared)
+            } else {
+                Stops::none()
+            };
+            (schedule.next(now), token, hand_offs, others)
         };
         cancel(token);
-        abort(handles);
+        self.stop(hand_offs);
+        self.stop(others);
         next
     }
 
-    /// Aborts the unfinished tasks. Work that runs elsewhere cannot be aborted.
-    pub(crate) fn abort_unfinished(&self) {
-        let handles = self.lock().abort_unfinished();
-        abort(handles);
+    /// Stops the unfinished tasks. Work that runs elsewhere cannot be stopped.
+    pub(crate) fn stop_unfinished(self: &Arc<Self>, why: NotDone) {
+        let stops = self.lock().stop_unfinished(why);
+        self.stop(stops);
+    }
+
+    /// Stops the unfinished tasks that have a hand-off. Returns whether there were any.
+    pub(crate) fn stop_for_hand_off(self: &Arc<Self>, why: NotDone) -> bool {
+        let (any, stops) = {
+            let mut state = self.lock();
+            let any = state.awaits_hand_off();
+            (any, state.stop_for_hand_off(why, true, &[]))
+        };
+        self.stop(stops);
+        any
     }
 
     /// Stops all tasks at the end of a shutdown: cancels the token, and aborts all tasks except for these.
-    pub(crate) fn stop_all_except(&self, spared: &[u32]) {
-        let (token, handles) = {
+    pub(crate) fn stop_all_except(self: &Arc<Self>, spared: &[u32]) {
+        let (token, stops) = {
             let mut state = self.lock();
-            (state.cancel(), state.abort_all_except(spared))
+            let stops = state.stop_all_except(Stop::EndOfShutdown, spared);
+            (state.cancel(), stops)
         };
         cancel(token);
-        abort(handles);
+        self.stop(stops);
+    }
+
+    /// Stops tasks. Runs outside of the lock, because an abort on a runtime that is gone may drop the task, and this
+    /// takes the lock.
+    pub(crate) fn stop(self: &Arc<Self>, stops: Stops<AbortHandle>) {
+        let Stops { handles, hand_offs } = stops;
+        for handle in handles {
+            abort(handle);
+        }
+        for (task, f, why) in hand_offs {
+            self.start_hand_off(task, None, f, why);
+        }
     }
 }
 
@@ -96,10 +134,7 @@ fn cancel(token: Option<CancellationToken>) {
     }
 }
 
-/// Aborts tasks. Runs outside of the lock, because an abort on a runtime that is gone may drop the task, and this takes
-/// the lock.
-pub(crate) fn abort(handles: Vec<AbortHandle>) {
-    for handle in handles {
-        let _ = panics::caught(|| handle.abort());
-    }
+/// Aborts a task, outside of the lock.
+pub(super) fn abort(handle: AbortHandle) {
+    let _ = panics::caught(|| handle.abort());
 }

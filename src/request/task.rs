@@ -35,6 +35,22 @@ pub(crate) struct Ticket {
     pub(crate) id: u32,
 }
 
+/// What the guard of a task keeps. Each task contains this, so it is little. The rest is in the table of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task {
+    pub(crate) ticket: Ticket,
+    /// True if no response waits for the task.
+    pub(super) is_detached: bool,
+    /// True if the report counts the task: it was spawned before the release, and is not detached.
+    pub(super) is_counted: bool,
+    /// True if the load of the process includes the task.
+    pub(super) is_load: bool,
+    /// True if a poll of the task was pending. The task has an age since then.
+    pub(super) has_age: bool,
+    #[cfg(feature = "metrics")]
+    pub(super) label: Option<&'static str>,
+}
+
 /// The result of listing a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admitted {
@@ -160,6 +176,16 @@ impl TaskSpec {
             state,
             message,
         }
+    }
+}
+
+impl Task {
+    /// Returns the name of the task, as a label of metrics.
+    pub(super) fn label(&self) -> Option<&'static str> {
+        #[cfg(feature = "metrics")]
+        return self.label;
+        #[cfg(not(feature = "metrics"))]
+        None
     }
 }
 

@@ -167,16 +167,14 @@ fn deadline<H>(state: &State<H>, ours: &Settings, closes_at: Option<Instant>) ->
     let timeout = settings.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     let opened = state.window_opened_at();
     let drain = opened.zip(timeout).and_then(|(opened, timeout)| {
-        Some(Deadline {
-            // A moment beyond the range of the clock is no limit.
-            at: opened.checked_add(timeout)?,
-            limit: Limit::DrainTimeout,
-            unfinished,
-        })
+        // A moment beyond the range of the clock is no limit.
+        let at = opened.checked_add(timeout)?;
+        Some(Deadline::new(at, Limit::DrainTimeout, unfinished))
     });
     let limits = state.limits();
     if let (None, None) = (limits, closes_at) {
         return drain;
     }
-    earliest(drain, limits, opened, settings, closes_at)
+    let hands_off = state.awaits_hand_off();
+    earliest(drain, limits, opened, settings, closes_at, hands_off)
 }

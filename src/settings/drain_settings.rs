@@ -109,6 +109,20 @@ impl DrainSettings {
         self
     }
 
+    /// Sets how much of the drain window is kept free for [hand-offs](crate::TaskBuilder::or_hand_off). The default is
+    /// a quarter of the window, and 2 s at most.
+    ///
+    /// A task with a hand-off that is alive when this time begins is stopped, whatever
+    /// [`at_deadline`](Self::at_deadline) is, and its hand-off runs. The time is measured on tokio's clock, back from
+    /// the earliest limit that the client did not choose. A grace that is longer than the window begins with the window.
+    /// A shutdown keeps the same time free before its end.
+    ///
+    /// Zero stops the tasks at the deadline. Their hand-offs are then late for the response, which fails.
+    pub fn hand_off_grace(mut self, grace: Duration) -> Self {
+        self.window.hand_off_grace = Some(grace);
+        self
+    }
+
     /// Sets what happens to the tasks when the response is dropped before its end, or when the future of the response
     /// is dropped: the client has left, or a timeout outside of the layer has passed. The default is
     /// [`Unfinished::Continue`]: the tasks run on, and are reported as stragglers at once.

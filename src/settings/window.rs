@@ -14,6 +14,7 @@ pub(crate) struct WindowSettings {
     pub(crate) total_timeout: Option<Option<Duration>>,
     pub(crate) at_deadline: Option<Unfinished>,
     pub(crate) at_disconnect: Option<Unfinished>,
+    pub(crate) hand_off_grace: Option<Duration>,
 }
 
 impl WindowSettings {
@@ -24,12 +25,14 @@ impl WindowSettings {
             total_timeout,
             at_deadline,
             at_disconnect,
+            hand_off_grace,
         } = self;
         Self {
             drain_timeout: drain_timeout.or(outer.drain_timeout),
             total_timeout: total_timeout.or(outer.total_timeout),
             at_deadline: at_deadline.or(outer.at_deadline),
             at_disconnect: at_disconnect.or(outer.at_disconnect),
+            hand_off_grace: hand_off_grace.or(outer.hand_off_grace),
         }
     }
 }

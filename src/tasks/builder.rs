@@ -196,6 +196,14 @@ impl<OutputKind> TaskBuilder<OutputKind> {
         self
     }
 
+    /// Returns the builder of a task with a hand-off: required, unless it is detached.
+    pub(super) fn for_hand_off(self) -> TaskBuilder<Fallible> {
+        match self.kind {
+            Kind::Detached => self.fallible(),
+            _ => self.required(),
+        }
+    }
+
     /// Spawns the task as [`Tasks::spawn`](crate::Tasks::spawn) does.
     #[track_caller]
     pub fn spawn<F>(mut self, future: F) -> JoinHandle<F::Output>
@@ -314,7 +322,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
 
     /// Describes the task. Returns its name too, if that was computed.
     #[track_caller]
-    fn spec(&mut self) -> (TaskSpec, Option<Arc<str>>) {
+    pub(super) fn spec(&mut self) -> (TaskSpec, Option<Arc<str>>) {
         let (name, computed) = match self.name.take() {
             Some(Cow::Borrowed(name)) => (Some(name), None),
             Some(Cow::Owned(name)) => (None, Some(name.into())),
@@ -329,7 +337,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     }
 
     /// Returns the request that tracks the task. Outside of a request returns `None`: the task then runs untracked.
-    fn request(&self, location: &'static Location<'static>) -> Option<&Arc<Request>> {
+    pub(super) fn request(&self, location: &'static Location<'static>) -> Option<&Arc<Request>> {
         if self.context.is_outside() {
             trace::outside_a_request(location);
         }

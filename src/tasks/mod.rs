@@ -3,6 +3,7 @@
 pub(crate) mod abandoned;
 mod blocking;
 mod builder;
+mod hand_off_builder;
 pub(crate) mod handler;
 mod kind;
 mod spawn;
@@ -34,6 +35,7 @@ use crate::settings::{DrainSettings, Unfinished};
 use self::spawning::spawn_in;
 
 pub use self::builder::TaskBuilder;
+pub use self::hand_off_builder::HandOffBuilder;
 pub use self::kind::{Fallible, Plain, TaskKind};
 pub use self::spawn::{named, spawn, spawn_blocking, untracked};
 pub use self::token::TaskToken;

@@ -27,6 +27,7 @@ impl<F> TrackedClosure<F> {
         if self.guard.has_ended() {
             return f();
         }
+        self.guard.closure_begins();
         let (output, failure) = self.guard.run(|| {
             let output = f();
             let failure = OutputKind::failure(&output);

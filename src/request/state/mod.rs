@@ -26,10 +26,11 @@
 
 mod admit;
 mod end;
+pub(crate) mod hand_off;
 mod overrides;
 mod release;
 mod report;
-mod stop;
+pub(crate) mod stop;
 mod wait;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use crate::process::registry::Registration;
 use crate::report::{Tally, TaskInfo};
 use crate::request::account::Last;
+use crate::request::hand_off::HandOffs;
 use crate::request::limits::Limits;
 use crate::request::names::Names;
 use crate::request::table::Table;
@@ -139,6 +141,7 @@ struct Rare {
     /// The first tasks that did not complete, with their ids.
     failures: Vec<(u32, TaskInfo)>,
     names: Names,
+    hand_offs: HandOffs,
     limits: Limits,
     /// The settings of nested layers, and of the request itself.
     overrides: Option<Settings>,

@@ -1,9 +1,9 @@
 //! The release, and what follows it.
 
 use super::{Phase, Spawns, State};
-use crate::report::Outcome;
+use crate::report::{NotDone, Outcome};
 use crate::request::account::{Drained, Finish, Readers, ReleaseState, ReportQuery};
-use crate::request::effects::Effects;
+use crate::request::effects::{Effects, Stops};
 use crate::request::task::{Entry, ReportedAs};
 
 impl<H> State<H> {
@@ -146,18 +146,14 @@ impl<H> State<H> {
 }
 
 impl<H: Clone> State<H> {
-    /// Releases the request, even if tasks are alive. These tasks are the stragglers of the report. If `aborts`, also
-    /// returns the handles of those to abort.
-    pub(crate) fn release_and_abort(
+    /// Releases the request, even if tasks are alive. These tasks are the stragglers of the report. If `stops`, they are
+    /// stopped for this reason.
+    pub(crate) fn release_and_stop(
         &mut self,
         query: ReportQuery,
-        aborts: bool,
-    ) -> (ReleaseState, Vec<H>) {
-        let abort = if aborts {
-            self.abort_unfinished()
-        } else {
-            Vec::new()
-        };
-        (self.release(query), abort)
+        stops: Option<NotDone>,
+    ) -> (ReleaseState, Stops<H>) {
+        let stops = stops.map_or(Stops::none(), |why| self.stop_unfinished(why));
+        (self.release(query), stops)
     }
 }

@@ -3,7 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::{Phase, State};
-use crate::request::effects::Effects;
+use crate::report::NotDone;
+use crate::request::effects::{Effects, Stops};
+use crate::request::hand_off::{HandOff, HandOffs};
 use crate::request::task::{Entry, SlotState};
 
 impl<H> State<H> {
@@ -41,24 +43,80 @@ impl<H> State<H> {
     }
 }
 
+/// What a stop means for the hand-offs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The tasks are handed off for this reason. Hand-offs that have begun go on.
+    HandOff(NotDone),
+    /// A shutdown has ended. Hand-offs are stopped too, and none begins.
+    EndOfShutdown,
+}
+
 impl<H: Clone> State<H> {
-    /// Returns the handles of the unfinished tasks, to be aborted. A task that is about to be spawned is aborted when
-    /// its handle is attached.
-    pub(crate) fn abort_unfinished(&mut self) -> Vec<H> {
+    /// Stops the unfinished tasks. A task that is about to be spawned is aborted when its handle is attached.
+    pub(crate) fn stop_unfinished(&mut self, why: NotDone) -> Stops<H> {
         let is_left = self.phase == Phase::Leaving;
-        self.abort(|entry| entry.is_waited_for() && !(is_left && entry.is_handler))
+        self.stop(Stop::HandOff(why), |entry, _| {
+            entry.is_waited_for() && !(is_left && entry.is_handler)
+        })
     }
 
-    /// Returns the handles of all tasks except for these, in the same way.
-    pub(crate) fn abort_all_except(&mut self, spared: &[u32]) -> Vec<H> {
-        self.abort(|entry| entry.is_alive() && !spared.contains(&entry.id))
+    /// Stops all tasks except for these, in the same way.
+    pub(crate) fn stop_all_except(&mut self, stop: Stop, spared: &[u32]) -> Stops<H> {
+        self.stop(stop, |entry, _| {
+            entry.is_alive() && !spared.contains(&entry.id)
+        })
     }
 
-    fn abort(&mut self, which: impl Fn(&Entry<H>) -> bool) -> Vec<H> {
+    /// Stops the tasks that have a hand-off, except for these. `awaited`: only those that a response waits for.
+    pub(crate) fn stop_for_hand_off(
+        &mut self,
+        why: NotDone,
+        awaited: bool,
+        spared: &[u32],
+    ) -> Stops<H> {
+        if !self.any_hand_off_due(awaited) {
+            return Stops::none();
+        }
+        self.stop(Stop::HandOff(why), |entry, hand_offs| {
+            let is_due = hand_offs.is_some_and(|all| all.is_due(entry.id, awaited));
+            is_due && entry.is_alive() && !spared.contains(&entry.id)
+        })
+    }
+
+    fn stop(
+        &mut self,
+        stop: Stop,
+        which: impl Fn(&Entry<H>, Option<&HandOffs>) -> bool,
+    ) -> Stops<H> {
+        let Self { table, rare, .. } = self;
+        let mut hand_offs = rare.as_deref_mut().map(|rare| &mut rare.hand_offs);
         let mut handles: Vec<(u32, H)> = Vec::new();
-        for entry in self.table.iter_mut() {
-            if !which(entry) {
+        let mut begun = Vec::new();
+        for entry in table.iter_mut() {
+            if !which(entry, hand_offs.as_deref()) {
                 continue;
+            }
+            let hand_off = hand_offs.as_mut().and_then(|all| all.get_mut(entry.id));
+            match (hand_off, stop) {
+                (None, _) | (Some(HandOff::Refused(_)), _) => {}
+                (Some(HandOff::Begun(_)), Stop::HandOff(_)) => continue,
+                (Some(HandOff::Begun(_)), Stop::EndOfShutdown) => {}
+                (Some(HandOff::Armed(armed)), Stop::HandOff(why)) => {
+                    armed.stopped.get_or_insert(why);
+                }
+                (Some(HandOff::Armed(_)), Stop::EndOfShutdown) => {
+                    hand_offs.as_mut().map(|all| all.refuse(entry.id));
+                }
+            }
+            if let Some(all) = &mut hand_offs {
+                if let Some((task, f, why)) = all.begin_beside_closure(entry.id) {
+                    let before = std::mem::replace(&mut entry.slot_state, SlotState::Spawning);
+                    // Dropped outside of the lock. An abort has no effect on the closure.
+                    handles.extend(before.into_handle().map(|handle| (entry.id, handle)));
+                    begun.push((task, f, why));
+                    continue;
+                }
             }
             match &mut entry.slot_state {
                 slot_state @ SlotState::Spawning => *slot_state = SlotState::AbortPending,
@@ -70,6 +128,9 @@ impl<H: Clone> State<H> {
             }
         }
         handles.sort_unstable_by_key(|(id, _)| *id);
-        handles.into_iter().map(|(_, handle)| handle).collect()
+        Stops {
+            handles: handles.into_iter().map(|(_, handle)| handle).collect(),
+            hand_offs: begun,
+        }
     }
 }

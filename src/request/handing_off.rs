@@ -1,0 +1,227 @@
+//! Hands off a task that did not complete, and ends the hand-off.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::Request;
+use super::guard::{Extra, TaskGuard};
+use super::hand_off::{Begun, HandOffFn, HandOffFuture};
+use super::state::hand_off::{EndOfArmed, HandedOff, NotCompleted};
+use super::task::Task;
+use crate::report::{NotDone, TaskInfo, TaskState};
+use crate::{metrics, panics, trace};
+
+const NO_RUNTIME: &str = "there is no runtime for the hand-off";
+const SHUT_DOWN: &str = "the shutdown ended before the hand-off began";
+const PANICKED: &str = "the hand-off panicked";
+const DROPPED: &str = "the hand-off was dropped before its end";
+
+impl Request {
+    /// Completes a task that has a hand-off. `extra`: of its guard.
+    pub(super) fn complete_armed(self: &Arc<Self>, task: &Task, extra: Option<Box<Extra>>) {
+        let ended = self.lock().disarm(task.ticket.id);
+        match ended {
+            EndOfArmed::Ignored => {}
+            EndOfArmed::Ends(f) => {
+                let _ = panics::caught(|| drop(f));
+                self.note_end(task, TaskState::Completed);
+                self.end_spanned(task, None, extra);
+            }
+        }
+    }
+
+    /// Hands off a task that did not complete. `own`: the state in which it ended.
+    pub(super) fn hand_off(
+        self: &Arc<Self>,
+        task: &Task,
+        own: TaskState,
+        message: Option<String>,
+        extra: Option<Box<Extra>>,
+    ) {
+        let own_message = message.clone();
+        let not_completed = self.lock().hand_off(task.ticket, own, message);
+        match not_completed {
+            NotCompleted::HandOff { f, why, handle } => {
+                drop(handle);
+                self.start_hand_off(*task, extra, f, why);
+            }
+            NotCompleted::Refused(f) => {
+                let _ = panics::caught(|| drop(f));
+                let begun = Begun {
+                    why: NotDone::Shutdown,
+                    own,
+                    message: own_message,
+                };
+                self.not_handed_off(task, &begun, SHUT_DOWN.to_owned(), extra);
+            }
+            NotCompleted::Ignored => {}
+        }
+    }
+
+    /// Spawns the task of a hand-off, which takes the place of this task. `extra`: of the task, if it has ended.
+    pub(super) fn start_hand_off(
+        self: &Arc<Self>,
+        task: Task,
+        extra: Option<Box<Extra>>,
+        f: HandOffFn,
+        why: NotDone,
+    ) {
+        let guard = TaskGuard::of_hand_off(self, task, extra);
+        let Ok(runtime) = Handle::try_current() else {
+            let _ = panics::caught(|| drop(f));
+            guard.refuse(NO_RUNTIME);
+            return;
+        };
+        let hand_off = HandOffTask {
+            work: Work::New(f, why),
+            guard,
+        };
+        let handle = runtime.spawn(hand_off);
+        self.attach(task.ticket, handle.abort_handle());
+    }
+
+    /// Notes that a blocking closure with a hand-off begins to run.
+    pub(super) fn closure_begins(self: &Arc<Self>, task: Task) {
+        let not_completed = self.lock().closure_begins(task);
+        if let Some(NotCompleted::HandOff { f, why, handle }) = not_completed {
+            drop(handle);
+            self.start_hand_off(task, None, f, why);
+        }
+    }
+
+    /// Ends a hand-off that has succeeded.
+    pub(super) fn complete_hand_off(self: &Arc<Self>, task: &Task, extra: Option<Box<Extra>>) {
+        self.note_end(task, TaskState::HandedOff);
+        let handed_off = self.lock().handed_off(task.ticket, Instant::now());
+        let mut ended = None;
+        if let Some(HandedOff {
+            info,
+            begun,
+            is_counted,
+            handle,
+        }) = handed_off
+        {
+            drop(handle);
+            let span = extra.as_deref().and_then(|extra| extra.span.as_ref());
+            let error = begun.message.as_deref();
+            self.in_span_of(span, is_counted, || {
+                trace::handed_off(&info, begun.why, error, self.id.as_deref());
+            });
+            ended = Some(info);
+        }
+        self.end_spanned(task, ended, extra);
+    }
+
+    /// Ends a hand-off that has failed. The task then counts by how it ended itself. `state`, `message`: of the hand-off.
+    pub(super) fn fail_hand_off(
+        self: &Arc<Self>,
+        task: &Task,
+        state: TaskState,
+        message: Option<String>,
+        extra: Option<Box<Extra>>,
+    ) {
+        let begun = self.lock().take_begun(task.ticket.id);
+        let begun = begun.unwrap_or(Begun {
+            why: NotDone::Aborted,
+            own: state,
+            message: None,
+        });
+        let message = message.unwrap_or_else(|| match state {
+            TaskState::Panicked => PANICKED.to_owned(),
+            _ => DROPPED.to_owned(),
+        });
+        self.not_handed_off(task, &begun, message, extra);
+    }
+
+    /// Ends a task that did not complete, and that was not handed off. `begun`: how the task itself ended. `message`:
+    /// why it was not handed off.
+    fn not_handed_off(
+        self: &Arc<Self>,
+        task: &Task,
+        begun: &Begun,
+        message: String,
+        extra: Option<Box<Extra>>,
+    ) {
+        self.note_end(task, begun.own);
+        metrics::hand_off_failed();
+        let log = |info: &TaskInfo, _| {
+            let (error, id) = (begun.message.as_deref(), self.id.as_deref());
+            trace::hand_off_failed(info, begun.why, error, id);
+        };
+        let failed = self.fail(task.ticket, begun.own, Some(message), extra.as_deref(), log);
+        self.end_spanned(task, failed, extra);
+    }
+}
+
+/// The task of a hand-off.
+struct HandOffTask {
+    work: Work,
+    guard: TaskGuard,
+}
+
+enum Work {
+    /// The closure is called at the first poll.
+    New(HandOffFn, NotDone),
+    Running(HandOffFuture),
+    Done,
+}
+
+impl Work {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        if let Work::New(..) = self {
+            if let Work::New(f, why) = std::mem::replace(self, Work::Done) {
+                *self = Work::Running(f.call(why));
+            }
+        }
+        match self {
+            Work::Running(future) => future.as_mut().poll(cx),
+            Work::New(..) | Work::Done => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Future for HandOffTask {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { work, guard } = self.get_mut();
+        let polled = guard.try_run(|| {
+            let polled = work.poll(cx);
+            if polled.is_ready() {
+                // In the context of the task, and before it ends.
+                *work = Work::Done;
+            }
+            polled
+        });
+        match polled {
+            Ok(Poll::Pending) => {
+                guard.stamp();
+                Poll::Pending
+            }
+            Ok(Poll::Ready(result)) => {
+                guard.end_of_run(result.err());
+                Poll::Ready(())
+            }
+            Err(payload) => {
+                let _ = panics::caught(|| drop(payload));
+                let _ = panics::caught(|| guard.run(|| *work = Work::Done));
+                guard.abandon();
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Drop for HandOffTask {
+    fn drop(&mut self) {
+        if !self.guard.has_ended() {
+            let Self { work, guard } = self;
+            let _ = panics::caught(|| guard.run(|| *work = Work::Done));
+        }
+    }
+}
