@@ -81,6 +81,7 @@ pub(crate) fn assert_adds_up(report: &DrainReport) {
         + report.failed
         + report.panicked
         + report.aborted
+        + report.handed_off
         + report.stragglers.len();
     assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
     assert_eq!(
