@@ -151,8 +151,8 @@ impl TrackerHandle {
         self.process.close(now, at, Request::shutdown_begins);
     }
 
-        /// Begins a shutdown, and waits until no request is listed here, or until `within` has passed, on tokio's
-        /// clock. Zero stops everything at once. A shutdown cannot be undone.
+    /// Begins a shutdown, and waits until no request is listed here, or until `within` has passed, on tokio's
+    /// clock. Zero stops everything at once. A shutdown cannot be undone.
     ///
     /// This method also stops the tasks that no response waits for: stragglers, late tasks, detached tasks, and the
     /// tasks of the process.
