@@ -13,6 +13,9 @@ pub mod deadlines {}
 #[doc = include_str!("docs/failures.md")]
 pub mod failures {}
 
+#[doc = include_str!("docs/hand_off.md")]
+pub mod hand_off {}
+
 #[doc = include_str!("docs/disconnects.md")]
 pub mod disconnects {}
 

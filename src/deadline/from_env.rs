@@ -9,7 +9,8 @@ use super::source::Source;
 use crate::trace;
 
 /// Returns a source for a request timeout in an environment variable, in whole seconds from the arrival of the request.
-/// The variable may be `CLOUD_RUN_TIMEOUT_SECONDS`, or one that your deployment sets from the platform's own setting.
+/// The variable may be `CLOUD_RUN_TIMEOUT_SECONDS`, which some environments set, or one that your deployment sets from
+/// the platform's own setting. The time of the platform began a little earlier, so set a [`margin`](Source::margin).
 ///
 /// The variable is read once, in this call. If it is not set, is not a number above zero, or is too long for the clock,
 /// the source has no deadline.

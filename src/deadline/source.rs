@@ -22,8 +22,8 @@ type DefaultRequest = std::convert::Infallible;
 /// Closures do not implement this trait. `deadline_from` of the layers takes a closure as it is. [`Source::new`] makes
 /// a source from a closure, with a name, a margin and more.
 pub trait DeadlineSource<Request = DefaultRequest>: Send + Sync + 'static {
-    /// Returns the deadline of this request, on tokio's clock, or `None` if it has none. The instant of the arrival
-    /// itself has not passed. Each layer that the request passes calls its own sources.
+    /// Returns the deadline of this request, on tokio's clock, or `None` if it has none. An instant equal to the
+    /// arrival counts. An earlier one is ignored. Each layer that the request passes calls its own sources.
     fn deadline(&self, request: &Request) -> Option<Instant>;
 
     /// Returns the name that [`Limit::Source`](crate::Limit::Source) contains if the window closes at this deadline.

@@ -22,9 +22,9 @@ use crate::tasks::Tasks;
 /// Layers can share a handle: [`TaskTrackerLayer::tracked_by`](crate::TaskTrackerLayer::tracked_by) sets it, and
 /// [`TaskTrackerLayer::handle`](crate::TaskTrackerLayer::handle) returns it. Clones are the same handle.
 ///
-/// A request is listed here from its first spawn, or from the moment its response is held. It stays listed until its
-/// response has ended, its observers were called, and none of its tasks is alive. A request that spawns nothing and is
-/// not held is never listed, and costs nothing here.
+/// A request is listed here from its first spawn, from its first call of [`Tasks::tracker`], or from the moment its
+/// response waits for a hook. It stays listed until its response has ended, its observers were called, and none of its
+/// tasks is alive. A request that spawns nothing and is not held is never listed, and costs nothing here.
 ///
 /// # Shutdown
 ///
@@ -151,7 +151,8 @@ impl TrackerHandle {
         self.process.close(now, at, Request::shutdown_begins);
     }
 
-    /// Begins a shutdown, and waits until no request is listed here, or until `within` has passed, on tokio's clock.
+    /// Begins a shutdown, and waits until no request is listed here, or until `within` has passed, on tokio's
+    /// clock. Zero stops everything at once. A shutdown cannot be undone.
     ///
     /// This method also stops the tasks that no response waits for: stragglers, late tasks, detached tasks, and the
     /// tasks of the process.
@@ -159,7 +160,7 @@ impl TrackerHandle {
     /// 1. [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of their layer applies to them, with the end of the
     ///    shutdown as the deadline.
     /// 2. At the end the remaining tasks are aborted, whatever the policy is. They have up to 110 ms for their
-    ///    destructors.
+    ///    destructors, so this method may return that much later.
     /// 3. Tasks that cannot be aborted are in [`still_running`](ShutdownReport::still_running).
     ///
     /// This happens only while this method is awaited. So that the grace of
@@ -182,9 +183,9 @@ impl TrackerHandle {
     /// | a handler, a body, a `before_release` | the end of its own response, and tasks that wait as in the row above. It does wait for the other tasks of its request |
     /// | code outside of any request | nothing: it waits for these tasks and responses too, until the end of the shutdown |
     ///
-    /// The waits inside of requests all end together, when nothing else is left. A task that awaits the shutdown is not
-    /// aborted at its end, and is not [`still_running`](ShutdownReport::still_running). It may run on for as long as it
-    /// needs after it has the report.
+    /// If several requests await the shutdown, all these waits end at once, as soon as nothing else is alive. A task
+    /// that awaits the shutdown is not aborted at its end, and is not [`still_running`](ShutdownReport::still_running).
+    /// It may run on for as long as it needs after it has the report.
     ///
     /// There are limits:
     ///
@@ -198,7 +199,8 @@ impl TrackerHandle {
     ///   meanwhile.
     /// * If a handler becomes a task ([`RunToCompletionLayer`](crate::RunToCompletionLayer)) after its wait is over,
     ///   another shutdown may abort it.
-    /// * If two tasks each wait for the handle that tracks the other one, they wait for each other for ever.
+    /// * If two tasks each wait for the handle that tracks the other one, a shutdown waits until its end, and
+    ///   [`wait_idle`](Self::wait_idle) for ever.
     ///
     /// # Example
     ///
@@ -234,7 +236,7 @@ impl TrackerHandle {
     ///
     /// # Panics
     ///
-    /// Panics on a runtime whose time is not enabled.
+    /// Panics if it has to wait outside of a tokio runtime, or on one without the time driver.
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         self.begin_shutdown(within);
         let began = self.process.began_at().unwrap_or_else(Instant::now);

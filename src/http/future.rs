@@ -36,7 +36,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// Panics if it is polled after it has ended, or if it has to wait on a runtime whose timers are not enabled.
+    /// Panics if it is polled after it has ended, and as
+    /// [`DrainSettings::drain_timeout`](crate::DrainSettings::drain_timeout) does.
     pub struct ResponseFuture<F>
     where
         F: Future,

@@ -18,8 +18,10 @@ use crate::settings::{Hold, Settings, short_hands};
 
 /// Gives every request a task tracker, and holds its response until the tasks are done.
 ///
-/// If another `TaskTrackerLayer` encloses this one, the enclosing one holds. This one holds nothing, and only adds its
-/// settings, which win for the requests that pass it. So a route can have a layer with its own settings.
+/// If another layer or a scope of this crate encloses this one, the enclosing one holds. (A
+/// [`TaskScopeLayer`](crate::TaskScopeLayer) or a scope does not see the body, so nothing waits for the tasks that the
+/// body spawns.) This one holds nothing, and only adds its settings, which win for the requests that pass it. So a
+/// route can have a layer with its own settings.
 ///
 /// Clones are cheap, and share one [`TrackerHandle`].
 ///
@@ -105,10 +107,14 @@ impl TaskTrackerLayer {
     /// | the head for required tasks only, and these are done | The handler's response is kept. |
     /// | the end | It is released. The status has already been sent. |
     ///
+    /// It applies also if the window was closed by a shutdown, and if `Abort` or `Cancel` stopped a task. It does not
+    /// apply if only a `before_release` hook was late, nor to an error of the service.
+    ///
     /// # What the head keeps
     ///
-    /// The new head has `cache-control: no-store`. It keeps only these fields of the handler's head, because they are
-    /// true of any answer to the request:
+    /// The new head has `cache-control: no-store`. A gRPC response keeps its fields, except for `content-length`. Any
+    /// other response keeps only these fields of the handler's head, because they are true of any answer to the
+    /// request:
     ///
     /// | of | fields | why |
     /// |---|---|---|
@@ -134,9 +140,10 @@ impl TaskTrackerLayer {
     }
 
     /// Sets the status of a response whose head was held and that fails because of a
-    /// [`required`](crate::TaskBuilder::required) task. The default is 500. The body is empty. The head keeps the
-    /// fields that [`deadline_status`](Self::deadline_status) keeps. An `application/grpc` response gets
-    /// `grpc-status: 13` (`INTERNAL`) instead.
+    /// [`required`](crate::TaskBuilder::required) task. The default is 500. It replaces any status of the handler, and
+    /// the body is empty. An error of the service stays. The head keeps the fields that
+    /// [`deadline_status`](Self::deadline_status) keeps. An `application/grpc` response gets `grpc-status: 13`
+    /// (`INTERNAL`) instead.
     pub fn failure_status(mut self, status: StatusCode) -> Self {
         self.settings.answer.failure_status = Some(status);
         self
@@ -167,8 +174,10 @@ impl TaskTrackerLayer {
     /// called. By default there is no limit. Zero refuses every request.
     ///
     /// * Detached and late tasks count too. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) do not count.
-    /// * The tasks of the whole handle count, from when a layer with such a limit first wraps a service. Inside of a
-    ///   layer with another handle, the tasks of that handle count, from the first request that passes.
+    /// * All tasks of the handle count that were spawned after a layer with such a limit first wrapped a service. In a
+    ///   nested layer, the tasks of the outer layer's handle count, from the first request on.
+    /// * The limit is no reservation: requests that arrive at the same time may all pass. `poll_ready` does not depend
+    ///   on it.
     /// * Any request that passes the layer may be refused. Put health checks and metrics outside of it.
     ///
     /// # Compared with tower's `ConcurrencyLimit`

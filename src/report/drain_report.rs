@@ -19,15 +19,18 @@ pub struct DrainReport {
     pub outcome: Outcome,
     /// The limit that closed the window; `None` if the window did not close at a limit.
     pub closed_by: Option<Limit>,
-    /// How long the response was held: its head and its end together.
+    /// How long the response was held, on tokio's clock: its head and its end together.
     pub held: Duration,
     /// How long tasks and `before_release` hooks ran on after the response was ready, until the last one ended or the
-    /// window closed.
+    /// window closed. On tokio's clock.
     pub drain: Duration,
-    /// How many tasks the request spawned before it was released, without detached tasks. The end of each detached task
-    /// is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
+    /// How many tasks the request spawned before it was released, without detached tasks. Includes the largest number
+    /// of tasks in [`Tasks::tracker`](crate::Tasks::tracker) that were found alive at a time. The end of each detached
+    /// task is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     pub spawned: usize,
-    /// How many tasks ran to their end.
+    /// How many tasks ran to their end. Includes the largest number of tasks in
+    /// [`Tasks::tracker`](crate::Tasks::tracker) that were found alive at a time, unless they are stragglers: how they
+    /// ended is not known.
     pub completed: usize,
     /// How many [`fallible`](crate::TaskBuilder::fallible) tasks returned an `Err`.
     pub failed: usize,
@@ -56,7 +59,10 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Returns true if every task ran to its end in time, or was handed off in time.
+    /// Returns true if every task that the report counts ran to its end in time, or was handed off in time.
+    ///
+    /// It ignores detached tasks, and how tasks in [`Tasks::tracker`](crate::Tasks::tracker) ended. It is true also if
+    /// only a `before_release` hook was cut off: see [`outcome`](Self::outcome).
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.completed + self.handed_off == self.spawned

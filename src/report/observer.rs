@@ -44,11 +44,12 @@ pub trait DrainObserver: Send + Sync + 'static {
     /// | ends under `Hold::Never` or `Hold::Required`, with tasks alive | when the tasks are done, or the window closes |
     /// | is dropped | after `at_disconnect` was applied to the tasks, which is at once by default |
     /// | has its head released at the deadline | at the end of its body |
+    /// | goes on as an upgraded stream | when its head is released; tasks that are alive are stragglers |
     fn on_drain(&self, report: &DrainReport) {
         let _ = report;
     }
 
-    /// Called just before a task is spawned whose request was released. The task runs, but the response does not wait
+    /// Called just before a task of a released request is spawned. The task runs, but the response does not wait
     /// for it. If a head was released at its deadline and the body goes on, this may be called before
     /// [`on_drain`](Self::on_drain).
     ///

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Every task ended in time: before the response ended, or, if the response was not held for the task
-    /// (`Hold::Never`, `Hold::Required`), before the window closed. That window opens at the end of the response.
+    /// Every task ended before the window closed. If the response is not held for a task (`Hold::Never`,
+    /// `Hold::Required`), the window opens at the end of the response.
     #[default]
     Drained,
     /// The drain window closed before the tasks were done. [`Unfinished`](crate::Unfinished) decides whether they are

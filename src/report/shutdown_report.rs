@@ -14,7 +14,7 @@ use super::{LiveTask, TaskInfo};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// How much time has passed since the shutdown began.
+    /// How much time has passed since the shutdown began, on tokio's clock.
     pub waited: Duration,
     /// How many tasks ran to their end.
     pub completed: usize,
@@ -28,13 +28,17 @@ pub struct ShutdownReport {
     pub handed_off: usize,
     /// The tasks that failed, panicked or were aborted, in the order in which they ended: the first 1,024 of them.
     pub failures: Vec<TaskInfo>,
-    /// The tasks that could not be stopped: blocking closures, and work that runs elsewhere. A task that awaits the
-    /// shutdown is not among them.
+    /// The tasks that were still alive at the end: blocking closures, work that runs elsewhere, futures that did not
+    /// yield, and tasks whose destructors took longer than 110 ms. A task that awaits the shutdown is not among them.
     pub still_running: Vec<LiveTask>,
 }
 
 impl ShutdownReport {
-    /// Returns true if every task ran to its end or was handed off: no work was lost.
+    /// Returns true if no task failed, panicked or was aborted since the shutdown began, and none is alive. Tasks may
+    /// have been handed off.
+    ///
+    /// How tasks in [`Tasks::tracker`](crate::Tasks::tracker) ended is not known. A task that stopped because its
+    /// cancellation token was cancelled counts as completed.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failed + self.panicked + self.aborted == 0 && self.still_running.is_empty()

@@ -49,7 +49,8 @@ use crate::tasks::Tasks;
 ///
 /// # Panics
 ///
-/// A panic of `f` is passed on. A wait panics on a runtime whose time is not enabled.
+/// A panic of `f` is passed on. A wait panics as [`DrainSettings::drain_timeout`](crate::DrainSettings::drain_timeout)
+/// does.
 pub async fn scope<F, Fut>(f: F) -> (Fut::Output, Arc<DrainReport>)
 where
     F: FnOnce(Tasks) -> Fut,
@@ -117,7 +118,8 @@ impl Scope {
     ///
     /// # Panics
     ///
-    /// A panic of `f` is passed on. A wait panics on a runtime whose time is not enabled.
+    /// A panic of `f` is passed on. A wait panics as
+    /// [`DrainSettings::drain_timeout`](crate::DrainSettings::drain_timeout) does.
     pub fn run<F, Fut>(
         &self,
         f: F,

@@ -24,7 +24,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// Panics if it is polled after it has ended, and if it has to wait on a runtime whose time is not enabled.
+    /// Panics if it is polled after it has ended, and as
+    /// [`DrainSettings::drain_timeout`](crate::DrainSettings::drain_timeout) does.
     pub struct TaskScopeFuture<F: Future, Failure: FailurePolicy<F::Output> = ()> {
         #[pin]
         drained: Drained<F, Failure>,

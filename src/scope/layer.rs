@@ -27,9 +27,10 @@ use crate::settings::{DrainSettings, short_hands};
 /// settings, which win for the requests that pass it. The same goes for a [`TaskTrackerLayer`](crate::TaskTrackerLayer)
 /// inside of this one.
 ///
-/// A panic of the service drops its request. The tasks of the request run on, and nothing waits for them. If code
-/// outside of the layer catches the panic and answers, as `lambda_runtime` does, spawn the work of the handler and
-/// await its `JoinHandle`. The error of the `JoinHandle` is then an answer, and is held.
+/// If the service panics, its request counts as dropped: [`at_disconnect`](crate::DrainSettings::at_disconnect) applies
+/// to its tasks. By default they run on. No answer waits for them. If code outside of the layer catches the panic and
+/// answers, as `lambda_runtime` does, spawn the work of the handler and await its `JoinHandle`. The error of the
+/// `JoinHandle` is then an answer, and is held.
 ///
 /// Clones are cheap, and share one [`TrackerHandle`]. The type `Deadlines` is `()` unless
 /// [`deadline_from`](Self::deadline_from) or [`deadline_source`](Self::deadline_source) was called. The type `Failure`

@@ -16,7 +16,7 @@ pub(crate) type Hook =
 /// The settings of a drain, shared by `TaskTrackerLayer`, [`TaskScopeLayer`](crate::TaskScopeLayer) and
 /// [`Scope`](crate::Scope).
 ///
-/// The method `settings` of each of the three takes a value. Most methods below have a short-hand there. In this text,
+/// The method `settings` of each of the three takes a value. Most methods below have a shorthand there. In this text,
 /// *response* also stands for the answer of a service and for the result of a scope.
 ///
 /// # What wins
@@ -56,31 +56,35 @@ impl DrainSettings {
         Self::default()
     }
 
-    /// Sets how long a response waits for its tasks. The default is 25 s, which is below the shortest common limit of a
-    /// front end (29 s).
+    /// Sets how long a response waits for its tasks. The default is 25 s. Gateways often allow 29 or 30 s for the whole
+    /// request, so set a [`total_timeout`](Self::total_timeout) too if handlers are slow.
     ///
     /// The time is measured on tokio's clock. It starts when the drain window opens:
     ///
     /// | what waits | the window opens when |
     /// |---|---|
     /// | `TaskTrackerLayer`, a held head | the handler has answered |
-    /// | `TaskTrackerLayer`, a held end | the body has come to its end |
+    /// | `TaskTrackerLayer`, a held end | the body has ended, or has given the last byte of a known length |
+    /// | `TaskTrackerLayer`, a response that is not held (`Hold::Never`, `Hold::Required`) | the response has ended |
     /// | [`TaskScopeLayer`](crate::TaskScopeLayer) | the service has answered |
     /// | [`Scope`](crate::Scope) | the future has ended |
     ///
     /// When the time is over, the response is released, and [`at_deadline`](Self::at_deadline) decides what happens to
     /// the tasks.
     ///
-    /// * Zero gives running tasks one turn of the scheduler.
+    /// * Zero gives running tasks one turn of the scheduler: the wait yields once, as [`tokio::task::yield_now`] does,
+    ///   and then closes the window. On a current-thread runtime, tasks that are ready are usually polled by then.
+    ///   tokio does not guarantee it.
     /// * `None` waits without limit, and so does a time that is too long for the clock.
     /// * If a head has drained, and then the end of the body has to wait too, the end gets its own drain timeout.
     ///   [`total_timeout`](Self::total_timeout) bounds both together. A body that is dropped because a required task
-    ///   failed may spawn tasks: the wait for these gets its own drain timeout too. A timeout that has passed at the
-    ///   head is not given again.
+    ///   failed may spawn tasks: the wait for these gets its own drain timeout too. If the timeout passed while the
+    ///   head was held, the end is not held.
     ///
     /// # Panics
     ///
-    /// A wait panics on a runtime whose time is not enabled.
+    /// A wait that has a limit panics if it outlasts its first turn of the scheduler outside of a tokio runtime, or on
+    /// one without the time driver ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)).
     pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.window.drain_timeout = Some(timeout.into());
         self
@@ -102,8 +106,8 @@ impl DrainSettings {
     /// Sets what happens to tasks that are alive at the deadline. The default is [`Unfinished::Continue`]: they run on,
     /// and are reported as stragglers.
     ///
-    /// A response is released at its deadline at the latest, so tasks are aborted a moment before it. If the client
-    /// chose the deadline, every task runs on.
+    /// A response is released at its deadline at the latest, so `Abort`, and `Cancel` after its grace, abort tasks a
+    /// moment before it. If the client chose the deadline, every task runs on.
     pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
         self.window.at_deadline = Some(unfinished);
         self
@@ -133,33 +137,8 @@ impl DrainSettings {
     /// * Both wait in a small task on the current runtime, and report after it. Without a runtime they abort and report
     ///   at once.
     ///
-    /// # Which clients are noticed
-    ///
-    /// An HTTP server detects that a client has left when it reads from the connection. For hyper:
-    ///
-    /// * Over HTTP/1, hyper does not read while a pipelined request or a part of the request's body is unread, nor with
-    ///   `half_close(true)`. It then detects nothing until a write fails, and the response counts as drained.
-    /// * If a client leaves in the middle of an upload, only the handler can detect it: its read of the body returns an
-    ///   error.
-    /// * A GOAWAY of an HTTP/2 client ends no stream.
-    ///
-    /// # Clients that close their sending half
-    ///
-    /// Some HTTP/1 clients close the sending half of their connection after the request, and still read
-    /// (`shutdown(SHUT_WR)`, `nc -N`). hyper treats that as a disconnect as soon as it reads it. It drops the handler
-    /// or the held response, closes the connection, and this policy applies. Without the layer a quick handler has
-    /// often answered by then. With the layer the response waits for its tasks, so such a client gets no answer, or an
-    /// answer without its end.
-    ///
-    /// With hyper's [`half_close(true)`][half-close] such clients get every answer. (hyper-util's `auto::Builder` has
-    /// it as `.http1().half_close(true)`. `axum::serve` does not have it.) In return, hyper detects that an HTTP/1
-    /// client has left only when a write to it fails. Until then handlers run to their end, responses are held to the
-    /// last task, and this policy does not apply.
-    ///
-    /// Without `half_close`, set `Hold::Never` on the routes of such clients. A quick handler then answers as quickly
-    /// as without the layer.
-    ///
-    /// [half-close]: https://docs.rs/hyper/1/hyper/server/conn/http1/struct.Builder.html#method.half_close
+    /// The guide [`disconnects`](crate::guide::disconnects) lists which clients a server notices, and what applies to
+    /// clients that close their sending half.
     pub fn at_disconnect(mut self, unfinished: Unfinished) -> Self {
         self.window.at_disconnect = Some(unfinished);
         self

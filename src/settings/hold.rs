@@ -35,12 +35,17 @@ pub enum Hold {
     /// the deadline.
     Head,
     /// Holds the end of every body. The head is sent at once, and so is the data, except for the frame that completes a
-    /// known length. If the body is one frame, that frame is all of it.
+    /// known length. If the body is a single frame, the whole body is held.
     End,
     /// Holds as [`Auto`](Hold::Auto) does while a [`required`](crate::TaskBuilder::required) task is alive, and holds
     /// nothing once none is. This is for a 202 that is sent as soon as the order is stored. The response waits neither
     /// for the other tasks nor for `before_release` hooks: both run as under [`Never`](Hold::Never).
     Required,
     /// Holds nothing. The tasks are tracked and reported, but the response does not wait for them.
+    ///
+    /// The drain window opens at the end of the response, and its limits apply: after 25 s by default, tasks that are
+    /// alive are reported as stragglers, with a WARN. Under [`Unfinished::Abort`](crate::Unfinished::Abort) and
+    /// `Cancel` they are stopped. For longer work use a [`detached`](crate::TaskBuilder::detached) task, or a longer
+    /// drain timeout.
     Never,
 }

@@ -9,6 +9,7 @@
 /// outlive its request for long.
 ///
 /// If the subscriber disables the span `task`, the task runs in the span that is current where it is spawned.
+/// A detached task then keeps that span open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum TaskSpans {

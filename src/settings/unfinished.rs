@@ -4,12 +4,13 @@ use std::time::Duration;
 
 /// What happens to tasks that are alive when the drain window closes, or when the client has left.
 ///
-/// Only a task that was spawned through this crate can be aborted. These cannot: a blocking closure that has begun, a
-/// [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture), and the tasks in
+/// Only a task that was spawned through this crate can be aborted. A future is aborted when it yields next: one that
+/// does not reach an `.await` that is pending cannot be stopped. These cannot be aborted at all: a blocking closure
+/// that has begun, a [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture), and the tasks in
 /// [`Tasks::tracker`](crate::Tasks::tracker). They run on, are reported as stragglers, and the handle still tracks
 /// them. They can stop by themselves, if they watch [`Tasks::cancellation_token`](crate::Tasks::cancellation_token).
 ///
-/// If the client chose the deadline, every task runs on, also past the deadline that would have applied otherwise.
+/// If the client chose the deadline, every task runs on, and no later limit stops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Unfinished {
@@ -29,8 +30,8 @@ pub enum Unfinished {
     Cancel {
         /// The time from the cancellation to the deadline, or from the disconnect to the end of the wait, on tokio's
         /// clock. Its last part is for the destructors of the aborted tasks: the smallest of 100 ms, a tenth of the
-        /// window, and half of the grace. If the grace is longer than the window, it begins with the window. With zero,
-        /// no task has time to stop by itself.
+        /// window, and half of the grace. At a disconnect, the grace stands for the window. If the grace is longer than
+        /// the window, it begins with the window. With zero, no task has time to stop by itself.
         grace: Duration,
     },
     /// The tasks are aborted shortly before the deadline, so that their destructors end in time: 100 ms before it, or a

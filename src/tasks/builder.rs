@@ -132,7 +132,7 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     ///
     /// # Where `.await` is better
     ///
-    /// If the handler can wait for the work, let it await the work and answer with the result. No timeout of a layer
+    /// If the handler can wait for the work, let it await the work and answer with the result. No timeout of this crate
     /// bounds a handler. A required task is for work that is spawned deep in the code, where no handler has the result.
     ///
     /// The difference shows where the work is slow. For example, a route has a drain timeout of 1 s, and storing an
@@ -170,7 +170,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     ///
     /// * The handle tracks it.
     /// * It may outlive the request without being late.
-    /// * No deadline and no disconnect stops it. Only the end of a [`shutdown`](crate::TrackerHandle::shutdown) does.
+    /// * No deadline and no disconnect aborts it. Only the end of a [`shutdown`](crate::TrackerHandle::shutdown) does.
+    ///   But all tasks of a request have the same [`cancellation_token`](crate::Tasks::cancellation_token), which
+    ///   `Cancel` and `Abort` cancel: a detached task must not end on it.
     /// * No response can fail with it.
     /// * Its end is passed to [`DrainObserver::on_late_end`](crate::DrainObserver::on_late_end).
     /// * No [`DrainReport`](crate::DrainReport) counts it. [`Tasks::len`](crate::Tasks::len) does. A request that

@@ -208,8 +208,8 @@ impl Tasks {
 
     /// Returns a builder for a task with this name. Reports and logs have the name in place of the source location.
     ///
-    /// The name may be computed: a `String`, as well as a `&'static str`. A computed name is not a label of metrics, because
-    /// each value of a label is a series of its own.
+    /// The name may be computed: a `String`, as well as a `&'static str`. A computed name is not a label of metrics,
+    /// because each value of a label is a series of its own.
     pub fn named(&self, name: impl Into<Cow<'static, str>>) -> TaskBuilder {
         TaskBuilder::new(Context::within(self.request.clone()), Some(name.into()))
     }
@@ -224,8 +224,8 @@ impl Tasks {
     ///
     /// These tasks differ from others:
     ///
-    /// * They have no names, and do not run in the request's context. A late spawn of theirs, through a kept `Tasks`,
-    ///   is reported as late.
+    /// * They have no names, and do not run in the request's context. If such a task spawns through a kept `Tasks`
+    ///   after the release, that spawn is reported as late.
     /// * A report counts the largest number of them that was seen alive at one time. It does not contain how they
     ///   ended. The number is read before the response waits, with each poll while it waits, and when its head goes
     ///   out. A task that begins and ends in between is not counted.

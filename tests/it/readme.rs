@@ -10,7 +10,7 @@ fn the_readme_names_the_current_version_and_rust_version() {
     let (major_minor, _patch) = env!("CARGO_PKG_VERSION")
         .rsplit_once('.')
         .expect("three numbers");
-    let dependency = format!("tower-task-tracker = {{ version = \"{major_minor}\"");
+    let dependency = format!("`cargo add tower-task-tracker@{major_minor}`");
     assert!(readme.contains(&dependency), "{dependency}");
     let msrv = concat!("Rust version is ", env!("CARGO_PKG_RUST_VERSION"), ".");
     for page in [readme, include_str!("../../src/docs/front_page.md")] {

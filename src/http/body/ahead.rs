@@ -46,7 +46,7 @@ enum Position {
 pub(crate) enum Peeked {
     /// All data was taken: the length is reached, or the body's `is_end_stream` is true.
     Whole,
-    /// A part of the data was taken; or an end mark, trailers or an error came in place of data.
+    /// A part of the data was taken; or the end, trailers or an error came in place of data.
     Part,
     /// The body is pending.
     Pending,
@@ -62,7 +62,7 @@ impl<D: Buf, E> Ahead<D, E> {
         matches!(self.first, Some(Some(Err(_))))
     }
 
-    /// Returns whether an end is among the items: the end mark, an error or trailers.
+    /// Returns whether an end is among the items: `None`, an error or trailers.
     pub(super) fn has_end(&self) -> bool {
         self.items().any(is_end)
     }

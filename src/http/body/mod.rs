@@ -35,7 +35,7 @@ pin_project! {
     ///
     /// * the data frame that reaches the length, if the length is known;
     /// * the trailers or the error, if there are any;
-    /// * otherwise the end mark.
+    /// * otherwise `None`.
     ///
     /// If a [`required`](crate::TaskBuilder::required) task has failed, the body does not end as a success:
     ///
@@ -45,15 +45,10 @@ pin_project! {
     /// * A gRPC response ends with trailers that contain `grpc-status: 13`, or the error status of the inner body.
     ///
     /// While something is held, [`is_end_stream`](Body::is_end_stream) is false and [`size_hint`](Body::size_hint)
-    /// includes it. A poll after the end mark returns the end mark again.
+    /// includes it. A poll after `None` returns `None` again.
     ///
-    /// Before a wait begins, the inner body is dropped if a server would not poll it again. So a task that waits for
-    /// the end of the body, or for its drop, does not wait for the response:
-    ///
-    /// * A body that has ended is dropped.
-    /// * If no body follows the head, it is dropped.
-    /// * A body that has reached its length is polled once more. If it is pending then, it is dropped in HTTP/1, and
-    ///   polled again later in HTTP/2.
+    /// Before a wait begins, the inner body is dropped if a server would not poll it again: [`Hold`](crate::Hold) lists
+    /// the cases.
     ///
     /// In an upgraded exchange the body is passed on unchanged, outside of the request, because a server does not poll
     /// it.
@@ -71,7 +66,7 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// Panics if it has to wait on a runtime whose timers are not enabled.
+    /// Panics as [`DrainSettings::drain_timeout`](crate::DrainSettings::drain_timeout) does.
     pub struct ResponseBody<B>
     where
         B: Body,

@@ -13,7 +13,7 @@ pub(crate) enum Part {
     Middle,
     /// This item reaches the known length. An HTTP/1 server ends the response with it, and drops the body.
     Last,
-    /// This item is the end mark, an error or the trailers.
+    /// This item is `None`, an error or the trailers.
     End,
 }
 

@@ -76,7 +76,9 @@ async fn a_grpc_response_gets_an_error_status_if_the_hand_off_fails() {
         named("late").or_hand_off(full_queue).spawn(work(600_000));
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        let body = full("").into_body().with_trailers(async { Some(Ok(trailers)) });
+        let body = full("")
+            .into_body()
+            .with_trailers(async { Some(Ok(trailers)) });
         let mut response = Response::new(body);
         let grpc = HeaderValue::from_static("application/grpc");
         response.headers_mut().insert("content-type", grpc);
