@@ -7,7 +7,7 @@ use std::thread;
 
 use super::Request;
 use super::context::{Context, RunningTask};
-use super::task::{Admitted, Begins, Kind, Task, Ticket};
+use super::task::{Admitted, Begins, Task, Ticket};
 use crate::panics;
 use crate::report::TaskState;
 use crate::trace::Span;
@@ -50,26 +50,18 @@ pub(super) enum HandOffRole {
 }
 
 impl TaskGuard {
-    /// Creates the guard. `_label`: the name, as a label of metrics.
+    /// Creates the guard. `label`: the name, as a label of metrics.
     #[inline]
     pub(super) fn new(
         request: &Arc<Request>,
         admitted: Admitted,
         is_load: bool,
-        _label: Option<&'static str>,
+        label: Option<&'static str>,
         extra: Option<Box<Extra>>,
     ) -> Self {
         Self {
             context: ManuallyDrop::new(Context::within(request.clone())),
-            task: Task {
-                ticket: admitted.ticket(),
-                is_detached: admitted.kind == Kind::Detached,
-                is_counted: admitted.is_counted,
-                is_load,
-                has_age: false,
-                #[cfg(feature = "metrics")]
-                label: _label,
-            },
+            task: Task::new(&admitted, is_load, label),
             extra: ManuallyDrop::new(extra),
         }
     }

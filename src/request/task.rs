@@ -180,6 +180,20 @@ impl TaskSpec {
 }
 
 impl Task {
+    /// Describes a task that was listed just before. `_label`: its name, as a label of metrics.
+    #[inline]
+    pub(crate) fn new(admitted: &Admitted, is_load: bool, _label: Option<&'static str>) -> Self {
+        Self {
+            ticket: admitted.ticket(),
+            is_detached: admitted.kind == Kind::Detached,
+            is_counted: admitted.is_counted,
+            is_load,
+            has_age: false,
+            #[cfg(feature = "metrics")]
+            label: _label,
+        }
+    }
+
     /// Returns the name of the task, as a label of metrics.
     pub(super) fn label(&self) -> Option<&'static str> {
         #[cfg(feature = "metrics")]

@@ -1,10 +1,12 @@
-//! Shows what is lost if a platform freezes an instance when its response ends: with the layer and without it.
+//! Shows what is lost if a platform freezes an instance when its response ends: with the layer and without it. And what
+//! is lost of work that takes longer than the drain timeout: with a hand-off into a file and without one.
 //!
 //! ```sh
 //! cargo run -p freeze
 //! ```
 //!
-//! The exit code is 0 if the server with the layer lost nothing, and the control without it lost most of its work.
+//! The exit code is 0 if the servers with the layer, and with the hand-off, lost nothing, and their controls lost most of
+//! their work.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -13,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 mod proof;
 
-use proof::{Proof, Protocol, Tally};
+use proof::{Proof, Protocol, Tally, Work};
 
 /// The number of rounds, of 50 orders each. A tally needs at least 500 orders.
 const ROUNDS: u32 = 12;
@@ -24,11 +26,13 @@ fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         return Ok(served);
     }
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} instances frozen")?;
-    let bar = ProgressBar::new(4 * u64::from(ROUNDS)).with_style(style);
+    let bar = ProgressBar::new(8 * u64::from(ROUNDS)).with_style(style);
     let mut proofs = Vec::new();
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        bar.set_message(protocol.name());
-        proofs.push(Proof::run(protocol, ROUNDS, &|| bar.inc(1))?);
+    for work in [Work::InTime, Work::Late] {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            bar.set_message(protocol.name());
+            proofs.push(Proof::run(protocol, work, ROUNDS, &|| bar.inc(1))?);
+        }
     }
     bar.finish_and_clear();
 

@@ -6,7 +6,7 @@ mod proof;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use proof::{Proof, Protocol};
+use proof::{Proof, Protocol, Work};
 
 /// Slightly more rounds than a proof needs.
 const ROUNDS: u32 = 12;
@@ -19,18 +19,26 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test(
             "over_http1_every_acknowledged_order_has_its_work_on_disk",
-            || prove(Protocol::Http1),
+            || prove(Protocol::Http1, Work::InTime),
         ),
         Trial::test(
             "over_http2_every_acknowledged_order_has_its_work_on_disk",
-            || prove(Protocol::Http2),
+            || prove(Protocol::Http2, Work::InTime),
+        ),
+        Trial::test(
+            "over_http1_late_work_with_a_hand_off_is_in_the_queue",
+            || prove(Protocol::Http1, Work::Late),
+        ),
+        Trial::test(
+            "over_http2_late_work_with_a_hand_off_is_in_the_queue",
+            || prove(Protocol::Http2, Work::Late),
         ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Runs the layer and the control. If the control keeps its work, the layer has proved nothing.
-fn prove(protocol: Protocol) -> Result<(), Failed> {
-    Proof::run(protocol, ROUNDS, &|| ())?.verdict()?;
+/// Runs a proof. If the control keeps its work, nothing is proved.
+fn prove(protocol: Protocol, work: Work) -> Result<(), Failed> {
+    Proof::run(protocol, work, ROUNDS, &|| ())?.verdict()?;
     Ok(())
 }

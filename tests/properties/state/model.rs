@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
-use crate::report::{Outcome, TaskInfo, TaskState};
+use crate::report::{NotDone, Outcome, TaskInfo, TaskState};
 use crate::request::account::Readers;
+use crate::request::state::stop::Stop;
 use crate::request::state::{Phase, Spawns};
 use crate::request::task::{Kind, Parent, TaskSpec};
 
@@ -40,8 +41,39 @@ pub(crate) struct Task {
     /// It has counted out.
     pub(crate) has_ended: bool,
     pub(crate) report: Report,
+    /// A report counted it when it was listed.
+    pub(crate) was_counted: bool,
     /// What observers were called about.
     pub(crate) late_end: bool,
+    pub(crate) hand_off: HandOff,
+    /// Its hand-off has succeeded.
+    pub(crate) handed_off: bool,
+}
+
+/// The hand-off of a task that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandOff {
+    None,
+    Armed {
+        stopped: Option<NotDone>,
+        /// The task is a blocking closure that has begun.
+        is_closure: bool,
+    },
+    /// `own`: the state in which the task itself ended.
+    Begun {
+        why: NotDone,
+        own: TaskState,
+    },
+    Refused,
+}
+
+/// What a stop of tasks does.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// The ids of the tasks to abort.
+    pub(crate) handles: Vec<u32>,
+    /// The ids of the closures that are handed off, and why.
+    pub(crate) hand_offs: Vec<(u32, NotDone)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +103,11 @@ impl Task {
 
     pub(crate) fn is_waited_for(&self) -> bool {
         !self.has_ended && matches!(self.spec.kind, Kind::Ordinary | Kind::Required)
+    }
+
+    pub(crate) fn is_due(&self, awaited: bool) -> bool {
+        let is_armed = matches!(self.hand_off, HandOff::Armed { stopped: None, .. });
+        is_armed && self.is_alive() && (!awaited || self.was_counted)
     }
 
     pub(crate) fn is_unfinished(&self) -> bool {
@@ -171,25 +208,56 @@ impl Model {
         (true, false)
     }
 
-    /// Which handles are aborted.
-    pub(crate) fn abort(&mut self, which: impl Fn(u32, &Task) -> bool) -> Vec<u32> {
-        let mut handles = Vec::new();
+    /// Which tasks are stopped.
+    pub(crate) fn stop(&mut self, stop: Stop, which: impl Fn(u32, &Task) -> bool) -> Stopped {
+        let mut stopped = Stopped::default();
         for (id, task) in (0..).zip(&mut self.tasks) {
             if !task.is_alive() || !which(id, task) {
                 continue;
             }
+            let is_attached = task.handle == Handle::Attached;
+            match (task.hand_off, stop) {
+                (HandOff::Begun { .. }, Stop::HandOff(_)) => continue,
+                (
+                    HandOff::Armed {
+                        stopped: before,
+                        is_closure,
+                    },
+                    Stop::HandOff(why),
+                ) => {
+                    let why = before.unwrap_or(why);
+                    if is_closure {
+                        stopped.hand_offs.push((id, why));
+                        stopped.handles.extend(is_attached.then_some(id));
+                        let own = TaskState::Aborted;
+                        task.hand_off = HandOff::Begun { why, own };
+                        task.handle = Handle::ToCome;
+                        continue;
+                    }
+                    let stopped = Some(why);
+                    task.hand_off = HandOff::Armed {
+                        stopped,
+                        is_closure,
+                    };
+                }
+                (HandOff::Armed { .. }, Stop::EndOfShutdown) => task.hand_off = HandOff::Refused,
+                (HandOff::None | HandOff::Refused, _) => {}
+                (HandOff::Begun { .. }, Stop::EndOfShutdown) => {}
+            }
             match task.handle {
                 Handle::ToCome => task.handle = Handle::AbortPending,
-                Handle::Attached => handles.push(id),
+                Handle::Attached => stopped.handles.push(id),
                 Handle::AbortPending | Handle::None => {}
             }
         }
-        handles
+        stopped
     }
 
-    pub(crate) fn abort_unfinished(&mut self) -> Vec<u32> {
+    pub(crate) fn stop_unfinished(&mut self, why: NotDone) -> Stopped {
         let is_left = self.phase == Phase::Leaving;
-        self.abort(|_, task| task.is_unfinished() && !(is_left && task.spec.is_handler))
+        self.stop(Stop::HandOff(why), |_, task| {
+            task.is_unfinished() && !(is_left && task.spec.is_handler)
+        })
     }
 
     pub(crate) fn release(&mut self, outcome: Outcome) {
@@ -259,5 +327,9 @@ impl Model {
             let failed = task.failed.as_ref();
             task.report == Report::Counts && failed.is_some_and(|info| info.state == state)
         })
+    }
+
+    pub(crate) fn handed_off(&self) -> usize {
+        self.count(|task| task.report == Report::Counts && task.handed_off)
     }
 }

@@ -8,13 +8,18 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tokio::time::Instant;
 
-use crate::model::{Handle, Model, Report, Task};
+use crate::model::{HandOff, Handle, Model, Report, Stopped, Task};
 use crate::process::registry::{Registration, Registry};
-use crate::report::{Outcome, TaskInfo, TaskState};
+use crate::report::{NotDone, Outcome, TaskInfo, TaskState};
+use crate::request;
 use crate::request::account::{Account, Drained, Finish, Look, Readers, ReleaseState, ReportQuery};
-use crate::request::effects::{Attached, Completed, Effects};
+use crate::request::effects::{Attached, Completed, Effects, Stops};
+use crate::request::hand_off::HandOffFn;
+use crate::request::state::hand_off::{EndOfArmed, NotCompleted};
+use crate::request::state::stop::Stop;
 use crate::request::state::{Phase, Spawns, State};
-use crate::request::task::{Admitted, Begins, Kind, Parent, Refused, TaskSpec};
+use crate::request::task::{Admitted, Begins, Kind, Parent, Refused, TaskSpec, Ticket};
+use crate::settings::TaskSpans;
 use crate::steps::{Life, Plan, Step};
 use crate::trace::Span;
 
@@ -160,6 +165,7 @@ impl Run {
                 kind,
                 is_handler,
                 is_elsewhere,
+                has_hand_off,
                 parent,
             } => {
                 let mut spec = spec(*kind);
@@ -170,6 +176,9 @@ impl Run {
                     Begins::Spawning
                 };
                 self.admit(spec, *parent, begins)?;
+                if *has_hand_off {
+                    self.arm()?;
+                }
             }
             Step::TryAdmit {
                 kind,
@@ -303,13 +312,15 @@ impl Run {
             Step::Release { outcome, aborts } => {
                 if is_open {
                     let query = self.query(*outcome);
-                    let (release_state, abort) = self.state.release_and_abort(query, *aborts);
+                    let why = NotDone::ClientGone;
+                    let stops = aborts.then_some(why);
+                    let (release_state, stops) = self.state.release_and_stop(query, stops);
                     let expected = if *aborts {
-                        self.model.abort_unfinished()
+                        self.model.stop_unfinished(why)
                     } else {
-                        Vec::new()
+                        Stopped::default()
                     };
-                    prop_assert_eq!(abort, expected);
+                    prop_assert_eq!(stopped(&stops), expected);
                     self.released(release_state, *outcome)?;
                 }
             }
@@ -332,16 +343,54 @@ impl Run {
                     prop_assert!(!has_joined, "it is over");
                 }
             }
-            Step::AbortUnfinished => {
-                let handles = self.state.abort_unfinished();
-                prop_assert_eq!(handles, self.model.abort_unfinished());
+            Step::ClosureBegins(pick) => {
+                let is_armed = |task: &Task| {
+                    let is_new = HandOff::Armed {
+                        stopped: None,
+                        is_closure: false,
+                    };
+                    task.is_alive() && task.hand_off == is_new
+                };
+                if let Some(id) = self.pick(pick, is_armed) {
+                    self.closure_begins(id)?;
+                }
             }
-            Step::AbortAllBut(spared) => {
+            Step::ClosureEnds(pick) => {
+                let is_beside = |task: &Task| matches!(task.hand_off, HandOff::Begun { .. });
+                if let Some(id) = self.pick(pick, is_beside) {
+                    let ignored = self.state.disarm(id as u32);
+                    prop_assert!(matches!(ignored, EndOfArmed::Ignored));
+                    let ticket = self.ticket(id);
+                    let ignored = self.state.hand_off(ticket, TaskState::Failed, None);
+                    prop_assert!(matches!(ignored, NotCompleted::Ignored));
+                }
+            }
+            Step::StopForHandOff { awaited } => {
+                let why = NotDone::Deadline;
+                let stops = self.state.stop_for_hand_off(why, *awaited, &[]);
+                let is_due = |_, task: &Task| task.is_due(*awaited);
+                let expected = self.model.stop(Stop::HandOff(why), is_due);
+                prop_assert_eq!(stopped(&stops), expected);
+            }
+            Step::StopUnfinished => {
+                let stops = self.state.stop_unfinished(NotDone::Deadline);
+                let expected = self.model.stop_unfinished(NotDone::Deadline);
+                prop_assert_eq!(stopped(&stops), expected);
+            }
+            Step::StopAllExcept {
+                spared,
+                is_end_of_shutdown,
+            } => {
                 let spared = spared.as_ref().and_then(|pick| self.pick(pick, |_| true));
                 let spared: Vec<u32> = spared.map(|id| id as u32).into_iter().collect();
-                let handles = self.state.abort_all_except(&spared);
-                let expected = self.model.abort(|id, _| !spared.contains(&id));
-                prop_assert_eq!(handles, expected);
+                let stop = if *is_end_of_shutdown {
+                    Stop::EndOfShutdown
+                } else {
+                    Stop::HandOff(NotDone::Shutdown)
+                };
+                let stops = self.state.stop_all_except(stop, &spared);
+                let expected = self.model.stop(stop, |id, _| !spared.contains(&id));
+                prop_assert_eq!(stopped(&stops), expected);
             }
             Step::Token => {
                 let (_, cancelled) = self.state.token();
@@ -426,9 +475,89 @@ impl Run {
             failed: None,
             has_ended: false,
             report,
+            was_counted: report == Report::Counts,
             late_end: false,
+            hand_off: HandOff::None,
+            handed_off: false,
         });
         Ok(())
+    }
+
+    /// Gives the task that was listed last a hand-off.
+    fn arm(&mut self) -> Checked {
+        let id = self.model.tasks.len() - 1;
+        let admitted = self.admitted_as(id);
+        let f = HandOffFn::new(|_| async { Ok::<(), String>(()) });
+        let effects = self.state.arm(&admitted, f);
+        self.model.tasks[id].hand_off = HandOff::Armed {
+            stopped: None,
+            is_closure: false,
+        };
+        self.model.has_rare = true;
+        if let Phase::Window { .. } = self.model.phase {
+            self.woken(effects)
+        } else {
+            self.effects(effects, &Expected::default())
+        }
+    }
+
+    fn admitted_as(&self, id: usize) -> Admitted {
+        let task = &self.model.tasks[id];
+        Admitted {
+            slot: task.slot,
+            id: id as u32,
+            kind: task.spec.kind,
+            is_counted: task.was_counted,
+            is_late: false,
+            wants_stamp: false,
+            spans: TaskSpans::Child,
+            has_joined: false,
+        }
+    }
+
+    fn ticket(&self, id: usize) -> Ticket {
+        Ticket {
+            slot: self.model.tasks[id].slot,
+            id: id as u32,
+        }
+    }
+
+    fn closure_begins(&mut self, id: usize) -> Checked {
+        let closure = request::task::Task::new(&self.admitted_as(id), false, None);
+        let begun = self.state.closure_begins(closure);
+        prop_assert!(begun.is_none(), "it was not stopped before");
+        self.model.tasks[id].hand_off = HandOff::Armed {
+            stopped: None,
+            is_closure: true,
+        };
+        Ok(())
+    }
+
+    /// A task that has a hand-off does not complete.
+    fn hand_off(&mut self, id: usize, own: TaskState) -> Checked {
+        let ticket = self.ticket(id);
+        let not_completed = self.state.hand_off(ticket, own, None);
+        let task = &mut self.model.tasks[id];
+        match (not_completed, task.hand_off) {
+            (NotCompleted::HandOff { why, handle, .. }, HandOff::Armed { stopped, .. }) => {
+                let expected = match own {
+                    TaskState::Failed => NotDone::Failed,
+                    TaskState::Panicked => NotDone::Panicked,
+                    _ => stopped.unwrap_or(NotDone::Aborted),
+                };
+                prop_assert_eq!(why, expected);
+                let is_attached = task.handle == Handle::Attached;
+                prop_assert_eq!(handle, is_attached.then_some(id as u32));
+                task.handle = Handle::ToCome;
+                task.hand_off = HandOff::Begun { why, own };
+                Ok(())
+            }
+            (NotCompleted::Refused(_), HandOff::Refused) => {
+                task.hand_off = HandOff::None;
+                self.fail(id, own)
+            }
+            (found, expected) => Err(TestCaseError::fail(format!("{found:?}, {expected:?}"))),
+        }
     }
 
     fn try_admit(&mut self, kind: Kind, parent: Parent, is_closing: bool) -> Checked {
@@ -499,7 +628,20 @@ impl Run {
         Ok(())
     }
 
-    fn fail(&mut self, id: usize, state: TaskState) -> Checked {
+    fn fail(&mut self, id: usize, mut state: TaskState) -> Checked {
+        match self.model.tasks[id].hand_off {
+            _ if self.model.tasks[id].has_ended => {}
+            HandOff::Armed { .. } | HandOff::Refused => return self.hand_off(id, state),
+            HandOff::Begun { why, own } => {
+                let begun = self.state.take_begun(id as u32);
+                let found = begun.map(|begun| (begun.why, begun.own));
+                prop_assert_eq!(found, Some((why, own)));
+                // The task counts by its own end.
+                state = own;
+            }
+            HandOff::None => {}
+        }
+        self.model.tasks[id].hand_off = HandOff::None;
         let message = Some(format!("task {id}"));
         let task = &mut self.model.tasks[id];
         let failure = self
@@ -538,8 +680,32 @@ impl Run {
 
     fn end(&mut self, id: usize, in_tracker: bool) -> Checked {
         let required_before = self.model.required();
+        let ticket = self.ticket(id);
         let task = &mut self.model.tasks[id];
-        let (effects, late) = match self.state.complete(task.slot) {
+        let hand_off = std::mem::replace(&mut task.hand_off, HandOff::None);
+        match hand_off {
+            HandOff::None => {}
+            HandOff::Armed { .. } | HandOff::Refused => {
+                let ended = self.state.disarm(id as u32);
+                prop_assert!(matches!(ended, EndOfArmed::Ends(_)));
+            }
+            HandOff::Begun { why, own } => {
+                let Some(handed_off) = self.state.handed_off(ticket, self.now) else {
+                    return Err(TestCaseError::fail("it has begun"));
+                };
+                prop_assert_eq!((handed_off.begun.why, handed_off.begun.own), (why, own));
+                prop_assert_eq!(handed_off.is_counted, task.report == Report::Counts);
+                let is_attached = task.handle == Handle::Attached;
+                prop_assert_eq!(handed_off.handle, is_attached.then_some(id as u32));
+                task.handle = Handle::None;
+                task.handed_off = true;
+            }
+        }
+        let completed = match hand_off {
+            HandOff::None => self.state.complete(task.slot),
+            _ => None,
+        };
+        let (effects, late) = match completed {
             Some(Completed { handle, wake }) => {
                 let effects = Effects {
                     wake,
@@ -717,6 +883,7 @@ impl Run {
         prop_assert_eq!(tally.failed, self.model.ended_as(TaskState::Failed));
         prop_assert_eq!(tally.panicked, self.model.ended_as(TaskState::Panicked));
         prop_assert_eq!(tally.aborted, self.model.ended_as(TaskState::Aborted));
+        prop_assert_eq!(tally.handed_off, self.model.handed_off());
         let incomplete = account.incomplete.as_deref();
         let failures = incomplete.map_or_else(Vec::new, |t| t.failures.iter().collect());
         prop_assert_eq!(failures, self.model.failures(&self.order));
@@ -726,7 +893,12 @@ impl Run {
             match failed.filter(|_| task.report == Report::Counts) {
                 Some(info) => (info.clone(), None),
                 None => {
-                    let state = failed.map_or(TaskState::Completed, |info| info.state);
+                    let own = if task.handed_off {
+                        TaskState::HandedOff
+                    } else {
+                        TaskState::Completed
+                    };
+                    let state = failed.map_or(own, |info| info.state);
                     (task.spec.info(state, None, None, None), task.started)
                 }
             }
@@ -828,6 +1000,10 @@ impl Run {
         prop_assert_eq!(state.required_failed(), model.required_failed());
         prop_assert_eq!(state.stopped(), model.stopped());
         prop_assert_eq!(state.has_spawned(), !model.tasks.is_empty());
+        for awaited in [true, false] {
+            let is_due = model.count(|task| task.is_due(awaited)) > 0;
+            prop_assert_eq!(state.any_hand_off_due(awaited), is_due);
+        }
         let has_no_start = |task: &Task| !task.has_ended && task.started.is_none();
         prop_assert_eq!(state.wants_stamp(), model.count(has_no_start) > 0);
         let is_handler = |task: &Task| task.spec.is_handler;
@@ -870,6 +1046,16 @@ fn spec(kind: Kind) -> TaskSpec {
     TaskSpec {
         kind,
         ..TaskSpec::here()
+    }
+}
+
+fn stopped(stops: &Stops<u32>) -> Stopped {
+    let hand_offs = stops.hand_offs.iter();
+    Stopped {
+        handles: stops.handles.clone(),
+        hand_offs: hand_offs
+            .map(|(task, _, why)| (task.ticket.id, *why))
+            .collect(),
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) enum Step {
         kind: Kind,
         is_handler: bool,
         is_elsewhere: bool,
+        has_hand_off: bool,
         parent: Parent,
     },
     TryAdmit {
@@ -81,8 +82,18 @@ pub(crate) enum Step {
         in_tracker: bool,
     },
     ListTracker,
-    AbortUnfinished,
-    AbortAllBut(Option<Pick>),
+    /// A blocking closure with a hand-off begins to run.
+    ClosureBegins(Pick),
+    /// The closure of a hand-off that has begun beside it ends.
+    ClosureEnds(Pick),
+    StopForHandOff {
+        awaited: bool,
+    },
+    StopUnfinished,
+    StopAllExcept {
+        spared: Option<Pick>,
+        is_end_of_shutdown: bool,
+    },
     Token,
     Cancel,
     ShutdownBegins,
@@ -126,14 +137,24 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Outcome::Dropped),
         Just(Outcome::Upgraded),
     ];
-    let admit = (kind(), any::<bool>(), any::<bool>(), parent());
-    let admit = admit.prop_map(|(kind, is_handler, is_elsewhere, parent)| Step::Admit {
-        kind,
-        // No handler is required or detached.
-        is_handler: is_handler && kind == Kind::Ordinary,
-        is_elsewhere,
-        parent,
-    });
+    let admit = (
+        kind(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        parent(),
+    );
+    let admit = admit.prop_map(
+        |(kind, is_handler, is_elsewhere, armed, parent)| Step::Admit {
+            kind,
+            // No handler is required or detached.
+            is_handler: is_handler && kind == Kind::Ordinary,
+            is_elsewhere,
+            // Such a task is required or detached, and is spawned here.
+            has_hand_off: armed && !is_elsewhere && kind != Kind::Ordinary,
+            parent,
+        },
+    );
     let try_admit = (kind(), parent(), prop::bool::weighted(0.3));
     let try_admit = try_admit.prop_map(|(kind, parent, is_closing)| Step::TryAdmit {
         kind,
@@ -157,6 +178,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Watch),
         1 => busy().prop_map(|in_tracker| Step::EndWatch { in_tracker }),
         1 => Just(Step::AbandonWatch),
+        1 => any::<Pick>().prop_map(Step::ClosureBegins),
+        1 => any::<Pick>().prop_map(Step::ClosureEnds),
+        2 => any::<bool>().prop_map(|awaited| Step::StopForHandOff { awaited }),
     ];
     let phases = prop_oneof![
         1 => busy().prop_map(|in_tracker| Step::Look { in_tracker }),
@@ -171,12 +195,17 @@ fn step() -> impl Strategy<Value = Step> {
         2 => busy().prop_map(|in_tracker| Step::Conclude { in_tracker }),
         1 => busy().prop_map(|in_tracker| Step::LeaveIfOver { in_tracker }),
     ];
+    let stop_all = (any::<Option<Pick>>(), any::<bool>());
+    let stop_all = stop_all.prop_map(|(spared, is_end_of_shutdown)| Step::StopAllExcept {
+        spared,
+        is_end_of_shutdown,
+    });
     let others = prop_oneof![
         Just(Step::Stamp),
         Just(Step::Wake),
         Just(Step::ListTracker),
-        Just(Step::AbortUnfinished),
-        any::<Option<Pick>>().prop_map(Step::AbortAllBut),
+        Just(Step::StopUnfinished),
+        stop_all,
         Just(Step::Token),
         Just(Step::Cancel),
         Just(Step::ShutdownBegins),

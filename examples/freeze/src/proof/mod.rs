@@ -8,8 +8,13 @@
 //! 4. The instance is killed while it is stopped.
 //! 5. The work of every acknowledged order must be on disk.
 //!
-//! The control is the same instance without the layer. It must lose most of its work. Otherwise the instance was not
-//! stopped in time, and the result with the layer proves nothing.
+//! There are two proofs, each with a control. If the control does not lose most of its work, the instance was not stopped
+//! in time, and the proof proves nothing.
+//!
+//! | the work of an order | the instance | its control |
+//! |---|---|---|
+//! | ends in time | with the layer | without the layer |
+//! | takes longer than the drain timeout | with the layer, and a hand-off into a file | with the layer |
 
 mod client;
 mod instance;
@@ -52,6 +57,10 @@ pub(crate) enum Setup {
     Layer,
     /// `tokio::spawn`, and no layer.
     Control,
+    /// Work that takes longer than the drain timeout, with a hand-off into a file.
+    HandOff,
+    /// The same work, without a hand-off.
+    NoHandOff,
 }
 
 impl Setup {
@@ -60,17 +69,42 @@ impl Setup {
         match self {
             Setup::Layer => "layer",
             Setup::Control => "control",
+            Setup::HandOff => "hand-off",
+            Setup::NoHandOff => "no-hand-off",
         }
     }
 
     fn from_argument(argument: &str) -> Option<Self> {
-        [Setup::Layer, Setup::Control]
-            .into_iter()
-            .find(|setup| setup.argument() == argument)
+        let all = [
+            Setup::Layer,
+            Setup::Control,
+            Setup::HandOff,
+            Setup::NoHandOff,
+        ];
+        all.into_iter().find(|setup| setup.argument() == argument)
     }
 }
 
-/// The layer and its control over one protocol.
+/// How long the work of an order takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It ends in time.
+    InTime,
+    /// It takes longer than the drain timeout.
+    Late,
+}
+
+impl Work {
+    /// Returns the setup that must lose nothing, and its control.
+    fn setups(self) -> (Setup, Setup) {
+        match self {
+            Work::InTime => (Setup::Layer, Setup::Control),
+            Work::Late => (Setup::HandOff, Setup::NoHandOff),
+        }
+    }
+}
+
+/// An instance that must lose nothing, and its control, over one protocol.
 #[derive(Debug)]
 pub(crate) struct Proof {
     pub(crate) layer: Tally,
@@ -78,19 +112,21 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// Runs `rounds` rounds with the layer and as many without it. Calls `after_round` after each round.
+    /// Runs `rounds` rounds, and as many of the control. Calls `after_round` after each round.
     pub(crate) fn run(
         protocol: Protocol,
+        work: Work,
         rounds: u32,
         after_round: &dyn Fn(),
     ) -> Result<Self, BoxError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let (layer, control) = work.setups();
         runtime.block_on(async {
             Ok(Self {
-                layer: round::tally(protocol, Setup::Layer, rounds, after_round).await?,
-                control: round::tally(protocol, Setup::Control, rounds, after_round).await?,
+                layer: round::tally(protocol, layer, rounds, after_round).await?,
+                control: round::tally(protocol, control, rounds, after_round).await?,
             })
         })
     }

@@ -1,7 +1,8 @@
 //! An order, as the client and the server use it.
 
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// An order, identified by its number.
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +32,24 @@ impl Order {
         fs::write(self.record_in(records), self.path())
     }
 
-    /// Returns whether the work of the order is done.
-    pub(super) fn is_recorded(self, records: &Path) -> bool {
-        fs::read_to_string(self.record_in(records)).is_ok_and(|record| record == self.path())
+    /// Puts the work of the order into a queue: a file that another process reads.
+    ///
+    /// The file is synced, as a queue has to do it: this is what makes a hand-off outlive the machine, too.
+    pub(super) fn enqueue(self, records: &Path) -> io::Result<()> {
+        let mut file = File::create(self.queued_in(records))?;
+        file.write_all(self.path().as_bytes())?;
+        file.sync_all()
+    }
+
+    /// Returns whether the work of the order is done, or in the queue.
+    pub(super) fn is_kept(self, records: &Path) -> bool {
+        let is_there =
+            |path| fs::read_to_string(path).is_ok_and(|record: String| record == self.path());
+        is_there(self.record_in(records)) || is_there(self.queued_in(records))
+    }
+
+    fn queued_in(self, records: &Path) -> PathBuf {
+        records.join(format!("queued-{}", self.0))
     }
 
     fn record_in(self, records: &Path) -> PathBuf {

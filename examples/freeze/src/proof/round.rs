@@ -54,14 +54,12 @@ async fn freeze(tally: &mut Tally, round: u32) -> Result<(), BoxError> {
         tally.latencies.push(latency);
         // Until the last answer the instance is not stopped. So only this check detects an answer whose work ends a
         // little later, but within the round.
-        tally.early += usize::from(!order.is_recorded(records.path()));
+        tally.early += usize::from(!order.is_kept(records.path()));
     }
     instance.stopped().await?;
     instance.kill()?;
 
-    let lost = orders
-        .iter()
-        .filter(|order| !order.is_recorded(records.path()));
+    let lost = orders.iter().filter(|order| !order.is_kept(records.path()));
     tally.lost += lost.count();
     Ok(())
 }

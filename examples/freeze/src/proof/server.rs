@@ -19,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tower::{Layer, Service, service_fn};
-use tower_task_tracker::TaskTrackerLayer;
+use tower_task_tracker::{DrainSettings, TaskTrackerLayer, named};
 
 use super::order::Order;
 use super::{BoxError, Setup};
@@ -29,6 +29,14 @@ pub(super) const ARGUMENT: &str = "--freeze-child";
 
 /// The duration of the work of an order: many times the time that the answers of a round take.
 const WORK: Duration = Duration::from_millis(300);
+
+/// The duration of the work of an order that takes too long.
+const LATE_WORK: Duration = Duration::from_secs(60);
+
+/// How long an answer waits for such work, and how much of this is kept free for hand-offs: many times the time of a
+/// write.
+const DRAIN: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_millis(1700);
 
 type Receipt = BoxBody<Bytes, Infallible>;
 
@@ -61,6 +69,10 @@ async fn run(records: PathBuf, setup: Setup) -> io::Result<()> {
     tokio::select! {
         served = async { match setup {
             Setup::Layer => serve(listener, TaskTrackerLayer::new().layer(handler)).await,
+            Setup::HandOff | Setup::NoHandOff => {
+                let settings = DrainSettings::new().drain_timeout(DRAIN).hand_off_grace(GRACE);
+                serve(listener, TaskTrackerLayer::new().settings(settings).layer(handler)).await
+            }
             Setup::Control => serve(listener, handler).await,
         }} => served,
         // The parent never writes to stdin. Stdin ends with the parent, so that no instance outlives it.
@@ -94,8 +106,22 @@ fn take(request: &Request<Incoming>, records: &Path, setup: Setup) -> Response<R
         _ => return respond(StatusCode::NOT_FOUND, Empty::new().boxed()),
     };
     let records = records.to_owned();
+    let queue = records.clone();
     let work = move || order.record(&records).expect("the record is written");
+    let late = async {
+        tokio::time::sleep(LATE_WORK).await;
+        Ok::<_, Infallible>(())
+    };
     match setup {
+        Setup::HandOff => drop(
+            named("order")
+                .or_hand_off(move |_| async move {
+                    let written = tower_task_tracker::spawn_blocking(move || order.enqueue(&queue));
+                    written.await.map_err(io::Error::other)?
+                })
+                .spawn(late),
+        ),
+        Setup::NoHandOff => drop(named("order").spawn(late)),
         Setup::Layer => drop(tower_task_tracker::spawn(async move {
             tokio::time::sleep(WORK).await;
             tower_task_tracker::spawn_blocking(work);

@@ -33,6 +33,8 @@ impl Tally {
         let setup = match self.setup {
             Setup::Layer => "with the layer",
             Setup::Control => "without",
+            Setup::HandOff => "late, hand-off",
+            Setup::NoHandOff => "late, without",
         };
         format!("{} {setup}", self.protocol.name())
     }
