@@ -9,12 +9,22 @@ pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use tokio::task::AbortHandle;
 
 use std::cell::Cell;
+use std::future::Future;
 use std::sync::{Arc, Weak};
+
+use tokio::runtime::Handle;
 
 /// Upgrades a reference. In the models, other threads may run before the caller goes on.
 #[inline]
 pub(crate) fn upgrade<T>(reference: &Weak<T>) -> Option<Arc<T>> {
     reference.upgrade()
+}
+
+/// Spawns a task on the current runtime, and returns its abort handle. If there is no runtime, drops the task and
+/// returns `None`.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+    let runtime = Handle::try_current().ok()?;
+    Some(runtime.spawn(task).abort_handle())
 }
 
 /// Returns the number of this thread. Threads are numbered in the order of their first call.

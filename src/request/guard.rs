@@ -186,11 +186,6 @@ impl TaskGuard {
         }
     }
 
-    /// Ends a task that did not run to its end for this reason.
-    pub(super) fn refuse(mut self, message: &str) {
-        self.end(TaskState::Aborted, Some(message.to_owned()));
-    }
-
     /// Ends the work of a token that is dropped. The work has panicked if the thread is panicking, and has completed
     /// otherwise.
     pub(crate) fn end_of_token(&mut self) {

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Request;
@@ -14,12 +13,13 @@ use super::hand_off::{Begun, HandOffFn, HandOffFuture};
 use super::state::hand_off::{EndOfArmed, HandedOff, NotCompleted};
 use super::task::Task;
 use crate::report::{NotDone, TaskInfo, TaskState};
+use crate::sync::spawn;
 use crate::{metrics, panics, trace};
 
-const NO_RUNTIME: &str = "there is no runtime for the hand-off";
 const SHUT_DOWN: &str = "the shutdown ended before the hand-off began";
 const PANICKED: &str = "the hand-off panicked";
-const DROPPED: &str = "the hand-off was dropped before its end";
+const DROPPED: &str =
+    "the hand-off was dropped before its end: its runtime shut down, or there is none";
 
 impl Request {
     /// Completes a task that has a hand-off. `extra`: of its guard.
@@ -72,17 +72,13 @@ impl Request {
         why: NotDone,
     ) {
         let guard = TaskGuard::of_hand_off(self, task, extra);
-        let Ok(runtime) = Handle::try_current() else {
-            let _ = panics::caught(|| drop(f));
-            guard.refuse(NO_RUNTIME);
-            return;
-        };
         let hand_off = HandOffTask {
             work: Work::New(f, why),
             guard,
         };
-        let handle = runtime.spawn(hand_off);
-        self.attach(task.ticket, handle.abort_handle());
+        if let Some(handle) = spawn(hand_off) {
+            self.attach(task.ticket, handle);
+        }
     }
 
     /// Notes that a blocking closure with a hand-off begins to run.

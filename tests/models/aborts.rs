@@ -2,8 +2,7 @@
 
 use loom::thread;
 
-use crate::report::Outcome;
-use crate::request::stopping::abort;
+use crate::report::{NotDone, Outcome};
 use crate::sync::AbortHandle;
 use crate::world::{World, check, named, query};
 
@@ -18,8 +17,9 @@ fn a_task_that_is_aborted_while_its_handle_is_attached_is_aborted() {
             let (request, handle, ticket) = (request.clone(), handle.clone(), task.ticket());
             move || request.attach(ticket, handle)
         });
-        let (_, handles) = request.release(query(Outcome::DeadlineExceeded), true);
-        abort(handles);
+        let why = Some(NotDone::Deadline);
+        let (_, stops) = request.release(query(Outcome::DeadlineExceeded), why);
+        request.stop(stops);
         spawner.join().expect("no panic");
         assert!(handle.is_aborted(), "whichever came first");
         task.end_of_run(None);
@@ -39,7 +39,7 @@ fn a_task_that_ends_while_it_is_aborted_and_its_handle_is_attached_leaves_no_han
             move || request.attach(ticket, handle)
         });
         let ends = thread::spawn(move || drop(task));
-        request.abort_unfinished();
+        request.stop_unfinished(NotDone::Deadline);
         spawner.join().expect("no panic");
         ends.join().expect("no panic");
         assert!(handle.is_last(), "nothing keeps the handle");
@@ -62,7 +62,7 @@ fn a_handle_of_a_task_that_has_ended_is_not_attached_to_the_next_one_in_its_slot
         let second = request.admit(named("second"));
         request.attach(second.ticket(), second_handle.clone());
         spawner.join().expect("no panic");
-        request.abort_unfinished();
+        request.stop_unfinished(NotDone::Deadline);
         assert!(!first_handle.is_aborted(), "it had ended");
         assert!(second_handle.is_aborted(), "it is alive");
         drop(second);

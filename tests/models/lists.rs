@@ -46,7 +46,7 @@ fn a_request_that_leaves_while_the_list_is_read_is_seen_whole_or_not_at_all() {
         let world = World::new();
         let request = world.request();
         let mut task = request.admit(named("task"));
-        let (_, _) = request.release(query(Outcome::DeadlineExceeded), false);
+        let (_, _) = request.release(query(Outcome::DeadlineExceeded), None);
         request.conclude();
         drop(request);
         let ends = thread::spawn(move || task.end_of_run(None));

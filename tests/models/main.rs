@@ -11,6 +11,7 @@ mod sync;
 mod world;
 
 mod aborts;
+mod hand_offs;
 mod lists;
 mod pooling;
 mod releases;

@@ -79,7 +79,7 @@ fn at_a_deadline_a_task_is_in_the_report_or_its_end_is_late() {
         let request = world.request();
         let task = request.admit(named("task"));
         let ends = thread::spawn(move || drop(task));
-        let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), false);
+        let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), None);
         request.conclude();
         ends.join().expect("no panic");
         let stragglers = release_state.stragglers.len();

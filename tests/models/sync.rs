@@ -1,6 +1,7 @@
 //! Replaces the library's `sync`: `loom`'s primitives, and an abort handle without a task.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::sync::atomic::AtomicBool as Flag;
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -51,6 +52,29 @@ impl AbortHandle {
     /// Whether this is the only one: all clones are dropped.
     pub(crate) fn is_last(&self) -> bool {
         Arc::strong_count(&self.0) == 1
+    }
+}
+
+loom::lazy_static! {
+    static ref SPAWNED: Mutex<Vec<loom::thread::JoinHandle<()>>> = Mutex::new(Vec::new());
+}
+
+/// Runs the task on a thread of its own.
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+    let thread = loom::thread::spawn(move || loom::future::block_on(task));
+    SPAWNED.lock().push(thread);
+    Some(AbortHandle::default())
+}
+
+/// Waits for all tasks that were spawned.
+pub(crate) fn join_spawned() {
+    loop {
+        let next = SPAWNED.lock().pop();
+        match next {
+            Some(thread) => thread.join().expect("no panic"),
+            None => break,
+        }
     }
 }
 

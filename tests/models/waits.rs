@@ -157,7 +157,7 @@ fn wait_idle_returns_after_the_callbacks_of_the_last_late_end() {
         let world = World::observed();
         let request = world.request();
         let mut task = request.admit(named("straggler"));
-        let (_, _) = request.release(query(Outcome::DeadlineExceeded), false);
+        let (_, _) = request.release(query(Outcome::DeadlineExceeded), None);
         request.conclude();
         let ends = thread::spawn(move || task.end_of_run(None));
         let waiting = Waiting::new(&world.process, Awaits::Idleness);
@@ -193,7 +193,7 @@ fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
         let (own, other) = (world.request(), world.request());
         let mut waits = own.admit(named("waits"));
         let mut task = other.admit(named("task"));
-        let (_, _) = other.release(query(Outcome::DeadlineExceeded), false);
+        let (_, _) = other.release(query(Outcome::DeadlineExceeded), None);
         other.conclude();
         drop(other);
         let ends = thread::spawn(move || task.end_of_run(None));
