@@ -18,10 +18,10 @@ use crate::settings::{Hold, Settings, short_hands};
 
 /// Gives every request a task tracker, and holds its response until the tasks are done.
 ///
-/// If another layer or a scope of this crate encloses this one, the enclosing one holds. (A
-/// [`TaskScopeLayer`](crate::TaskScopeLayer) or a scope does not see the body, so nothing waits for the tasks that the
-/// body spawns.) This one holds nothing, and only adds its settings, which win for the requests that pass it. So a
-/// route can have a layer with its own settings.
+/// If another layer or a scope of this crate encloses this layer, the enclosing one holds the response. This layer then
+/// holds nothing, and only adds its settings, which win for the requests that pass it. So a route can have a layer with
+/// its own settings. (An enclosing [`TaskScopeLayer`](crate::TaskScopeLayer) or scope does not see the body, so nothing
+/// waits for the tasks that the body spawns.)
 ///
 /// Clones are cheap, and share one [`TrackerHandle`].
 ///
@@ -69,14 +69,15 @@ impl TaskTrackerLayer {
     ///
     /// The closure is called when a request arrives. Of all limits the earliest counts. The deadline shortens only the
     /// wait, and never interrupts the handler. An instant that has passed when the request arrives is ignored. The
-    /// deadline counts as one of the platform, not of the client. Its name in reports is `deadline source`. For another
-    /// name, a margin, or a deadline that the client chooses, use [`deadline_source`](Self::deadline_source).
+    /// deadline counts as one that the platform chose, not the client, so [`at_deadline`](Self::at_deadline) applies to
+    /// late tasks. Its name in reports is `deadline source`. For another name, a margin, or a deadline that the client
+    /// chooses, use [`deadline_source`](Self::deadline_source).
     ///
     /// ```
     /// use tokio::time::Instant;
     /// use tower_task_tracker::TaskTrackerLayer;
     ///
-    /// // Middleware outside of the layer has put it there.
+    /// // Middleware outside of the layer has put the instant into the extensions.
     /// let layer = TaskTrackerLayer::new()
     ///     .deadline_from(|parts| parts.extensions.get::<Instant>().copied());
     /// # let _ = layer;
@@ -123,7 +124,7 @@ impl TaskTrackerLayer {
     /// | CORS | `access-control-*`, `vary`, `timing-allow-origin` | without them a script cannot read the status |
     /// | the policy of the origin | `strict-transport-security`, `content-security-policy*`, `permissions-policy*`, `cross-origin-*`, `referrer-policy`, `x-frame-options`, `x-content-type-options`, `x-xss-protection`, `x-dns-prefetch-control`, `x-download-options`, `x-permitted-cross-domain-policies`, `origin-agent-cluster`, `document-policy`, `feature-policy`, `integrity-policy`, `integrity-policy-report-only`, `expect-ct`, `accept-ch`, `critical-ch`, `nel`, `report-to`, `reporting-endpoints` | a browser applies it to errors too, or remembers it |
     /// | the trace | `traceparent`, `tracestate`, `traceresponse`, `baggage`, `b3`, `x-b3-*`, `x-datadog-*`, `uber-trace-id`, `server-timing`, `request-id`, `x-request-id`, `correlation-id`, `x-correlation-id`, `x-trace-id`, `x-cloud-trace-context`, `x-amzn-trace-id`, `x-amzn-requestid`, `x-amz-request-id`, `x-amz-cf-id`, `apigw-requestid`, `cf-ray` | logs and traces are read where something has failed |
-    /// | the quota | `ratelimit*`, `x-ratelimit-*`, `x-rate-limit-*` | the request has counted |
+    /// | the quota | `ratelimit*`, `x-ratelimit-*`, `x-rate-limit-*` | the request counts against the quota, although its answer was replaced |
     ///
     /// Every other field is removed, known or not. For example:
     ///
@@ -160,7 +161,7 @@ impl TaskTrackerLayer {
     }
 
     /// Sets whether a response whose head is held has its report in its extensions, as an `Arc<DrainReport>`, for
-    /// middleware outside of this layer. The default is false, because a report that nothing reads is not made.
+    /// middleware outside of this layer. The default is false, so that no report is made if nothing else reads it.
     ///
     /// The report is there also if the tasks were done before the head had to wait. It is not there if nothing was
     /// spawned.
@@ -174,8 +175,9 @@ impl TaskTrackerLayer {
     /// called. By default there is no limit. Zero refuses every request.
     ///
     /// * Detached and late tasks count too. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) do not count.
-    /// * All tasks of the handle count that were spawned after a layer with such a limit first wrapped a service. In a
-    ///   nested layer, the tasks of the outer layer's handle count, from the first request on.
+    /// * The count begins when a layer with such a limit first wraps a service. From then on, every task that is
+    ///   spawned in a request of the handle counts. A nested layer counts the tasks of the outer layer's handle, from
+    ///   its first request on.
     /// * The limit is no reservation: requests that arrive at the same time may all pass. `poll_ready` does not depend
     ///   on it.
     /// * Any request that passes the layer may be refused. Put health checks and metrics outside of it.

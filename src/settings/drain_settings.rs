@@ -16,7 +16,7 @@ pub(crate) type Hook =
 /// The settings of a drain, shared by `TaskTrackerLayer`, [`TaskScopeLayer`](crate::TaskScopeLayer) and
 /// [`Scope`](crate::Scope).
 ///
-/// The method `settings` of each of the three takes a value. Most methods below have a shorthand there. In this text,
+/// Each of the three takes a value in its method `settings`. Most methods below have a shorthand there. In this text,
 /// *response* also stands for the answer of a service and for the result of a scope.
 ///
 /// # What wins
@@ -25,8 +25,8 @@ pub(crate) type Hook =
 ///   its default if no layer sets it.
 /// * Of two calls the later one wins, for each setting.
 /// * Callbacks add up: [`before_release`](Self::before_release), [`on_drain`](Self::on_drain) and
-///   [`observer`](Self::observer) each add one. Those of the outermost layer run first. A callback that reaches a
-///   request twice through clones runs once.
+///   [`observer`](Self::observer) each add one. Those of the outermost layer run first. If clones of these settings add
+///   the same callback to a request twice, it runs once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -76,10 +76,10 @@ impl DrainSettings {
     ///   and then closes the window. On a current-thread runtime, tasks that are ready are usually polled by then.
     ///   tokio does not guarantee it.
     /// * `None` waits without limit, and so does a time that is too long for the clock.
-    /// * If a head has drained, and then the end of the body has to wait too, the end gets its own drain timeout.
-    ///   [`total_timeout`](Self::total_timeout) bounds both together. A body that is dropped because a required task
-    ///   failed may spawn tasks: the wait for these gets its own drain timeout too. If the timeout passed while the
-    ///   head was held, the end is not held.
+    /// * If the tasks were done while the head was held, and then the end of the body has to wait too, the end gets its
+    ///   own drain timeout. [`total_timeout`](Self::total_timeout) bounds both together. A body that is dropped because
+    ///   a required task failed may spawn tasks: the wait for these gets its own drain timeout too. If the timeout
+    ///   passed while the head was held, the end is not held.
     ///
     /// # Panics
     ///
@@ -132,10 +132,10 @@ impl DrainSettings {
     /// [`Unfinished::Continue`]: the tasks run on, and are reported as stragglers at once.
     ///
     /// * [`Unfinished::Abort`] aborts them at once, and gives their destructors 100 ms.
-    /// * [`Unfinished::Cancel`] gives them its grace, from the drop, on tokio's clock. With a grace of zero it aborts
-    ///   at once.
-    /// * Both wait in a small task on the current runtime, and report after it. Without a runtime they abort and report
-    ///   at once.
+    /// * [`Unfinished::Cancel`] cancels the request's token, and gives the tasks its `grace` to end, counted from the
+    ///   drop, on tokio's clock. With a grace of zero it aborts at once.
+    /// * For both, a small task on the current runtime waits for the tasks. The report follows after this wait. Without
+    ///   a runtime they abort and report at once.
     ///
     /// The guide [`disconnects`](crate::guide::disconnects) lists which clients a server notices, and what applies to
     /// clients that close their sending half.
@@ -156,8 +156,8 @@ impl DrainSettings {
     /// * Under `Hold::Never` and `Hold::Required` it runs after the response.
     ///
     /// A hook is not called if the window closes before the tasks are done, if the response is dropped, or if the
-    /// exchange is upgraded. A hook of a nested layer is not called if the request first reaches that layer after the
-    /// handler has answered.
+    /// exchange is upgraded. A hook of a nested layer is not called if that layer is first called after the handler has
+    /// answered, for example by a task or a body that calls a service with its own layer.
     ///
     /// # A flush of spans
     ///
