@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Phase, State};
 use crate::report::NotDone;
 use crate::request::effects::{Effects, Stops};
-use crate::request::hand_off::{HandOff, HandOffs};
-use crate::request::task::{Entry, SlotState};
+use crate::request::hand_off::{HandOff, HandOffFn, HandOffs};
+use crate::request::task::{Entry, SlotState, Task};
 
 impl<H> State<H> {
     /// Returns the token of the request, and whether the caller has to cancel it at once.
@@ -92,7 +92,7 @@ impl<H: Clone> State<H> {
         let Self { table, rare, .. } = self;
         let mut hand_offs = rare.as_deref_mut().map(|rare| &mut rare.hand_offs);
         let mut handles: Vec<(u32, H)> = Vec::new();
-        let mut begun = Vec::new();
+        let mut begun: Vec<(Task, HandOffFn, NotDone)> = Vec::new();
         for entry in table.iter_mut() {
             if !which(entry, hand_offs.as_deref()) {
                 continue;
@@ -127,7 +127,9 @@ impl<H: Clone> State<H> {
                 | SlotState::Free(_) => {}
             }
         }
+        // In the order of the spawns.
         handles.sort_unstable_by_key(|(id, _)| *id);
+        begun.sort_unstable_by_key(|(task, _, _)| task.ticket.id);
         Stops {
             handles: handles.into_iter().map(|(_, handle)| handle).collect(),
             hand_offs: begun,
