@@ -8,15 +8,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::item::{Item, planned_trailers};
-use super::script::{Ending, Length, Script, Step};
-use super::world::{BodyGuard, World};
-use crate::clock::ms;
+use super::item::planned_trailers;
+use super::{BodyGuard, Item, World};
+use crate::ms;
+use crate::plan::{Ending, Length, Script, Step};
 
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     world: World,
     steps: VecDeque<Step>,
-    /// `None` once it was given. Nobody may ask for more then.
+    /// `None` once it was yielded.
     ending: Option<Ending>,
     length: Length,
     left: u64,
@@ -26,7 +26,7 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn new(script: &Script, world: World, guard: BodyGuard) -> Self {
+    pub(crate) fn new(script: &Script, world: World, guard: BodyGuard) -> Self {
         Self {
             _guard: guard,
             world,
@@ -39,23 +39,28 @@ impl Scripted {
         }
     }
 
-    fn give(&self, item: Item) {
-        self.world.facts().given.push((Instant::now(), item));
+    fn record(&self, item: Item) {
+        let yielded = (Instant::now(), item);
+        self.world.record().yielded.push(yielded);
     }
 
-    fn give_end(&mut self) -> Option<Result<Frame<Bytes>, &'static str>> {
-        let ending = self.ending.take();
-        match ending.expect("a body is not polled after its end") {
-            Ending::Trailers => {
-                self.give(Item::Trailers);
+    fn end(&mut self) -> Option<Result<Frame<Bytes>, &'static str>> {
+        match self.ending.take() {
+            Some(Ending::Trailers) => {
+                self.record(Item::Trailers);
                 Some(Ok(Frame::trailers(planned_trailers())))
             }
-            Ending::Error => {
-                self.give(Item::Error);
+            Some(Ending::Error) => {
+                self.record(Item::Error);
                 Some(Err("planned"))
             }
-            Ending::EndMark => {
-                self.give(Item::End);
+            Some(Ending::EndMark) => {
+                self.record(Item::End);
+                None
+            }
+            None => {
+                let is_past_end = self.world.record().is_past_end;
+                assert!(is_past_end, "the layer polls the inner body past its end");
                 None
             }
         }
@@ -86,12 +91,12 @@ impl Body for Scripted {
                 Some(Step::Spawn(task)) => self.world.start(&task),
                 Some(Step::Data(len)) => {
                     self.left -= len as u64;
-                    // Each frame says where it stands.
+                    // The bytes of a frame are its place, so that an exchange of frames is seen.
                     let data = Bytes::from(vec![self.steps.len() as u8; len]);
-                    self.give(Item::Data(data.clone()));
+                    self.record(Item::Data(data.clone()));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                None => return Poll::Ready(self.give_end()),
+                None => return Poll::Ready(self.end()),
             }
         }
     }

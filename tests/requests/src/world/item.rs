@@ -5,22 +5,22 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use tower_task_tracker::BodyError;
 
-pub(super) const GRPC_STATUS: &str = "grpc-status";
-/// `INTERNAL`: what a failed required task is told as.
-pub(super) const GRPC_FAILED: &str = "13";
+const GRPC_STATUS: &str = "grpc-status";
+/// The status of a failed required task: `INTERNAL`.
+const GRPC_FAILED: &str = "13";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Data(Bytes),
     Trailers,
     Error,
-    /// It says that a required task has failed.
+    /// The layer ends the body this way if a required task has failed.
     Failed,
     End,
 }
 
 impl Item {
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Item::Data(data) => data.len() as u64,
             Item::Trailers | Item::Error | Item::Failed | Item::End => 0,
@@ -29,17 +29,17 @@ impl Item {
 }
 
 /// The error of a body, with the layer or without.
-pub(super) trait Told {
+pub(crate) trait BodyFailure {
     fn item(&self) -> Item;
 }
 
-impl Told for &'static str {
+impl BodyFailure for &'static str {
     fn item(&self) -> Item {
         Item::Error
     }
 }
 
-impl Told for BodyError {
+impl BodyFailure for BodyError {
     fn item(&self) -> Item {
         if self.is_required_failed() {
             Item::Failed
@@ -49,8 +49,7 @@ impl Told for BodyError {
     }
 }
 
-/// What a frame is, as an item.
-pub(super) fn item<E: Told>(polled: Option<Result<Frame<Bytes>, E>>) -> Item {
+pub(crate) fn item<E: BodyFailure>(polled: Option<Result<Frame<Bytes>, E>>) -> Item {
     let frame = match polled {
         None => return Item::End,
         Some(Err(error)) => return error.item(),
@@ -60,8 +59,8 @@ pub(super) fn item<E: Told>(polled: Option<Result<Frame<Bytes>, E>>) -> Item {
         Ok(data) => Item::Data(data),
         Err(frame) => match frame.into_trailers() {
             Ok(trailers) if trailers == planned_trailers() => Item::Trailers,
-            Ok(trailers) if says_failed(&trailers) => Item::Failed,
-            other => panic!("nobody gave this frame: {other:?}"),
+            Ok(trailers) if is_grpc_failure(&trailers) => Item::Failed,
+            other => panic!("neither the handler nor the layer makes this frame: {other:?}"),
         },
     }
 }
@@ -72,6 +71,7 @@ pub(super) fn planned_trailers() -> HeaderMap {
     trailers
 }
 
-pub(super) fn says_failed(headers: &HeaderMap) -> bool {
+/// Whether gRPC headers or trailers contain the status of a failed required task.
+pub(crate) fn is_grpc_failure(headers: &HeaderMap) -> bool {
     headers.get(GRPC_STATUS).is_some_and(|s| s == GRPC_FAILED)
 }

@@ -1,16 +1,15 @@
-//! A guard that counts a task while its future lives.
+//! A guard that counts a task for as long as its future lives.
 
 use tokio::time::Instant;
 
-use super::task::Kind;
-use super::world::World;
+use super::World;
+use crate::plan::Kind;
 
-/// Counts a task for as long as its future lives.
 pub(super) struct Alive {
     world: World,
     kind: Kind,
-    /// The plan says that it is dropped.
-    pub(super) is_planned: bool,
+    /// Whether the plan allows that the task is dropped before its end.
+    pub(super) is_drop_planned: bool,
     pub(super) fate: Fate,
 }
 
@@ -25,7 +24,7 @@ pub(super) enum Fate {
 
 impl Alive {
     pub(super) fn new(world: &World, kind: Kind) -> Self {
-        let mut facts = world.facts();
+        let facts = &mut world.record().facts;
         match kind {
             Kind::Detached => {
                 facts.detached += 1;
@@ -37,11 +36,10 @@ impl Alive {
                 facts.required_alive += usize::from(kind == Kind::Required);
             }
         }
-        drop(facts);
         Self {
             world: world.clone(),
             kind,
-            is_planned: false,
+            is_drop_planned: false,
             fate: Fate::Dropped,
         }
     }
@@ -49,8 +47,8 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        let mut facts = self.world.facts();
-        facts.killed += usize::from(self.fate == Fate::Dropped && !self.is_planned);
+        let facts = &mut self.world.record().facts;
+        facts.stopped += usize::from(self.fate == Fate::Dropped && !self.is_drop_planned);
         if self.kind == Kind::Detached {
             facts.detached_alive -= 1;
             return;

@@ -1,7 +1,7 @@
-//! Fuzzes the module `bodies`. Built without a fuzzer, it plays the files that are given as arguments.
+//! Fuzzes whole requests. Built without a fuzzer, it plays the files that are given as arguments.
 #![cfg_attr(fuzzing, no_main)]
 
-use tower_task_tracker_fuzz::bodies::{Plan, play};
+use tower_task_tracker_fuzz::requests::{Plan, play};
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|plan: Plan| play(&plan));

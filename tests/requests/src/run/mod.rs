@@ -1,4 +1,8 @@
-//! Plays one plan through the real layer.
+//! Plays one plan, with the real layer or without it.
+
+mod calls;
+mod client;
+mod view;
 
 use std::cell::RefCell;
 use std::panic::resume_unwind;
@@ -6,88 +10,93 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tower::{Layer, Service, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, deadline};
 
-use super::exchange::exchange;
-use super::log::{Log, Told};
-use super::plan::{Client, DrainTimeout, Plan};
-use super::scripted::Scripted;
-use super::view::View;
-use super::world::{Answered, Facts, World};
-use crate::clock::ms;
+use self::calls::Observer;
+use crate::ms;
+use crate::plan::{Client, DrainTimeout, Plan};
+use crate::world::{BodyFailure, Record, Scripted, World};
 
-/// Longer than anything that a plan can do: who waits for so long was not woken.
-const NEVER: Duration = Duration::from_secs(10 * 24 * 3600);
+pub(crate) use self::calls::Calls;
+pub(crate) use self::view::{Forecast, Read, View};
 
-/// What no handler answers by itself.
-pub(super) const FAILURE: StatusCode = StatusCode::IM_A_TEAPOT;
+/// Longer than anything that a plan can do. If a wait takes so long, a wake-up was lost.
+const NEVER: Duration = Duration::from_secs(3600);
 
-/// What was seen from outside.
+/// No handler answers with it.
+const FAILURE: StatusCode = StatusCode::IM_A_TEAPOT;
+
+/// What was observed.
 #[derive(Debug)]
-pub(super) struct Run {
-    pub(super) facts: Facts,
-    pub(super) told: Told,
-    pub(super) arrived: Instant,
-    pub(super) view: View,
+pub(crate) struct Run {
+    pub(crate) arrived: Instant,
+    pub(crate) view: View,
+    pub(crate) record: Record,
+    pub(crate) calls: Calls,
 }
 
-/// Through the layer.
-pub(super) async fn run(plan: &Plan) -> Run {
+pub(crate) async fn with_layer(plan: &Plan) -> Run {
     let world = World::default();
-    let log = Log::new(&world);
-    let layer = layer(plan, &world).observer(log.clone());
+    let observer = Observer::new(&world);
+    let layer = layer(plan, &world).observer(observer.clone());
     let (arrived, view) = play(plan, &world, layer.layer(handler(plan, &world))).await;
     let idle = timeout(NEVER, layer.handle().wait_idle()).await;
     assert!(idle.is_ok(), "the handle is never idle");
     assert_eq!(layer.handle().live_tasks(), 0, "the handle is idle");
-    let facts = world.facts().clone();
-    assert_eq!(facts.alive, 0, "a task was left over");
-    assert_eq!(facts.detached_alive, 0, "a detached task was left over");
-    Run {
-        facts,
-        told: log.told(),
+    let run = Run {
         arrived,
         view,
-    }
+        record: std::mem::take(&mut *world.record()),
+        calls: observer.calls(),
+    };
+    let facts = &run.record.facts;
+    assert_eq!(facts.alive, 0, "a task was left over");
+    assert_eq!(facts.detached_alive, 0, "a detached task was left over");
+    run
 }
 
-/// The handler alone. When it was called, and what was seen of it.
-pub(super) async fn run_bare(plan: &Plan) -> (Instant, View) {
+pub(crate) async fn without_layer(plan: &Plan) -> Run {
     let world = World::default();
-    play(plan, &world, handler(plan, &world)).await
+    let (arrived, view) = play(plan, &world, handler(plan, &world)).await;
+    Run {
+        arrived,
+        view,
+        record: std::mem::take(&mut *world.record()),
+        calls: Calls::default(),
+    }
 }
 
 async fn play<S, B>(plan: &Plan, world: &World, service: S) -> (Instant, View)
 where
     S: Service<Request<()>, Response = Response<B>, Error = &'static str>,
-    B: http_body::Body<Data = bytes::Bytes, Error: super::item::Told>,
+    B: Body<Data = Bytes, Error: BodyFailure>,
 {
     let view = RefCell::new(View::default());
     let arrived = Instant::now();
-    let exchange = exchange(plan, world, service, &view);
-    match plan.client {
+    let exchange = client::exchange(plan, world, service, &view);
+    let ended = match plan.client {
         Client::LeavesAt(millis) => {
             let _left = timeout_at(arrived + ms(millis), exchange).await;
+            Ok(())
         }
-        Client::LeavesAfterPolls(polls) => {
-            let at_most = at_most(polls, exchange);
-            let ended = timeout(NEVER, at_most).await;
-            assert!(ended.is_ok(), "a wake-up was lost: it was not polled on");
-        }
-        Client::ReadsOn | Client::IsServer | Client::IsSlow(_) | Client::LeavesAfter(_) => {
-            let ended = timeout(NEVER, exchange).await;
-            assert!(ended.is_ok(), "a wake-up was lost: it never ended");
-        }
-    }
+        Client::LeavesAfterPolls(polls) => timeout(NEVER, at_most(polls, exchange)).await,
+        Client::ReadsAll
+        | Client::ReadsAsServer
+        | Client::ReadsSlowly(_)
+        | Client::LeavesAfterFrames(_) => timeout(NEVER, exchange).await,
+    };
+    assert!(ended.is_ok(), "a wake-up was lost: the exchange never ends");
     (arrived, view.into_inner())
 }
 
 /// Drops the future after so many polls, if it is not ready by then.
-async fn at_most(mut polls: usize, future: impl Future<Output = ()>) {
+async fn at_most(mut polls: u64, future: impl Future<Output = ()>) {
     if polls == 0 {
         return;
     }
@@ -103,15 +112,16 @@ async fn at_most(mut polls: usize, future: impl Future<Output = ()>) {
 }
 
 fn layer(plan: &Plan, world: &World) -> TaskTrackerLayer {
-    let at_least = plan.window.client_timeout.map_or(0, |(_, least)| least);
+    let window = &plan.window;
+    let at_least = window.client_timeout.map_or(0, |(_, at_least)| at_least);
     let mut layer = TaskTrackerLayer::new()
         .hold(plan.hold)
-        .total_timeout(plan.window.total_timeout.map(|millis| ms(millis.into())))
-        .deadline_source(deadline::grpc_timeout().at_least(ms(at_least.into())))
-        .at_deadline(plan.window.at_deadline)
-        .at_disconnect(plan.window.at_disconnect)
+        .total_timeout(window.total_timeout.map(ms))
+        .deadline_source(deadline::grpc_timeout().at_least(ms(at_least)))
+        .at_deadline(window.at_deadline)
+        .at_disconnect(window.at_disconnect)
         .failure_status(FAILURE);
-    if let DrainTimeout::Set(timeout) = plan.window.drain_timeout {
+    if let DrainTimeout::Set(timeout) = window.drain_timeout {
         layer = layer.drain_timeout(timeout.map(ms));
     }
     let Some(hook) = plan.hook else {
@@ -122,7 +132,7 @@ fn layer(plan: &Plan, world: &World) -> TaskTrackerLayer {
         let world = world.clone();
         async move {
             sleep(ms(hook.takes)).await;
-            world.facts().hooked = Some(Instant::now());
+            world.record().facts.hooked = Some(Instant::now());
             if hook.panics {
                 resume_unwind(Box::new("planned"));
             }
@@ -139,8 +149,8 @@ fn handler(
         for task in &plan.tasks {
             world.start(task);
         }
-        if let Some(takes) = plan.anonymous {
-            world.start_anonymous(takes);
+        if let Some(takes) = plan.tracker_task {
+            world.start_in_tracker(takes);
         }
         sleep(ms(plan.handler_takes)).await;
         let mut response = Response::new(Scripted::new(&plan.body, world.clone(), guard));
@@ -152,15 +162,8 @@ fn handler(
         if plan.is_grpc {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         }
-        let mut facts = world.facts();
-        facts.answered = Some(Answered {
-            at: Instant::now(),
-            alive: facts.alive,
-            required_alive: facts.required_alive > 0,
-            required_failed: facts.required_failed,
-            spawned: facts.spawned,
-        });
-        drop(facts);
+        let answered = world.now();
+        world.record().answered = Some(answered);
         if plan.handler_fails {
             return Err("planned");
         }
