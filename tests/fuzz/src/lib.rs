@@ -24,9 +24,8 @@
 //! A fuzzer reports every panic, also one that is caught. This is wanted: a panic of the library inside a task would go
 //! unnoticed otherwise. A task that panics by plan uses `resume_unwind`, which does not call the panic hook.
 
-mod clock;
 pub mod deadlines;
 mod replay;
-pub mod requests;
 
 pub use replay::{replay, replay_arguments};
+pub use tower_task_tracker_requests as requests;

@@ -16,32 +16,28 @@
 //! | `plan` | a plan of a request, as data: `task`, `script` (of a body); `choose` makes a plan from choices |
 //! | `world` | what a plan does inside: its tasks, counted by `alive`; its `body`, which yields an `item` at a time; the facts |
 //! | `run` | a plan played with and without the layer: the `client` fills its `view`, an observer its `calls` |
+//! | `clock` | virtual time |
 //! | `check` | what holds for every run: `counts`, `frames`, `times` (by `ends`), `dropped` bodies, `bare` handlers |
 
 mod check;
 mod choices;
+pub mod clock;
 mod plan;
 mod run;
 mod world;
 
-use std::time::Duration;
-
 pub use self::plan::Plan;
 
-/// Plays one request. It needs a runtime of one thread with a paused clock.
+/// Plays one request.
 ///
 /// # Panics
 ///
 /// If a guarantee does not hold. A task that panics by plan uses `resume_unwind`, which does not call the panic hook.
-pub async fn play(plan: &Plan) {
-    let run = run::with_layer(plan).await;
+pub fn play(plan: &Plan) {
+    let run = clock::run(run::with_layer(plan));
     check::check(plan, &run);
     if plan.has_nothing_to_wait_for() {
-        let bare = run::without_layer(plan).await;
+        let bare = clock::run(run::without_layer(plan));
         check::is_like_the_bare_handler(&run, &bare);
     }
-}
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
 }

@@ -2,7 +2,7 @@
 
 use tower_task_tracker::{DrainReport, Limit, Outcome, Unfinished};
 
-use crate::ms;
+use crate::clock::ms;
 use crate::plan::{Plan, Step};
 use crate::run::Run;
 use crate::world::{Fates, Item};

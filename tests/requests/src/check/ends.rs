@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tower_task_tracker::{Hold, Outcome, Unfinished};
 
-use crate::ms;
+use crate::clock::ms;
 use crate::plan::Plan;
 use crate::run::Run;
 use crate::world::Moment;

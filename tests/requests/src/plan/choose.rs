@@ -8,7 +8,7 @@ use super::{
     Client, DrainTimeout, Ending, Hook, Kind, Length, Plan, Script, Step, Task, TaskEnd, Window,
 };
 use crate::choices::Choices;
-use crate::ms;
+use crate::clock::ms;
 
 impl Plan {
     /// Makes a plan from bytes for its fields, for each task of its handler, and for each step of its body. So a

@@ -14,7 +14,7 @@ use tower::{Service, ServiceExt};
 use super::view::{Forecast, Read, View};
 use super::{FAILURE, NEVER};
 use crate::check::check_forecast;
-use crate::ms;
+use crate::clock::ms;
 use crate::plan::{Client, Plan};
 use crate::world::{BodyFailure, Item, World, is_grpc_failure, item};
 

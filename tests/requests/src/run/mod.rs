@@ -19,7 +19,7 @@ use tower::{Layer, Service, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, deadline};
 
 use self::calls::Observer;
-use crate::ms;
+use crate::clock::ms;
 use crate::plan::{Client, DrainTimeout, Plan};
 use crate::world::{BodyFailure, Record, Scripted, World};
 

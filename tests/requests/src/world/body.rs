@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::item::planned_trailers;
 use super::{BodyGuard, Item, World};
-use crate::ms;
+use crate::clock::ms;
 use crate::plan::{Ending, Length, Script, Step};
 
 pub(crate) struct Scripted {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tower_task_tracker::{Tasks, named};
 
 use self::alive::{Alive, Fate};
-use crate::ms;
+use crate::clock::ms;
 use crate::plan::{Kind, Task, TaskEnd};
 
 pub(crate) use self::body::Scripted;
