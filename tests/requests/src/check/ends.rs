@@ -19,7 +19,9 @@ pub(super) fn is_end(plan: &Plan, run: &Run, seen: Moment, ready: Instant) {
         return;
     }
     let moments = [Some(ready), facts.no_required_since];
-    let is_done = plan.hold == Hold::Required && facts.required_alive == 0;
+    // A failed body ends a turn after the release: a required task that begins meanwhile is late.
+    let is_late = facts.required_failed && run.calls.late_spawns > 0;
+    let is_done = plan.hold == Hold::Required && (facts.required_alive == 0 || is_late);
     if is_done && moments.contains(&Some(seen.at)) {
         return;
     }
