@@ -52,16 +52,17 @@ impl<'a> Arbitrary<'a> for Plan {
 /// Without tasks and steps.
 fn plan(choices: &mut Choices<'_>) -> Plan {
     use Hold::{Auto, End, Head, Never, Required};
-    let methods = [Method::POST, Method::HEAD, Method::CONNECT];
-    let methods = [vec![Method::GET; 5], methods.to_vec()].concat();
-    let status = choices.one_of(&[200, 200, 200, 200, 201, 500, 204, 304, 101]);
+    let rare_methods = [Method::POST, Method::HEAD, Method::CONNECT];
+    let methods = [vec![Method::GET; 6], rare_methods.to_vec()].concat();
+    let statuses = [vec![200; 8], vec![201, 500, 204, 304, 101]].concat();
+    let status = choices.one_of(&statuses);
     Plan {
         client: client(choices),
         hold: choices.one_of(&[Auto, Auto, Auto, Head, Head, End, End, Required, Never]),
         method: choices.one_of(&methods),
         version: choices.one_of(&[Version::HTTP_11, Version::HTTP_2]),
         status: StatusCode::from_u16(status).expect("a status code"),
-        is_grpc: choices.up_to(3) == 3,
+        is_grpc: choices.up_to(4) == 4,
         window: Window {
             drain_timeout: drain_timeout(choices),
             total_timeout: choices.rarely(|choices| choices.up_to(127)),
@@ -143,7 +144,8 @@ fn step(choices: &mut Choices<'_>) -> Step {
 fn task(choices: &mut Choices<'_>) -> Task {
     use Kind::{Detached, Plain, Required};
     use TaskEnd::{Aborted, Completes, Fails, Panics, StopsOnCancel};
-    let ends = [[Completes; 4], [StopsOnCancel, Fails, Panics, Aborted]].concat();
+    let rare_ends = [StopsOnCancel, Fails, Panics, Aborted];
+    let ends = [[Completes; 6].as_slice(), &rare_ends].concat();
     Task {
         takes: match choices.up_to(250) {
             takes @ 0..240 => takes / 4,
@@ -151,10 +153,12 @@ fn task(choices: &mut Choices<'_>) -> Task {
             more => 24_995 + (more - 240),
         },
         end: choices.one_of(&ends),
-        kind: choices.one_of(&[Plain, Plain, Plain, Plain, Required, Required, Detached]),
+        kind: choices.one_of(&[
+            Plain, Plain, Plain, Plain, Plain, Required, Required, Detached,
+        ]),
         waits_for_body: choices.up_to(3) == 3,
         children: {
-            let count = choices.one_of(&[0, 0, 0, 0, 0, 1, 1, 2, 3]);
+            let count = choices.one_of(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3]);
             choices.list(count, task)
         },
     }
