@@ -16,7 +16,7 @@ pub(crate) use self::frames::check_forecast;
 pub(crate) fn check(plan: &Plan, run: &Run) {
     counts::each_task_is_reported_once(plan, run);
     counts::the_report_is_right(plan, run);
-    counts::only_a_policy_stops_a_task(plan, run);
+    counts::a_policy_stops_tasks(plan, run);
     let (Some(head), Some(answered)) = (run.view.head, run.record.answered) else {
         assert!(run.view.head.is_none(), "a head comes after an answer");
         return;
