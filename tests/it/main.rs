@@ -26,7 +26,7 @@
 //! | run to completion | `run_to_completion`, `completion_corners`, `wire::completion` |
 //! | no race at the release | `races`, `last_moments`; `tests/models` |
 //! | other statements of the front page | `front_page`, `readme` |
-//! | all rules at once | `tests/properties` |
+//! | all rules at once | `tests/requests`, which `tests/properties` and `tests/fuzz` play |
 
 mod accounting;
 mod alerts;

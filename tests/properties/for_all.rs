@@ -1,4 +1,4 @@
-//! Runs property tests in virtual time.
+//! Runs property tests.
 
 use std::fmt::Debug;
 
@@ -7,11 +7,23 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::support::paused_runtime;
 
-/// Checks so many values, or as many as `PROPTEST_CASES` says.
+/// Checks so many values, or as many as `PROPTEST_CASES` says, in virtual time.
 pub(crate) fn for_all<S>(
     cases: u32,
     strategy: &S,
     property: impl AsyncFn(S::Value) -> Result<(), TestCaseError>,
+) where
+    S: Strategy<Value: Debug>,
+{
+    let runtime = paused_runtime();
+    for_each(cases, strategy, |value| runtime.block_on(property(value)));
+}
+
+/// Checks so many values, or as many as `PROPTEST_CASES` says, outside of a runtime.
+pub(crate) fn for_each<S>(
+    cases: u32,
+    strategy: &S,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) where
     S: Strategy<Value: Debug>,
 {
@@ -20,9 +32,7 @@ pub(crate) fn for_all<S>(
         config.cases = cases;
     }
     config.failure_persistence = None;
-    let runtime = paused_runtime();
-    let result = TestRunner::new(config).run(strategy, |value| runtime.block_on(property(value)));
-    if let Err(error) = result {
+    if let Err(error) = TestRunner::new(config).run(strategy, property) {
         panic!("{error}");
     }
 }

@@ -8,7 +8,7 @@ use tower_task_tracker::{Limit, Outcome, Unfinished};
 use super::limit::{Between, SourceLimit};
 use super::plan::Plan;
 use super::run::Run;
-use crate::clock::ms;
+use tower_task_tracker_requests::clock::ms;
 
 /// As documented: what the layer waits for where nothing else is said.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use self::limit::{limits, read};
 use self::meaning::Clocks;
 use self::request::unix_now;
-use crate::clock;
+use tower_task_tracker_requests::clock;
 
 pub use self::plan::Plan;
 

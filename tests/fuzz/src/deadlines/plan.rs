@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use tower_task_tracker::Unfinished;
 
 use super::span::Span;
-use crate::clock::ms;
+use tower_task_tracker_requests::clock::ms;
 
 /// What a client, the platform and the app say.
 ///

@@ -13,7 +13,7 @@ use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks, spawn};
 
 use super::plan::Plan;
 use super::request::{FIELDS, Millis};
-use crate::clock::ms;
+use tower_task_tracker_requests::clock::ms;
 
 const BODY: &str = "done";
 

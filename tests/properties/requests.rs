@@ -1,0 +1,24 @@
+//! Whole requests, of the model in `tests/requests`.
+
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any};
+use tower_task_tracker_requests::{Plan, play};
+
+use crate::for_all::for_each;
+
+/// Plans whose fields, tasks and steps of a body shrink one by one: a task or a step is left out, or a choice is
+/// replaced by a plainer one.
+fn plans() -> impl Strategy<Value = Plan> {
+    let bytes = |count| vec(any::<u8>(), count);
+    (bytes(40), vec(bytes(24), 0..=3), vec(bytes(24), 0..=6))
+        .prop_map(|(fields, tasks, steps)| Plan::from_parts(&fields, &tasks, &steps))
+}
+
+/// It takes seconds.
+#[test]
+fn whatever_a_request_does_the_guarantees_hold() {
+    for_each(20_000, &plans(), |plan| {
+        play(&plan);
+        Ok(())
+    });
+}
