@@ -14,8 +14,8 @@ use tower_task_tracker::{
     Tasks, TrySpawnError, Unfinished, named, scope, spawn, spawn_blocking,
 };
 
-use crate::lines::Lines;
-use crate::logs::logged;
+use crate::logs::events::logged;
+use crate::subscribers::lines::Lines;
 use crate::support::{
     Frames, LastWords, Log, Slot, after, current, ms, put, request, take, told, tracked,
 };

@@ -13,8 +13,8 @@ use tower_task_tracker::{
     spawn,
 };
 
-use crate::lines::Lines;
-use crate::run_to_completion::poll_and_leave;
+use crate::run_to_completion::handlers::poll_and_leave;
+use crate::subscribers::lines::Lines;
 use crate::support::{Log, Slot, after, current, full, ms, put, request, take};
 
 #[tokio::test(start_paused = true)]

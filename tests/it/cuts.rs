@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, Tasks, Unfinished, named, spawn};
 
-use crate::lines::Lines;
+use crate::subscribers::lines::Lines;
 use crate::support::{
     DropTime, Frames, LastWords, Log, Slot, after, current, full, ms, put, request, respond, take,
     told, tracked,

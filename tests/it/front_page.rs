@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, Hold, TaskTrackerLayer, named, scope, spawn};
 
-use crate::lines::Lines;
-use crate::logs::logged;
+use crate::logs::events::logged;
+use crate::subscribers::lines::Lines;
 use crate::support::{Frames, after, current, full, held, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use tower_task_tracker::TaskTrackerLayer;
 
 use super::handlers::{stream, text};
 use super::{NoBody, answer};
-use crate::closed::Closed;
+use crate::subscribers::closed::Closed;
 use crate::support::{Slot, full, put, take};
 
 /// Which spans have closed when the hook is called, with a trace in one place.

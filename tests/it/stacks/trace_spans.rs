@@ -8,11 +8,12 @@ use tower_http::trace::TraceLayer;
 use tower_task_tracker::{DrainReport, TaskTrackerLayer, named};
 
 use super::{LIMIT, NoBody, WORK, answer, answered};
-use crate::lines::Lines;
+use crate::subscribers::lines::Lines;
 use crate::support::{Body, full};
 
 /// Of the trace's event that tells of an answer.
 const RESPONDED: &str = "finished processing request";
+
 /// Of the event that tells of a drain.
 const DRAINED: &str = "the tasks of a request report=drained";
 

@@ -2,8 +2,8 @@
 
 use tower_task_tracker::Hold;
 
-use super::row::{GET, Row};
-use super::script::Step::{Data, Trailers, Turn};
+use crate::wire::harness::row::{GET, Row};
+use crate::wire::harness::script::Step::{Data, Trailers, Turn};
 
 const NEVER: Row = Row {
     hold: Hold::Never,

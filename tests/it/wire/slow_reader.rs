@@ -11,13 +11,14 @@ use hyper::body::Incoming;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer};
 
-use super::frames::{Client, split_ends};
-use super::gate::Gate;
-use super::pipe::{Pipe, text};
-use super::serve::HttpService;
 use crate::support::Log;
+use crate::wire::harness::frames::{Client, split_ends};
+use crate::wire::harness::gate::Gate;
+use crate::wire::harness::pipe::{Pipe, text};
+use crate::wire::harness::serve::HttpService;
 
 const FRAMES: usize = 40;
+
 const FRAME: usize = 50;
 
 /// Frames of numbers, each other than all before it.

@@ -1,0 +1,9 @@
+//! The public API: code as users write it compiles, and its types have the traits that users expect.
+//!
+//! | module | |
+//! |---|---|
+//! | `static_traits` | The auto traits and derived traits of the public types. |
+//! | `usage` | Code as users write it: it has to compile. |
+
+mod static_traits;
+mod usage;

@@ -1,0 +1,10 @@
+//! Nested layers and their settings: the outermost layer holds, the innermost settings win, callbacks add up.
+//! `DrainSettings`.
+//!
+//! | module | |
+//! |---|---|
+//! | `nested` | Nested layers: the outermost holds, and the innermost settings win. |
+//! | `settings` | `DrainSettings`: what a layer and a scope share, and how two of them merge. |
+
+mod nested;
+mod settings;
