@@ -3,7 +3,7 @@
 //! | module | |
 //! |---|---|
 //! | `static_traits` | The auto traits and derived traits of the public types. |
-//! | `usage` | Code as users write it: it has to compile. |
+//! | `usage` | Closures, sources, hooks and builders as users write them. |
 
 mod static_traits;
 mod usage;

@@ -21,16 +21,25 @@ use tower_task_tracker::{
 };
 
 fn is_send<T: Send>() {}
+
 fn is_sync<T: Sync>() {}
+
 fn is_clone<T: Clone>() {}
+
 fn is_debug<T: Debug>() {}
+
 fn is_unpin<T: Unpin>() {}
+
 fn is_static<T: 'static>() {}
+
 fn is_default<T: Default>() {}
+
 fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
 
 type Ready = std::future::Ready<Result<Response<Full<Bytes>>, ()>>;
+
 type Body = ResponseBody<Full<Bytes>>;
+
 type FailingScope = TaskScopeLayer<deadline::Sources<u8>, FailWith<()>>;
 
 #[test]

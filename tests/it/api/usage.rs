@@ -1,20 +1,18 @@
-//! Code as users write it: it has to compile.
+//! Closures, sources, hooks and builders as users write them.
 
 use std::sync::Arc;
 
 use http::request::Parts;
 use tokio::time::Instant;
 use tower::Layer;
+use tower_task_tracker::deadline::{
+    DeadlineSource, Source, from_env, lambda_web_adapter, prefer_wait, unix_millis,
+};
 use tower_task_tracker::{
     DrainReport, RunToCompletionLayer, Scope, TaskScopeLayer, TaskTrackerLayer, Tasks, named,
 };
 
 use crate::support::ms;
-
-use tower_task_tracker::deadline::DeadlineSource;
-use tower_task_tracker::deadline::{
-    Source, from_env, lambda_web_adapter, prefer_wait, unix_millis,
-};
 
 #[test]
 fn sources_and_hooks_are_given_as_closures_and_made_ones() {

@@ -1,17 +1,22 @@
-//! `before_release` in combination with other rules.
+//! A hook is part of the drain window: it is dropped at the deadline.
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{DrainReport, Hold, Outcome, TaskTrackerLayer, Tasks, Unfinished, named};
+use tower_task_tracker::{
+    DrainReport, Hold, Limit, Outcome, TaskTrackerLayer, Tasks, Unfinished, named, spawn,
+};
 
-use crate::support::{Frames, Log, Slot, after, current, held, ms, put, request, take, tracked};
+use super::{Calls, held_whole, layer};
+use crate::support::{
+    DropTime, Frames, LastWords, Log, Slot, after, current, held, ms, put, request, take, told,
+    tracked,
+};
 
 /// `set_drain_timeout` during a drain re-arms it. With no task alive nobody listens.
 #[tokio::test(start_paused = true)]
@@ -27,56 +32,6 @@ async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
     });
     let took = held(&layer, move || put(&handed_out, current())).await;
     assert_eq!(took, ms(200));
-}
-
-/// A layer that holds nothing, and when its hook, which takes 30 ms, was through.
-fn never_with_hook() -> (TaskTrackerLayer, Arc<Mutex<Vec<Instant>>>) {
-    let through = Arc::new(Mutex::new(Vec::new()));
-    let ends = through.clone();
-    let layer = TaskTrackerLayer::new()
-        .hold(Hold::Never)
-        .before_release(move |_| {
-            let ends = ends.clone();
-            async move {
-                after(30).await;
-                ends.lock().expect("unpoisoned").push(Instant::now());
-            }
-        });
-    (layer, through)
-}
-
-/// "Under `Hold::Never` it runs after the response."
-#[tokio::test(start_paused = true)]
-async fn under_never_a_hook_runs_after_an_answer_to_head() {
-    let (layer, through) = never_with_hook();
-    let mut head = request();
-    *head.method_mut() = Method::HEAD;
-    let start = Instant::now();
-    let Ok(answer) = tracked(&layer, || {}).oneshot(head).await;
-    // HTTP/1 never polls the body of an answer to HEAD.
-    drop(answer);
-    assert_eq!(start.elapsed(), ms(0), "the response does not wait for it");
-    after(100).await;
-    assert_eq!(*through.lock().expect("unpoisoned"), [start + ms(30)]);
-}
-
-/// The same where a server drops the body with the last byte of a known length.
-#[tokio::test(start_paused = true)]
-async fn under_never_a_hook_runs_after_a_body_of_known_length() {
-    let (layer, through) = never_with_hook();
-    let service = layer.layer(service_fn(|_: Request<()>| async {
-        Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"]).always_hints(2)))
-    }));
-    let start = Instant::now();
-    let Ok(answer) = service.oneshot(request()).await;
-    let mut body = answer.into_body();
-    for _ in 0..2 {
-        assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
-    }
-    drop(body);
-    assert_eq!(start.elapsed(), ms(0), "the response does not wait for it");
-    after(100).await;
-    assert_eq!(*through.lock().expect("unpoisoned"), [start + ms(30)]);
 }
 
 /// It "is part of the drain window": it can ask how long it has.
@@ -131,17 +86,93 @@ async fn a_late_hook_is_no_late_task_also_if_a_task_was_aborted_by_hand() {
     assert_eq!(answer.status(), StatusCode::OK, "every task was done");
 }
 
-/// `cancelled`: "whether the tasks were asked to stop: those that completed may have done less".
 #[tokio::test(start_paused = true)]
-async fn tasks_that_were_done_before_were_not_asked_to_stop() {
+async fn it_is_dropped_at_the_deadline() {
     let log = Log::default();
+    let dropped = DropTime::new();
     let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(100))
+        .observer(log.clone())
+        .before_release({
+            let dropped = dropped.clone();
+            move |_| {
+                let watch = dropped.watch();
+                async move {
+                    let _watch = watch;
+                    after(60_000).await;
+                }
+            }
+        });
+    assert_eq!(
+        held_whole(&layer, || {}).await,
+        ms(100),
+        "also without tasks"
+    );
+    assert_eq!(dropped.get(), Some(ms(100)));
+    held_whole(&layer, || drop(named("audit").spawn(after(20)))).await;
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::DeadlineExceeded);
+    assert_eq!(report.closed_by, Some(Limit::DrainTimeout));
+    assert!(report.is_clean(), "the task is done: {report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_it_was_late_is_no_reason_for_another_status() {
+    let layer = layer(&Calls::default(), 60_000)
+        .drain_timeout(ms(100))
+        .deadline_status(StatusCode::GATEWAY_TIMEOUT);
+    let service = tracked(&layer, || drop(named("audit").spawn(after(20))));
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::OK, "the work was done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_closes_before_the_tasks_are_done_does_not_call_it() {
+    let calls = Calls::default();
+    let layer = layer(&calls, 0).drain_timeout(ms(100));
+    held_whole(&layer, || drop(named("slow").spawn(after(500)))).await;
+    assert!(calls.all().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_hook_is_late_after_tasks_that_were_aborted_the_answer_is_that_of_a_deadline() {
+    let (log, layer) = told();
+    let layer = layer
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
-        .before_release(|_| after(950))
-        .observer(log.clone());
-    held(&layer, || drop(named("quick").spawn(after(20)))).await;
+        .deadline_status(StatusCode::GATEWAY_TIMEOUT)
+        .before_release(|_| after(600_000));
+    let service = tracked(&layer, || drop(spawn(after(600_000))));
+    let Ok(answer) = service.oneshot(request()).await;
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    drop(answer);
     let report = log.report();
-    assert_eq!((report.outcome, report.held), (Outcome::Drained, ms(970)));
-    assert!(!report.cancelled, "{report}");
+    assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
+    assert_eq!((report.aborted, report.stragglers.len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_is_dropped_at_the_deadline_in_its_request_and_not_with_the_response() {
+    let dropped = DropTime::new();
+    let inside = Slot::default();
+    let (watched, is_inside) = (dropped.clone(), inside.clone());
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Head)
+        .drain_timeout(ms(100))
+        .before_release(move |_| {
+            let (watch, is_inside) = (watched.watch(), is_inside.clone());
+            let last_words = LastWords::new(move || put(&is_inside, Tasks::current().is_some()));
+            async move {
+                let _held = (watch, last_words);
+                after(600_000).await;
+            }
+        });
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"])))
+    }));
+    let answer = service.oneshot(request()).await.expect("infallible");
+    assert_eq!(dropped.get(), Some(ms(100)), "its head is let go");
+    assert!(take(&inside));
+    after(50).await;
+    drop(answer.into_body().collect().await);
 }

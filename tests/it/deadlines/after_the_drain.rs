@@ -1,5 +1,5 @@
-//! Once a response has drained and goes on or fails, its window is closed: a destructor that then reads the deadline
-//! finds no drain timeout.
+//! Once a response has drained and goes on or fails, its window is closed: a destructor that then reads the
+//! deadline finds no drain timeout.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use tower_task_tracker::{
     DrainReport, Hold, TaskScopeLayer, TaskTrackerLayer, Tasks, named, spawn,
 };
 
-use crate::bodies::finished::{Case, End, read};
+use crate::bodies::case::{Case, End, read};
 use crate::support::Act::{self, Data, Stall};
 use crate::support::{LastWords, Play, Slot, after, current, ms, put, request, take};
 

@@ -3,7 +3,7 @@
 use tower_task_tracker::{Limit, Unfinished, deadline};
 
 use super::arrival_plus;
-use crate::deadlines::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
+use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
 use crate::support::ms;
 
 #[tokio::test(start_paused = true)]

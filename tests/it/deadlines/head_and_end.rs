@@ -5,16 +5,16 @@ use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Limit, Outcome, TaskTrackerLayer, spawn};
 
 use super::arrival_plus;
 use crate::support::deadlines::layer_with;
-use crate::support::{Frames, Log, after, ms, request};
+use crate::support::{Frames, Log, after, ms, request, respond};
 
 /// Serves a request whose handler spawns a task of `head` and answers with `body`: when its head came,
 /// and its end, counted from the arrival.
@@ -149,4 +149,41 @@ async fn the_drain_timeout_of_a_stream_counts_from_its_end() {
     let (head, end) = head_and_end(&layer, Some(10_000), || stream(200, false)).await;
     assert_eq!((head, end), (ms(0), ms(250)));
     assert_eq!(log.report().closed_by, Some(Limit::DrainTimeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_the_window_has_closed_at_the_head_the_end_does_not_wait() {
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Head)
+        .drain_timeout(ms(10));
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        spawn(after(500));
+        let body = Frames::new(["a"]).spawns_at_drop(500);
+        Ok::<_, Infallible>(Response::new(body))
+    }));
+    let start = Instant::now();
+    let Ok(response) = service.oneshot(request()).await;
+    assert_eq!(start.elapsed(), ms(10));
+    let body = timeout(ms(1), response.into_body().collect()).await;
+    assert!(body.is_ok(), "the end is not held again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_closed_at_the_head_stays_closed_at_the_end() {
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Head)
+        .drain_timeout(ms(50))
+        .observer(log.clone());
+    let start = Instant::now();
+    let response = respond(&layer, Method::GET, || {
+        spawn(after(500));
+        Frames::new(["a", "b"])
+    })
+    .await;
+    assert_eq!(start.elapsed(), ms(50));
+    assert!(log.reports().is_empty(), "the report waits for the end");
+    drop(response.into_body().collect().await);
+    assert_eq!(start.elapsed(), ms(50), "it is not held a second time");
+    assert_eq!(log.report().outcome, Outcome::DeadlineExceeded);
 }

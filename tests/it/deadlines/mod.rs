@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `after_the_drain` | Once a response has drained and goes on or fails, its window is closed: a destructor that then reads the deadline finds no drain timeout. |
 //! | `at_least` | `at_least`: the shortest window that a source leaves, counted from the opening of the window. |
-//! | `clients` | A client can end a hold, never the work. |
+//! | `clients` | A deadline that the client chose ends the hold, and never the work. |
 //! | `clients_and_others` | A client's deadline and other limits: the earliest decides what becomes of the tasks. |
 //! | `environment` | `from_env`: a timeout in whole seconds, read from an environment variable. |
 //! | `faulty_sources` | Faults of a source that do not harm the request. |
@@ -18,7 +18,7 @@
 //! | `prefer` | `Prefer: wait=N` (RFC 7240): how many seconds a client is willing to wait. |
 //! | `several` | Several limits: the earliest closes the window, and the report names it. |
 //! | `sources` | Closures and types as sources of deadlines, one at a time. |
-//! | `stopping` | What becomes of a task that is alive at a deadline. |
+//! | `stopping` | Helpers: what became of a task that was alive at a deadline. |
 //! | `timeouts` | The layer's own limits: `drain_timeout` and `total_timeout`. |
 //! | `unix_millis` | `unix_millis`: a closure that returns milliseconds of Unix time. |
 

@@ -12,7 +12,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Limit, spawn};
 
 use super::arrival_plus;
-use crate::deadlines::nested::{base, named, through};
+use super::nested::{base, named, through};
 use crate::support::{Slot, full, ms, put, request, take};
 
 #[tokio::test(start_paused = true)]

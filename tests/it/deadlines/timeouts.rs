@@ -166,3 +166,13 @@ async fn the_deadline_that_tasks_see_is_the_earliest_known_by_then() {
     drop(service.oneshot(request()).await);
     assert_eq!(arrival.elapsed(), ms(50));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_default_drain_timeout_is_25_seconds() {
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        spawn(pending::<()>());
+    });
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed().as_secs(), 25);
+}

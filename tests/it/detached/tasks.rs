@@ -1,10 +1,10 @@
-//! Detached tasks: no response waits for them.
+//! No response waits for a detached task, and nothing but a shutdown stops it.
 
 use tokio::time::Instant;
 use tower::ServiceExt;
-use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, TrySpawnError, Unfinished, named};
+use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Unfinished, named};
 
-use crate::support::{Log, after, current, ms, request, told, tracked};
+use crate::support::{Log, after, current, held, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
@@ -79,34 +79,11 @@ async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn try_spawn_refuses_what_would_be_late_and_gives_the_future_back() {
-    let layer = TaskTrackerLayer::new();
-    let (give, mut taken) = tokio::sync::mpsc::unbounded_channel();
-    let service = tracked(&layer, move || {
-        let in_time = current().try_spawn(after(20));
-        assert!(in_time.is_ok());
-        let _ = give.send(current());
-    });
-    let arrived = Instant::now();
-    drop(service.oneshot(request()).await);
-    assert_eq!(arrived.elapsed(), ms(20), "what it takes is waited for");
-    let tasks = taken.recv().await.expect("it was sent");
-    let refused = tasks.try_spawn(std::future::ready(7));
-    let Err(refused) = refused else {
-        panic!("it would be late");
-    };
-    assert!(matches!(refused, TrySpawnError::Released(_)));
-    assert!(refused.to_string().contains("released"), "{refused}");
-    assert_eq!(refused.into_inner().await, 7, "the future is whole");
-    assert_eq!(layer.handle().live_tasks(), 0);
-    let detached = tasks.task().detached().try_spawn(after(10));
-    assert!(detached.is_ok(), "that one is never late");
-    layer.handle().wait_idle().await;
-}
-
-#[tokio::test]
-async fn outside_of_a_request_try_spawn_spawns() {
-    let spawned = named("nobody's").try_spawn(std::future::ready(7));
-    let handle = spawned.expect("nobody refuses");
-    assert_eq!(handle.await.expect("no panic"), 7);
+async fn a_request_with_detached_tasks_alone_is_reported_with_none() {
+    let (log, layer) = crate::support::told();
+    held(&layer, || {
+        current().task().detached().spawn(after(20));
+    })
+    .await;
+    assert_eq!(log.report().spawned, 0);
 }

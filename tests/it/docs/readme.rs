@@ -1,4 +1,4 @@
-//! Statements of the README and of the guides about the crate's own files.
+//! The README and the guides name the files, commands, messages and versions of this repository.
 
 use std::ffi::OsStr;
 use std::fs;

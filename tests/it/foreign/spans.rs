@@ -1,21 +1,16 @@
-//! Subscribers and recorders that panic or that take long. They are foreign code that runs in the middle of the
-//! crate's.
+//! Subscribers whose spans or events panic or take long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http_body_util::BodyExt;
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::{TaskTrackerLayer, spawn};
 use tracing::Level;
 use tracing::span::{Attributes, Id, Record};
 
 use crate::subscribers::lines::subscribe;
-use crate::support::{
-    Log, Slot, after, current, held, ms, paused_runtime, put, request, take, told, tracked,
-};
+use crate::support::{Log, Slot, after, current, held, ms, put, request, take, told, tracked};
 
 struct NoSpans;
 
@@ -43,43 +38,6 @@ async fn a_task_whose_span_cannot_be_made_runs_and_is_waited_for() {
     assert_eq!(held(&layer, spawns).await, ms(20));
     assert_eq!(log.report().completed, 1);
     layer.handle().wait_idle().await;
-}
-
-struct NoMetrics;
-
-impl Recorder for NoMetrics {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-        panic!("no counter can be made")
-    }
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        panic!("no gauge can be made")
-    }
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        panic!("no histogram can be made")
-    }
-}
-
-#[test]
-fn a_recorder_that_panics_loses_no_task() {
-    let runtime = paused_runtime();
-    metrics::with_local_recorder(&NoMetrics, || {
-        runtime.block_on(async {
-            let (log, layer) = told();
-            let begin = Instant::now();
-            held(&layer, || {
-                spawn(after(20));
-                spawn(async { panic!("boom") });
-            })
-            .await;
-            assert_eq!(begin.elapsed(), ms(20));
-            let report = log.report();
-            assert_eq!((report.completed, report.panicked), (1, 1), "{report}");
-            layer.handle().wait_idle().await;
-        });
-    });
 }
 
 #[tokio::test(start_paused = true)]

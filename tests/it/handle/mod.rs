@@ -2,6 +2,6 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `snapshots` | What `TrackerHandle` shows of a process, and how `max_live_tasks` protects it from overload. |
+//! | `snapshots` | `snapshot`, `live_tasks` and `live_requests`. |
 
 mod snapshots;

@@ -1,15 +1,20 @@
-//! `Hold::Never`: responses are not held, but their tasks are tracked and reported.
+//! `Hold::Never`: nothing is held, and the tasks are tracked and reported.
 
+use std::convert::Infallible;
 use std::future::pending;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
-use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, named, spawn};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{Hold, Outcome, TaskState, TaskTrackerLayer, Unfinished, named, spawn};
 
-use crate::support::{Frames, Log, after, current, ms, respond, runtime, timeless_runtime};
+use crate::support::{
+    Frames, Log, after, current, ms, paused_runtime, request, respond, runtime, timeless_runtime,
+};
 
 #[tokio::test(start_paused = true)]
 async fn with_hold_never_the_report_comes_when_the_tasks_are_done() {
@@ -127,4 +132,29 @@ async fn a_handler_sets_the_hold_of_its_own_response() {
     let start = Instant::now();
     drop(response.await);
     assert_eq!(start.elapsed(), ms(0));
+}
+
+/// "Dropped from now on ... where there is no runtime, it is reported as it stands."
+#[test]
+fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
+    let runtime = paused_runtime();
+    let log = Log::default();
+    let layer = TaskTrackerLayer::new()
+        .hold(Hold::Never)
+        .at_disconnect(Unfinished::Abort)
+        .observer(log.clone());
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        spawn(after(20));
+        Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
+    }));
+    let answer = runtime.block_on(service.oneshot(request()));
+    let Ok(answer) = answer;
+    let mut body = Box::pin(answer.into_body());
+    // A server that runs elsewhere.
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(&mut cx) {}
+    assert!(body.is_end_stream(), "the response has ended as it should");
+    runtime.block_on(layer.handle().wait_idle());
+    let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
+    assert_eq!(ends, [TaskState::Completed], "{:?}", log.reports());
 }

@@ -1,14 +1,13 @@
 //! `Hold::Required`: responses wait for required tasks alone.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body::{Body, Frame};
+use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
@@ -19,14 +18,14 @@ use tower_task_tracker::{
 use crate::support::{Frames, Log, after, current, ms, request, respond};
 
 /// A layer that holds for required tasks alone, and what it reports.
-fn layer() -> (Log, TaskTrackerLayer) {
+pub(crate) fn layer() -> (Log, TaskTrackerLayer) {
     let log = Log::default();
     let layer = TaskTrackerLayer::new().hold(Hold::Required);
     (log.clone(), layer.observer(log))
 }
 
 /// Spawns a required task of 20 ms, and another one of 80 ms.
-fn store_and_more(result: Result<(), &'static str>) {
+pub(crate) fn store_and_more(result: Result<(), &'static str>) {
     named("store").required().spawn(async move {
         after(20).await;
         result
@@ -39,7 +38,7 @@ fn whole() -> Full<Bytes> {
 }
 
 /// Reads it to its end, and waits for what is left of its tasks. When each of these was over.
-async fn finish<B>(
+pub(crate) async fn finish<B>(
     arrived: Instant,
     layer: &TaskTrackerLayer,
     response: Response<ResponseBody<B>>,
@@ -215,62 +214,6 @@ async fn the_request_sets_it_for_itself() {
     let times = finish(arrived, &layer, response).await;
     assert_eq!(times, [ms(20), ms(20), ms(80)]);
     assert_rest_reported(&log, ms(20));
-}
-
-/// Spawns these with its last frame.
-struct Spawns<F: FnMut()> {
-    frames: Frames,
-    spawn: F,
-}
-
-impl<F: FnMut() + Unpin> Body for Spawns<F> {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.frames.left() == 1 {
-            (self.spawn)();
-        }
-        Pin::new(&mut self.frames).poll_frame(cx)
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_required_task_that_the_body_spawns_while_it_streams_holds_its_end() {
-    for has_task in [false, true] {
-        let (log, layer) = layer();
-        let arrived = Instant::now();
-        let response = respond(&layer, Method::GET, || {
-            if has_task {
-                named("before").spawn(async {});
-            }
-            Spawns {
-                frames: Frames::new(["a", "b"]),
-                spawn: || store_and_more(Ok(())),
-            }
-        })
-        .await;
-        let times = finish(arrived, &layer, response).await;
-        assert_eq!(times, [ms(0), ms(20), ms(80)]);
-        assert_eq!(log.report().held, ms(20), "{}", log.report());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_required_task_that_the_body_spawns_and_that_fails_ends_it_as_an_error() {
-    let (log, layer) = layer();
-    let response = respond(&layer, Method::GET, || Spawns {
-        frames: Frames::new(["a", "b"]),
-        spawn: || store_and_more(Err("the disk is full")),
-    })
-    .await;
-    let read = response.into_body().collect().await;
-    assert!(read.is_err_and(|error| error.is_required_failed()));
-    layer.handle().wait_idle().await;
-    assert!(log.report().required_failed);
 }
 
 #[tokio::test(start_paused = true)]

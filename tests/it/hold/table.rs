@@ -1,5 +1,9 @@
 //! The table of what is held, row by row. The tests call the library's own decision directly.
 
+use hold::{
+    Exchange, Facts, Held, MethodKind, content_length, has_no_body, held, held_without_required,
+    is_never_sent, known_length,
+};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use http_body::SizeHint;
@@ -7,11 +11,6 @@ use tower_task_tracker::Hold;
 
 #[path = "../../../src/http/hold.rs"]
 mod hold;
-
-use hold::{
-    Exchange, Facts, Held, MethodKind, content_length, has_no_body, held, held_without_required,
-    is_never_sent, known_length,
-};
 
 const HOLDING: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
 

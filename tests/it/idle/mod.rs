@@ -2,6 +2,10 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `callbacks` | When the handle becomes idle: after everything of a request, and not before. |
+//! | `callbacks` | The handle is idle only after the callbacks of a request have run. |
+//! | `tasks` | A task that calls `wait_idle` does not wait for itself. |
+//! | `trackers` | The handle becomes idle after the last task of a tokio-util `TaskTracker`. |
 
 mod callbacks;
+mod tasks;
+mod trackers;

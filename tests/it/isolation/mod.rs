@@ -3,6 +3,8 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `reused_memory` | The memory of a request is used again: nothing of an earlier request is left in it. |
+//! | `neighbours` | Requests that are served at the same time. |
+//! | `reused_memory` | The memory of a request is used again. |
 
+mod neighbours;
 mod reused_memory;

@@ -1,4 +1,4 @@
-//! The memory of a request is used again: nothing of an earlier request is left in it.
+//! The memory of a request is used again.
 
 use std::sync::Arc;
 

@@ -3,6 +3,10 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `spawns` | Tasks that are spawned after the release of their request, and tasks outside any request. |
+//! | `kept_tasks` | Which code counts as a task of the request, so that its spawns are not late: not a kept `Tasks`, a callback or the body. |
+//! | `spawns` | Tasks that are spawned after the release of their request. |
+//! | `try_spawn` | `try_spawn` refuses what would be late, and gives the future back. |
 
+mod kept_tasks;
 mod spawns;
+mod try_spawn;

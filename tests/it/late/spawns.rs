@@ -1,14 +1,13 @@
-//! Tasks that are spawned after the release of their request, and tasks outside any request.
+//! Tasks that are spawned after the release of their request.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use tower::{Service, ServiceExt};
-use tower_task_tracker::{TaskState, TaskTrackerLayer, Tasks, spawn, untracked};
+use tower::ServiceExt;
+use tower_task_tracker::{TaskState, spawn};
 
-use crate::subscribers::lines::Lines;
 use crate::support::{Slot, after, current, put, request, take, told, tracked};
 
 #[tokio::test(start_paused = true)]
@@ -73,68 +72,4 @@ async fn a_late_task_that_is_aborted_or_panics_is_told_of() {
     assert_eq!(states, [Aborted, Completed, Completed, Panicked]);
     assert_eq!(log.late_spawns().len(), 4);
     assert!(log.reports().is_empty(), "nothing was spawned in time");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late() {
-    let (log, layer) = told();
-    let ended = Arc::new(AtomicUsize::new(0));
-    let rounds = 500;
-    for _ in 0..rounds {
-        let counter = ended.clone();
-        let (send, tasks) = std::sync::mpsc::channel::<Tasks>();
-        // A thread that knows nothing of the response's progress.
-        let racer = std::thread::spawn({
-            let runtime = tokio::runtime::Handle::current();
-            move || {
-                let tasks = tasks.recv().expect("the handler sends");
-                let counter = counter.clone();
-                tasks.spawn_on(
-                    async move {
-                        tokio::task::yield_now().await;
-                        counter.fetch_add(1, Ordering::SeqCst);
-                    },
-                    &runtime,
-                );
-            }
-        });
-        let send = Arc::new(Mutex::new(send));
-        let service = tracked(&layer, move || {
-            let tasks = current();
-            tasks.spawn(async {});
-            let send = send.lock().expect("unpoisoned");
-            send.send(tasks.clone()).expect("the racer waits");
-        });
-        let response = service.oneshot(request()).await.expect("infallible");
-        drop(response.into_body().collect().await);
-        racer.join().expect("no panic");
-    }
-    layer.handle().wait_idle().await;
-    assert_eq!(ended.load(Ordering::SeqCst), rounds, "every task ran");
-    let in_time: usize = log.reports().iter().map(|report| report.spawned).sum();
-    let late = log.late_spawns().len();
-    assert_eq!(
-        in_time + late,
-        2 * rounds,
-        "each is told of once: {late} late"
-    );
-    assert_eq!(log.late_ends().len(), late, "only late ones end detached");
-}
-
-#[tokio::test]
-async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
-    let lines = Lines::default();
-    let _guard = lines.listen();
-    let layer = TaskTrackerLayer::new().drain_timeout(None);
-    let mut service = tracked(&layer, || {
-        let mut outside = tokio_test::task::spawn(untracked(async {
-            assert!(Tasks::current().is_none());
-            spawn(std::future::pending::<()>());
-        }));
-        assert!(outside.poll().is_ready());
-        assert!(Tasks::current().is_some(), "the context came back");
-    });
-    let mut future = tokio_test::task::spawn(service.call(request()));
-    assert!(future.poll().is_ready(), "nothing is waited for");
-    assert_eq!(lines.text(), "");
 }

@@ -3,7 +3,7 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `nested` | Nested layers: the outermost holds, and the innermost settings win. |
+//! | `nested` | A layer inside of another one. |
 //! | `settings` | `DrainSettings`: what a layer and a scope share, and how two of them merge. |
 
 mod nested;

@@ -1,4 +1,4 @@
-//! Nested layers: the outermost holds, and the innermost settings win.
+//! A layer inside of another one.
 
 use std::convert::Infallible;
 
@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, scope, spawn,
+    Hold, Outcome, TaskState, TaskTrackerLayer, Tasks, Unfinished, named, scope, spawn,
 };
 
 use crate::support::{Log, Slot, after, current, full, ms, put, request, take, tracked};
@@ -177,24 +177,6 @@ async fn a_route_chooses_what_becomes_of_its_tasks_when_the_client_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_total_timeout_counts_from_the_arrival_at_the_outermost_layer_that_has_one() {
-    let layer = TaskTrackerLayer::new().total_timeout(ms(1000));
-    let route = tracked(&layer.clone().total_timeout(ms(100)), || {
-        spawn(after(500));
-    });
-    let service = layer.layer(service_fn(move |request: Request<()>| {
-        let route = route.clone();
-        async move {
-            after(70).await;
-            route.oneshot(request).await
-        }
-    }));
-    let start = Instant::now();
-    drop(service.oneshot(request()).await);
-    assert_eq!(start.elapsed(), ms(100));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_scope_around_a_route_with_a_layer_has_its_tasks() {
     let route = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
         spawn(after(10));
@@ -233,4 +215,20 @@ async fn a_request_in_the_context_of_a_released_one_is_held_by_itself() {
     with_extension.extensions_mut().insert(tasks.clone());
     drop(tasks.within(inner.oneshot(with_extension)).await);
     assert_eq!(start.elapsed(), ms(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn inside_of_a_layer_that_holds_nothing_a_route_has_to_say_that_it_does() {
+    let outer = TaskTrackerLayer::new().hold(Hold::Never);
+    for (route, waits) in [
+        (TaskTrackerLayer::new(), 0),
+        (TaskTrackerLayer::new().hold(Hold::Auto), 30),
+    ] {
+        let service = outer.layer(tracked(&route, || {
+            spawn(after(30));
+        }));
+        let start = Instant::now();
+        drop(service.oneshot(request()).await);
+        assert_eq!(start.elapsed(), ms(waits), "{route:?}");
+    }
 }

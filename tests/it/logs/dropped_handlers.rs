@@ -1,149 +1,22 @@
-//! Warnings and errors that an alert can be built on: each is logged once, and only with a reason.
+//! A handler that was dropped before it had answered: a warning, once a minute for each layer.
 
 use std::convert::Infallible;
-use std::future::pending;
 
 use http::Request;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_task_tracker::{
-    RunToCompletionLayer, Scope, TaskBuilder, TaskScopeLayer, TaskTrackerLayer, Tasks,
-    TrackerHandle, Unfinished, named, scope, spawn, untracked,
+    RunToCompletionLayer, Scope, TaskScopeLayer, TaskTrackerLayer, named, scope, spawn, untracked,
 };
 
-use crate::logs::events::logged;
-use crate::run_to_completion::handlers::poll_and_leave;
+use crate::run_to_completion::poll_and_leave;
 use crate::subscribers::lines::Lines;
-use crate::support::{Body, Slot, after, current, full, ms, put, request, runtime, take, tracked};
+use crate::support::{Body, after, full, ms, request, runtime, tracked};
 
 const LOST: &str = "a handler was dropped before it had answered";
 
-const UNSEEN: &str = "that of this layer does not see it";
-
-fn errors(lines: &Lines) -> usize {
-    let text = lines.text();
-    let levels = text.lines().map(str::trim_start);
-    levels.filter(|line| line.starts_with("ERROR")).count()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_required_task_that_does_not_complete_is_one_error_that_names_it() {
-    let fails: fn(TaskBuilder) = |task| {
-        task.required().spawn(async { Err::<(), _>("no stock") });
-    };
-    let panics: fn(TaskBuilder) = |task| {
-        let work = async {
-            if true {
-                std::panic::resume_unwind(Box::new("no stock"));
-            }
-            Ok::<_, &str>(())
-        };
-        task.required().spawn(work);
-    };
-    let aborts: fn(TaskBuilder) = |task| {
-        let work = pending::<Result<(), &str>>();
-        task.required().spawn(work).abort();
-    };
-    let late: fn(TaskBuilder) = |task| {
-        task.required().spawn(pending::<Result<(), &str>>());
-    };
-    for (what, own, spawn) in [
-        ("failed", Some("WARN"), fails),
-        ("panicked", Some("WARN"), panics),
-        ("was dropped before its end", None, aborts),
-        ("is late", None, late),
-    ] {
-        let layer = TaskTrackerLayer::new().drain_timeout(ms(10));
-        let lines = Lines::default();
-        let _listening = lines.listen();
-        drop(
-            tracked(&layer, move || spawn(named("order")))
-                .oneshot(request())
-                .await,
-        );
-        assert_eq!(errors(&lines), 1, "{what}: {}", lines.text());
-        let line = lines.with("a task that the response depends on has failed");
-        assert!(line.contains("order ("), "{what}: {line}");
-        if let Some(level) = own {
-            let line = lines.with(&format!("a required task {what}"));
-            assert!(line.starts_with(level), "{line}");
-            assert!(line.contains("task=order ("), "{line}");
-        }
-    }
-}
-
-/// Late for its response, which is the error, and not once more when it fails in the end.
-#[tokio::test(start_paused = true)]
-async fn a_required_task_that_is_late_and_then_fails_is_one_error() {
-    for panics in [false, true] {
-        let layer = TaskTrackerLayer::new().drain_timeout(ms(10));
-        let lines = logged(layer, move || {
-            named("order").required().spawn(async move {
-                after(100).await;
-                if panics {
-                    std::panic::resume_unwind(Box::new("no stock"));
-                }
-                Err::<(), _>("no stock")
-            });
-        })
-        .await;
-        assert_eq!(errors(&lines), 1, "{}", lines.text());
-        let line = lines.with(if panics {
-            "task panicked"
-        } else {
-            "task failed"
-        });
-        assert!(line.starts_with("WARN"), "{line}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn required_tasks_that_are_aborted_for_a_client_that_left_are_no_error() {
-    let layer = TaskTrackerLayer::new().at_disconnect(Unfinished::Abort);
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let service = tracked(&layer, || {
-        let order = named("order").required();
-        order.spawn(pending::<Result<(), &str>>());
-    });
-    let left = tokio::time::timeout(ms(10), service.oneshot(request())).await;
-    assert!(left.is_err(), "it was held");
-    layer.handle().wait_idle().await;
-    assert_eq!(errors(&lines), 0, "{}", lines.text());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_required_task_that_is_in_no_report_has_an_error_of_its_own() {
-    let lines = logged(TaskTrackerLayer::new(), || {
-        let tasks = current();
-        tokio::spawn(async move {
-            after(10).await;
-            let late = tasks.named("late").required();
-            late.spawn(async { Err::<(), _>("no stock") });
-        });
-        spawn(async {});
-        // The handle sees nothing else until then.
-        named("slow").detached().spawn(after(20));
-    })
-    .await;
-    assert_eq!(errors(&lines), 1, "{}", lines.text());
-    let line = lines.with("a required task failed");
-    assert!(line.starts_with("ERROR"), "{line}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_of_a_task_that_nothing_depends_on_is_an_error_as_ever() {
-    let lines = logged(TaskTrackerLayer::new(), || {
-        spawn(async { std::panic::resume_unwind(Box::new("planned")) });
-    })
-    .await;
-    let line = lines.with("a tracked task panicked");
-    assert!(line.starts_with("ERROR"), "{line}");
-    assert_eq!(errors(&lines), 1, "{}", lines.text());
-}
-
 /// A handler that takes a second.
-async fn slow(_: Request<()>) -> Result<http::Response<Body>, Infallible> {
+pub(crate) async fn slow(_: Request<()>) -> Result<http::Response<Body>, Infallible> {
     after(1000).await;
     Ok(full("written"))
 }
@@ -306,76 +179,4 @@ async fn a_handler_that_an_aborted_task_has_called_is_not_warned_of() {
     drop(calls.oneshot(request()).await);
     after(10).await;
     assert_eq!(lines.count(LOST), 0, "{}", lines.text());
-}
-
-/// Sends a request through both.
-async fn pass(outer: &TaskTrackerLayer, inner: &TaskTrackerLayer) {
-    let service = outer.layer(tracked(inner, || drop(spawn(after(1)))));
-    drop(service.oneshot(request()).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handle_that_sees_nothing_is_warned_of_once_for_its_layer() {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let outer = TaskTrackerLayer::new();
-    let inner = TaskTrackerLayer::new();
-    pass(&outer, &inner).await;
-    assert_eq!(lines.count(UNSEEN), 0, "nobody looks at it");
-    let handle = inner.handle();
-    for _ in 0..3 {
-        pass(&outer, &inner).await;
-        pass(&outer, &inner.clone().drain_timeout(ms(10))).await;
-    }
-    let line = lines.with(UNSEEN);
-    assert!(line.starts_with("WARN"), "{line}");
-    assert!(
-        line.contains("tests/it/logs/dropped_handlers.rs"),
-        "where it was taken: {line}"
-    );
-    assert!(line.contains("tracked_by"), "{line}");
-    assert_eq!(handle.live_requests(), 0);
-
-    // Set, and of another layer.
-    let elsewhere = TrackerHandle::new();
-    pass(&outer, &TaskTrackerLayer::new().tracked_by(&elsewhere)).await;
-    assert_eq!(lines.count(UNSEEN), 2, "{}", lines.text());
-    // Around a scope, and inside of one.
-    let events = TaskScopeLayer::new().tracked_by(&elsewhere);
-    let service = outer.layer(events.layer(service_fn(slow)));
-    drop(service.oneshot(request()).await);
-    assert_eq!(lines.count(UNSEEN), 3, "{}", lines.text());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handle_that_sees_its_requests_is_not_warned_of() {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let outer = TaskTrackerLayer::new();
-    let handle = outer.handle();
-    // A route's own layer is made from the router's, or says so.
-    pass(&outer, &outer.clone().drain_timeout(ms(10))).await;
-    pass(&outer, &TaskTrackerLayer::new().tracked_by(&handle)).await;
-    // What it was cloned from has a handle of its own, which nothing is known of.
-    let base = TaskTrackerLayer::new();
-    drop(base.clone().tracked_by(&TrackerHandle::new()));
-    pass(&outer, &base).await;
-    // What a straggler or a detached task calls is a request of its own.
-    let own = TaskTrackerLayer::new();
-    let seen = own.handle();
-    let called: Slot<Tasks> = Slot::default();
-    let out = called.clone();
-    let inner = tracked(&own, move || put(&out, current()));
-    let service = tracked(&outer, move || {
-        let inner = inner.clone();
-        named("detached").detached().spawn(async move {
-            drop(inner.oneshot(request()).await);
-        });
-    });
-    drop(service.oneshot(request()).await);
-    handle.wait_idle().await;
-    let token = take(&called).token();
-    assert_eq!(seen.live_tasks(), 1, "this handle has it");
-    drop(token);
-    assert_eq!(lines.count(UNSEEN), 0, "{}", lines.text());
 }

@@ -1,39 +1,13 @@
-//! The log: each event has its level and its fields, and is in the span of its request.
+//! The events about a request: level, fields and span.
 
-use http::Request;
 use http::request::Parts;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{
-    DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, TrackerHandle, named, spawn,
-};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, named, spawn};
 
-use crate::subscribers::lines::Lines;
+use crate::subscribers::lines::{Lines, logged, logged_of};
 use crate::support::{after, current, ms, request, tracked, with_field};
-
-/// What is logged while a request is served that runs `start`, in a span `request`.
-pub(crate) async fn logged(
-    layer: TaskTrackerLayer,
-    start: impl Fn() + Clone + Send + 'static,
-) -> Lines {
-    logged_of(request(), layer, start).await
-}
-
-async fn logged_of(
-    request: Request<()>,
-    layer: TaskTrackerLayer,
-    start: impl Fn() + Clone + Send + 'static,
-) -> Lines {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let request_span = tracing::info_span!("request", id = 7);
-    let handle = layer.handle();
-    let held = request_span.in_scope(|| tracked(&layer, start).oneshot(request));
-    drop(tracing::Instrument::instrument(held, request_span).await);
-    handle.wait_idle().await;
-    lines
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_shed_is_logged_with_how_many_tasks_are_alive() {
@@ -206,34 +180,18 @@ async fn a_deadline_is_warned_of_with_its_stragglers_and_a_drain_is_no_news() {
     );
 }
 
-#[tokio::test]
-async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    for index in 0..3 {
-        let value = spawn(async move { index }).await;
-        assert_eq!(value.expect("it runs"), index);
-    }
-    let line = lines.with("spawned outside a request");
-    assert!(
-        line.starts_with("WARN") && line.contains("tests/it/logs/events.rs"),
-        "{line}"
-    );
-    drop(TrackerHandle::new().spawn(async {}).await);
-    lines.with("spawned outside a request");
-    let value = named("alone").spawn_blocking(|| 7).await;
-    assert_eq!(value.expect("it runs"), 7);
-    assert_eq!(lines.count("spawned outside a request"), 2, "another place");
-}
-
 #[tokio::test(start_paused = true)]
-async fn a_detached_task_that_fails_is_a_warning_also_where_it_was_to_be_required() {
-    let lines = logged(TaskTrackerLayer::new(), || {
-        let task = named("cache").required().detached();
-        task.spawn(async { Err::<(), _>("cold") });
+async fn every_event_has_the_target_that_users_filter_by() {
+    let lines = logged(TaskTrackerLayer::new().drain_timeout(ms(5)), || {
+        spawn(async { panic!("planned") });
+        named("late").spawn(after(20));
     })
     .await;
-    let line = lines.with("a tracked task failed");
-    assert!(line.starts_with("WARN"), "{line}");
-    assert_eq!(lines.count("a required task failed"), 0);
+    let all = Lines::text(&lines);
+    assert!(all.lines().count() > 1, "{all}");
+    let foreign: Vec<_> = all
+        .lines()
+        .filter(|line| !line.contains(" tower_task_tracker: "))
+        .collect();
+    assert_eq!(foreign, [""; 0], "{all}");
 }

@@ -1,4 +1,4 @@
-//! How tasks that no report counts are logged: in their own spans, with the request's id.
+//! Events about tasks that no report counts: they are in the span of the task, with the request's id.
 
 use std::future::Future;
 

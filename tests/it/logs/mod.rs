@@ -2,12 +2,18 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `dropped_handlers` | Warnings and errors that an alert can be built on: each is logged once, and only with a reason. |
-//! | `events` | The log: each event has its level and its fields, and is in the span of its request. |
-//! | `late_tasks` | How tasks that no report counts are logged: in their own spans, with the request's id. |
+//! | `dropped_handlers` | A handler that was dropped before it had answered: a warning, once a minute for each layer. |
+//! | `events` | The events about a request: level, fields and span. |
+//! | `hints` | The field `hint` of a warning names the likely cause of a missed deadline. |
+//! | `late_tasks` | Events about tasks that no report counts: they are in the span of the task, with the request's id. |
+//! | `required` | Required tasks that do not complete: one ERROR. |
 //! | `throttle` | How often an event that a client can cause is logged. |
+//! | `unlisted` | A request that passed a nested layer whose own handle does not list it: a warning, once for each layer. |
 
 mod dropped_handlers;
-pub(crate) mod events;
+mod events;
+mod hints;
 mod late_tasks;
+mod required;
 mod throttle;
+mod unlisted;

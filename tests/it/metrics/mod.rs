@@ -3,8 +3,12 @@
 //!
 //! | module | |
 //! |---|---|
+//! | `descriptions` | Every metric is described. |
 //! | `meter` | A recorder that keeps what is recorded. |
-//! | `requests` | Metrics recorded through the `metrics` facade. The recorder is local to the test's thread, and everything runs on that thread. |
+//! | `requests` | The gauges of live tasks and held responses, the histogram of drains, and the counter of requests that are shed. |
+//! | `tasks` | The counters of tasks. |
 
+mod descriptions;
 mod meter;
 mod requests;
+mod tasks;

@@ -1,16 +1,19 @@
-//! Which observers are called for a request, and how their callbacks affect it.
+//! Which callbacks are called for a request, and in which order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, Tasks, spawn};
+use tower_task_tracker::{
+    DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer, Tasks, named, spawn,
+};
 
-use crate::support::{Log, Slot, after, current, ms, put, request, tracked};
+use crate::subscribers::lines::Lines;
+use crate::support::{Log, after, current, ms, request, tracked};
 
 /// Spawns a task of 50 ms, and after 20 ms one of no task, which is late then.
-fn straggle_and_come_late(tasks: Tasks) {
+pub(crate) fn straggle_and_come_late(tasks: Tasks) {
     tasks.spawn(after(50));
     tokio::spawn(async move {
         after(20).await;
@@ -45,44 +48,6 @@ async fn a_callback_that_panics_spoils_nothing() {
     assert_eq!(log.reports().len(), 1, "the next one is called");
     assert_eq!(log.late_spawns().len(), 1);
     assert_eq!(log.late_ends().len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_callback_may_use_the_request_it_is_told_of() {
-    struct Looks(Arc<AtomicUsize>, Slot<Tasks>);
-    impl Looks {
-        fn look(&self) {
-            // No lock is held while it runs: this would hang.
-            let tasks = self.1.lock().expect("unpoisoned").clone();
-            let tasks = tasks.expect("the handler has run");
-            self.0.fetch_add(1 + tasks.len(), Ordering::SeqCst);
-            tasks.set_drain_timeout(ms(1));
-        }
-    }
-    impl DrainObserver for Looks {
-        fn on_drain(&self, _: &DrainReport) {
-            self.look();
-        }
-        fn on_late_spawn(&self, _: &TaskInfo) {
-            self.look();
-        }
-        fn on_late_end(&self, _: &TaskInfo) {
-            self.look();
-        }
-    }
-    let seen = Arc::new(AtomicUsize::new(0));
-    let tasks = Slot::default();
-    let layer = TaskTrackerLayer::new()
-        .drain_timeout(ms(10))
-        .observer(Looks(seen.clone(), tasks.clone()));
-    let service = tracked(&layer, move || {
-        put(&tasks, current());
-        straggle_and_come_late(current());
-    });
-    drop(service.oneshot(request()).await);
-    layer.handle().wait_idle().await;
-    // One report with a straggler, a late spawn beside it, and two ends, the second one alone.
-    assert_eq!(seen.load(Ordering::SeqCst), 2 + 3 + 2 + 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,38 +94,65 @@ async fn a_closure_is_called_with_the_report() {
     assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
+/// What was in the log when each callback was called.
+struct Reads {
+    lines: Lines,
+    read: Arc<Mutex<Vec<(&'static str, bool)>>>,
+}
+
+impl Reads {
+    fn read(&self, callback: &'static str, event: &str) {
+        let is_logged = self.lines.count(event) > 0;
+        self.read
+            .lock()
+            .expect("no panic holds it")
+            .push((callback, is_logged));
+    }
+}
+
+impl DrainObserver for Reads {
+    fn on_drain(&self, _: &DrainReport) {
+        self.read("drain", "the drain window closed");
+    }
+    fn on_late_spawn(&self, _: &TaskInfo) {
+        self.read("late spawn", "was spawned after its request");
+    }
+    fn on_late_end(&self, _: &TaskInfo) {
+        self.read("late end", "a tracked task failed");
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn what_a_callback_spawns_belongs_to_no_request() {
-    #[derive(Clone, Default)]
-    struct SendsMetrics(Arc<AtomicUsize>);
-    impl SendsMetrics {
-        fn send(&self) {
-            let sent = self.0.fetch_add(1, Ordering::SeqCst);
-            assert!(sent < 100, "each callback makes the next one");
-            spawn(async {});
-        }
-    }
-    impl DrainObserver for SendsMetrics {
-        fn on_drain(&self, _: &DrainReport) {
-            self.send();
-        }
-        fn on_late_spawn(&self, _: &TaskInfo) {
-            self.send();
-        }
-        fn on_late_end(&self, _: &TaskInfo) {
-            self.send();
-        }
-    }
-    let metrics = SendsMetrics::default();
+async fn what_an_observer_is_called_for_is_logged_already() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let read = Arc::<Mutex<Vec<_>>>::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))
-        .observer(metrics.clone());
-    let service = tracked(&layer, || straggle_and_come_late(current()));
+        .observer(Reads {
+            lines: lines.clone(),
+            read: read.clone(),
+        });
+    let service = tracked(&layer, || {
+        let tasks = current();
+        named("slow").fallible().spawn(async {
+            after(30).await;
+            Err::<(), _>("planned")
+        });
+        tokio::spawn(async move {
+            after(20).await;
+            drop(tasks.token());
+        });
+    });
     drop(service.oneshot(request()).await);
     layer.handle().wait_idle().await;
-    assert_eq!(
-        metrics.0.load(Ordering::SeqCst),
-        4,
-        "a report, a late spawn, two ends"
-    );
+    let read = read.lock().expect("no panic holds it");
+    // The token has completed: that is not logged.
+    let expected = [
+        ("drain", true),
+        ("late spawn", true),
+        ("late end", false),
+        ("late end", true),
+    ];
+    assert_eq!(*read, expected);
 }

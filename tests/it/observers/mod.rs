@@ -2,6 +2,8 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `calls` | Which observers are called for a request, and how their callbacks affect it. |
+//! | `calls` | Which callbacks are called for a request, and in which order. |
+//! | `requests` | A callback runs outside of any request, and may use the one that it is called for. |
 
 mod calls;
+mod requests;

@@ -1,132 +1,16 @@
-//! Panics of tasks and handlers, and panics of the crate where it is misused.
+//! The crate panics where it is misused: a future that is polled after its end, a runtime without time.
 
 use std::convert::Infallible;
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
-use http::{Request, Response};
-use http_body_util::BodyExt;
-use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_task_tracker::{
-    Outcome, RunToCompletionLayer, TaskScopeLayer, TaskState, TaskTrackerLayer, Tasks,
-    TrackerHandle, spawn,
+    RunToCompletionLayer, TaskScopeLayer, TaskTrackerLayer, TrackerHandle, spawn,
 };
 
-use crate::support::{Body, Log, after, current, ms, request, timeless_runtime, told, tracked};
-
-#[tokio::test(start_paused = true)]
-async fn a_panicking_task_touches_neither_its_siblings_nor_the_response() {
-    let (log, layer) = told();
-    let finished = Arc::new(AtomicUsize::new(0));
-    let counter = finished.clone();
-    let service = tracked(&layer, move || {
-        for index in 0..4 {
-            let counter = counter.clone();
-            tower_task_tracker::named("sibling").spawn(async move {
-                after(10 * index).await;
-                assert_ne!(index, 1, "task {index} fails");
-                counter.fetch_add(1, Ordering::SeqCst);
-            });
-        }
-    });
-
-    let start = Instant::now();
-    let response = service.oneshot(request()).await.expect("infallible");
-    assert_eq!(start.elapsed(), ms(30));
-    let body = response.into_body().collect().await.expect("a whole body");
-    assert_eq!(body.to_bytes(), "done");
-    assert_eq!(finished.load(Ordering::SeqCst), 3);
-
-    let report = log.report();
-    assert_eq!((report.completed, report.panicked), (3, 1));
-    assert!(!report.is_clean());
-    let failures = &report.failures[0];
-    assert_eq!(failures.state, TaskState::Panicked);
-    assert_eq!(failures.name.as_deref(), Some("sibling"));
-    assert_eq!(failures.age, ms(10));
-    let message = failures.message.as_deref().unwrap_or_default();
-    assert!(message.contains("task 1 fails"), "{message}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_that_panics_in_call_is_reported_as_dropped() {
-    let (log, layer) = told();
-    let mut service = layer.layer(service_fn(
-        |_: Request<()>| -> std::future::Ready<Result<Response<Body>, Infallible>> {
-            tower_task_tracker::named("orphan").spawn(after(5));
-            panic!("in call")
-        },
-    ));
-
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        drop(service.call(request()));
-    }));
-    assert!(panicked.is_err(), "the panic is passed on");
-    assert!(Tasks::current().is_none(), "the context was left");
-    let report = log.report();
-    assert_eq!(report.outcome, Outcome::Dropped);
-    assert_eq!(report.stragglers[0].name.as_deref(), Some("orphan"));
-
-    layer.handle().wait_idle().await;
-    assert_eq!(log.late_ends().len(), 1, "the orphan ran to its end");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_that_panics_when_polled_is_reported_as_dropped() {
-    let (log, layer) = told();
-    let service = tracked(&layer, || {
-        spawn(after(5));
-        panic!("when polled")
-    });
-
-    let panic = tokio::spawn(service.oneshot(request()))
-        .await
-        .expect_err("the panic is passed on");
-    assert!(panic.is_panic());
-    assert_eq!(log.report().outcome, Outcome::Dropped);
-    layer.handle().wait_idle().await;
-    assert_eq!(log.late_ends()[0].state, TaskState::Completed);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_straggler_that_panics_is_told_of() {
-    let log = Log::default();
-    let layer = TaskTrackerLayer::new()
-        .drain_timeout(ms(10))
-        .observer(log.clone());
-    let service = tracked(&layer, || {
-        spawn(async {
-            after(20).await;
-            panic!("too late");
-        });
-    });
-
-    drop(service.oneshot(request()).await);
-    layer.handle().wait_idle().await;
-    assert_eq!(log.report().stragglers.len(), 1);
-    let ends = log.late_ends();
-    assert_eq!(ends[0].state, TaskState::Panicked);
-    assert_eq!(ends[0].message.as_deref(), Some("too late"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_spawn_that_panics_is_counted_as_aborted() {
-    let (log, layer) = told();
-    let service = tracked(&layer, || {
-        // There is no `LocalSet`.
-        let spawned = catch_unwind(AssertUnwindSafe(|| drop(current().spawn_local(async {}))));
-        assert!(spawned.is_err());
-        spawn(after(10));
-    });
-    let start = Instant::now();
-    drop(service.oneshot(request()).await);
-    assert_eq!(start.elapsed(), ms(10), "nothing is left to wait for");
-    assert_eq!((log.report().aborted, log.report().completed), (1, 1));
-}
+use crate::support::{request, timeless_runtime, tracked};
 
 /// What is said by a panic of this.
 #[track_caller]

@@ -1,5 +1,5 @@
-//! Events in the last moment of a wait, between its look at the tasks and the release. In that moment the library calls
-//! a subscriber to learn whether the report is logged, and the call may take long.
+//! Events between the last look of a wait at its tasks and the release. In that moment the library calls a
+//! subscriber to learn whether the report is logged, and the call may take long.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -18,7 +18,7 @@ use tower_task_tracker::{Outcome, ResponseBody, TaskTrackerLayer, Unfinished, sp
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
 
-use crate::bodies::finished::{Case, End, read};
+use crate::bodies::case::{Case, End, read};
 use crate::subscribers::lines::subscribe;
 use crate::support::Act::{Data, Trailers};
 use crate::support::{Slot, after, current, ms, put, request, take, told, tracked};

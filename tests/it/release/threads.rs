@@ -1,9 +1,9 @@
-//! Races between threads.
+//! Spawns and aborts on other threads while a response is released.
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -15,7 +15,7 @@ use tower_task_tracker::{
     Hold, TaskScopeLayer, TaskToken, TaskTrackerLayer, Tasks, Unfinished, named,
 };
 
-use crate::support::{Log, Slot, after, current, ms, put, request, take, tracked};
+use crate::support::{Log, Slot, after, current, ms, put, request, take, told, tracked};
 
 /// Under `Abort` no task of the report outlives the deadline, but for what cannot be aborted.
 #[test]
@@ -222,4 +222,50 @@ fn a_task_that_comes_while_its_client_leaves_does_not_delay_the_report() {
             assert!(started.elapsed() < Duration::from_secs(20), "round {round}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spawn_that_races_the_release_is_either_waited_for_or_told_of_as_late() {
+    let (log, layer) = told();
+    let ended = Arc::new(AtomicUsize::new(0));
+    let rounds = 500;
+    for _ in 0..rounds {
+        let counter = ended.clone();
+        let (send, tasks) = std::sync::mpsc::channel::<Tasks>();
+        // A thread that knows nothing of the response's progress.
+        let racer = std::thread::spawn({
+            let runtime = tokio::runtime::Handle::current();
+            move || {
+                let tasks = tasks.recv().expect("the handler sends");
+                let counter = counter.clone();
+                tasks.spawn_on(
+                    async move {
+                        tokio::task::yield_now().await;
+                        counter.fetch_add(1, Ordering::SeqCst);
+                    },
+                    &runtime,
+                );
+            }
+        });
+        let send = Arc::new(Mutex::new(send));
+        let service = tracked(&layer, move || {
+            let tasks = current();
+            tasks.spawn(async {});
+            let send = send.lock().expect("unpoisoned");
+            send.send(tasks.clone()).expect("the racer waits");
+        });
+        let response = service.oneshot(request()).await.expect("infallible");
+        drop(response.into_body().collect().await);
+        racer.join().expect("no panic");
+    }
+    layer.handle().wait_idle().await;
+    assert_eq!(ended.load(Ordering::SeqCst), rounds, "every task ran");
+    let in_time: usize = log.reports().iter().map(|report| report.spawned).sum();
+    let late = log.late_spawns().len();
+    assert_eq!(
+        in_time + late,
+        2 * rounds,
+        "each is told of once: {late} late"
+    );
+    assert_eq!(log.late_ends().len(), late, "only late ones end detached");
 }

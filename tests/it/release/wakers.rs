@@ -1,22 +1,24 @@
-//! A released request drops the waker of its wait. So a kept `Tasks` does not keep the server's task alive, and a task
-//! that runs on does not wake the server's task.
+//! Only the end of the last task wakes a held response. A released request drops the waker of its wait, so that a
+//! kept `Tasks` does not keep the server's task alive.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
-use http_body::{Body, Frame};
+use http_body::{Body as _, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, TaskTrackerLayer, Unfinished, spawn};
 
-use crate::support::{Slot, Wakes, after, current, ms, put, request, tracked};
+use crate::support::{Slot, Wakes, after, current, ms, put, request, runtime, take, tracked};
 
 /// How a hold ends while a waker is kept for it.
 struct Way {
@@ -170,4 +172,66 @@ async fn while_a_hook_runs_the_end_of_a_task_wakes_nothing() {
     after(50).await;
     assert_eq!(wakes.take(), 1, "the hook is through");
     assert!(is_ready(&mut answer, 1, &wakes).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_response_is_woken_by_the_last_end_alone() {
+    let (end_first, first) = tokio::sync::oneshot::channel::<()>();
+    let (end_last, last) = tokio::sync::oneshot::channel::<()>();
+    let ends = Slot::default();
+    put(&ends, [first, last]);
+    let layer = TaskTrackerLayer::new().drain_timeout(None);
+    let mut service = tracked(&layer, move || {
+        for end in take(&ends) {
+            spawn(async { drop(end.await) });
+        }
+    });
+    let mut future = tokio_test::task::spawn(service.call(request()));
+    assert!(future.poll().is_pending());
+    assert!(future.is_woken(), "the first poll asks for one turn");
+    tokio::task::yield_now().await;
+    assert!(future.poll().is_pending());
+    assert!(!future.is_woken());
+    tokio::task::yield_now().await;
+    assert!(!future.is_woken(), "nothing has happened");
+    end_first.send(()).expect("the task waits");
+    tokio::task::yield_now().await;
+    assert_eq!(layer.handle().live_tasks(), 1, "one has ended");
+    assert!(!future.is_woken(), "another one is alive");
+    end_last.send(()).expect("the task waits");
+    tokio::task::yield_now().await;
+    assert!(future.is_woken(), "the end of the last task wakes it");
+    assert!(future.poll().is_ready());
+}
+
+#[test]
+fn a_waker_that_owns_a_task_of_the_request_can_be_dropped() {
+    struct Owns(Mutex<Option<Box<dyn Any + Send>>>);
+    impl Wake for Owns {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let token = Slot::default();
+        let handed_out = token.clone();
+        let service = tracked(&TaskTrackerLayer::new(), move || {
+            put(&handed_out, current().token());
+        });
+        let mut held = Box::pin(service.oneshot(request()));
+        let owner = Arc::new(Owns(Mutex::new(None)));
+        let waker = Waker::from(owner.clone());
+        let polled = held.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        *owner.0.lock().expect("unpoisoned") = Some(Box::new(take(&token)));
+        // The waker that is stored is the last owner now, and the next poll replaces it.
+        drop((waker, owner));
+        let polled = held.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(polled);
+        done.send(()).expect("the test waits");
+    });
+    let limit = Duration::from_secs(10);
+    wait.recv_timeout(limit)
+        .expect("it was dropped under a lock");
 }

@@ -1,4 +1,4 @@
-//! Names that are computed: they are wherever a name is, and only at their own task.
+//! A computed name is wherever a name is, and only at its own task.
 
 use tower::ServiceExt;
 use tower_task_tracker::{

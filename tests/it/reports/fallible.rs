@@ -1,4 +1,4 @@
-//! Tasks whose `Err` is a failure.
+//! Fallible tasks: an `Err` counts as a failure.
 
 use std::convert::Infallible;
 use std::fmt;

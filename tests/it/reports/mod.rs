@@ -3,14 +3,22 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `computed_names` | Names that are computed: they are wherever a name is, and only at their own task. |
+//! | `ages` | The age of a task: from when it is measured, and until when. |
+//! | `computed_names` | A computed name is wherever a name is, and only at its own task. |
 //! | `counts` | What is counted, and from when until when. |
-//! | `fallible` | Tasks whose `Err` is a failure. |
-//! | `server_timing` | How a held head states how long it was held. |
-//! | `text` | The contents of a report. |
+//! | `extension` | `report_extension`: the report of a held head is in its extensions. |
+//! | `fallible` | Fallible tasks: an `Err` counts as a failure. |
+//! | `last_task` | `DrainReport::last`: the task that the release waited for. |
+//! | `long_lists` | A request with very many tasks: lists have a bound. |
+//! | `server_timing` | `server_timing`: a held head states how long it was held. |
+//! | `text` | The text of a report, of a task and of a shutdown's report. |
 
+mod ages;
 mod computed_names;
 mod counts;
+mod extension;
 mod fallible;
+mod last_task;
+mod long_lists;
 mod server_timing;
 mod text;

@@ -1,4 +1,4 @@
-//! How a held head states how long it was held.
+//! `server_timing`: a held head states how long it was held.
 
 use std::convert::Infallible;
 

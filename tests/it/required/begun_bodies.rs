@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
@@ -16,13 +15,13 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{BodyError, Hold, ResponseBody, TaskTrackerLayer, named};
 
-use crate::required::failures::{FAILURE, required};
+use super::{FAILURE, required};
 use crate::support::{Frames, after, request};
 
-type End = Option<Result<HeaderMap, BodyError>>;
+pub(crate) type End = Option<Result<HeaderMap, BodyError>>;
 
 /// The response of a handler that runs `start` and answers so.
-async fn answer<B: Body>(
+pub(crate) async fn answer<B: Body>(
     hold: Hold,
     answer: Response<B>,
     start: impl Fn(),
@@ -40,7 +39,7 @@ async fn answer<B: Body>(
 }
 
 /// What a client reads: the data, and how it ends.
-async fn read<B>(answer: Response<ResponseBody<B>>) -> (Vec<B::Data>, End)
+pub(crate) async fn read<B>(answer: Response<ResponseBody<B>>) -> (Vec<B::Data>, End)
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
@@ -71,7 +70,7 @@ fn has_failed(end: &End) -> bool {
     matches!(end, Some(Err(error)) if error.is_required_failed())
 }
 
-fn fails_later() {
+pub(crate) fn fails_later() {
     required(20, FAILURE);
 }
 
@@ -169,81 +168,4 @@ async fn an_error_of_the_body_is_passed_on_as_it_is() {
         panic!("it ends with the error of the body, and not with {end:?}");
     };
     assert_eq!(error.to_string(), "broken");
-}
-
-/// A gRPC answer of one message, with these trailers.
-fn grpc(status: Option<&'static str>) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
-    let mut frames = vec![Ok(Frame::data(Bytes::from("message")))];
-    frames.extend(status.map(|status| {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from_static(status));
-        trailers.insert("grpc-status-details-bin", HeaderValue::from_static("AA"));
-        trailers.insert("cost", HeaderValue::from_static("7"));
-        Ok(Frame::trailers(trailers))
-    }));
-    let mut answer = Response::new(StreamBody::new(stream::iter(frames)));
-    let grpc = HeaderValue::from_static("application/grpc+proto");
-    answer.headers_mut().insert(CONTENT_TYPE, grpc);
-    answer
-}
-
-#[tokio::test(start_paused = true)]
-async fn withheld_grpc_trailers_say_that_the_call_has_failed() {
-    let (data, end) = read(answer(Hold::End, grpc(Some("0")), fails_later).await).await;
-    assert_eq!(data, ["message"]);
-    let Some(Ok(trailers)) = end else {
-        panic!("no trailers: {end:?}");
-    };
-    assert_eq!(trailers["grpc-status"], "13");
-    let message = trailers["grpc-message"].to_str();
-    assert!(message.is_ok_and(|message| message.contains("failed")));
-    assert!(!trailers.contains_key("grpc-status-details-bin"));
-    assert_eq!(trailers["cost"], "7", "the others stay");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_grpc_call_without_trailers_gets_some() {
-    let (data, end) = read(answer(Hold::End, grpc(None), fails_later).await).await;
-    assert_eq!(data, ["message"]);
-    let trailers = end.and_then(Result::ok).unwrap_or_default();
-    assert_eq!(trailers["grpc-status"], "13", "and no reset");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_grpc_call_that_has_failed_already_keeps_its_status() {
-    let (_, end) = read(answer(Hold::End, grpc(Some("5")), fails_later).await).await;
-    let trailers = end.and_then(Result::ok).unwrap_or_default();
-    assert_eq!(trailers["grpc-status"], "5");
-    assert_eq!(trailers["grpc-status-details-bin"], "AA");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_held_grpc_head_becomes_an_answer_of_trailers_only() {
-    let mut of_known_length = grpc(Some("0"));
-    let length = HeaderValue::from_static("7");
-    of_known_length.headers_mut().insert(CONTENT_LENGTH, length);
-    let answer = answer(Hold::Auto, of_known_length, fails_later).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert!(!answer.headers().contains_key(CONTENT_LENGTH));
-    assert_eq!(answer.headers()["content-type"], "application/grpc+proto");
-    assert_eq!(answer.headers()["grpc-status"], "13");
-    assert!(answer.body().is_end_stream());
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_grpc_as_such_gets_its_form() {
-    for (content_type, is_grpc) in [
-        ("application/grpc", true),
-        ("Application/GRPC;charset=x", true),
-        ("application/grpc-web", false),
-        ("application/grpcx", false),
-        ("text/plain", false),
-    ] {
-        let mut response = Response::new(Frames::new(["a"]));
-        let value = HeaderValue::from_static(content_type);
-        response.headers_mut().insert(CONTENT_TYPE, value);
-        let answer = answer(Hold::Auto, response, fails_later).await;
-        let status = answer.headers().contains_key("grpc-status");
-        assert_eq!(status, is_grpc, "{content_type}");
-    }
 }

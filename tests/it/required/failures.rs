@@ -1,4 +1,4 @@
-//! Required tasks: the response depends on them.
+//! The head of a response fails with a required task; which status it has.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -10,28 +10,16 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
     DrainReport, Hold, Outcome as Drained, ResponseBody, TaskTrackerLayer, named,
 };
 
+use super::{FAILURE, Outcome, required};
 use crate::support::{Frames, Log, after, ms, request, told, tracked};
 
 type Answer = Response<ResponseBody<Full<Bytes>>>;
-
-type Outcome = Result<(), &'static str>;
-
-/// Spawns a task that the response depends on, and that takes so long.
-pub(crate) fn required(millis: u64, outcome: Outcome) -> JoinHandle<Outcome> {
-    named("order").required().spawn(async move {
-        after(millis).await;
-        outcome
-    })
-}
-
-pub(crate) const FAILURE: Outcome = Err("out of stock");
 
 /// The answer to a request that runs `start`, and how long it took.
 async fn answer(

@@ -1,70 +1,20 @@
-//! Handlers that run to their end after their caller has dropped the response.
+//! A handler whose client has left runs on as a task of its request.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 use tokio::time::Instant;
-use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_http::timeout::TimeoutLayer;
 use tower_task_tracker::{
-    Outcome, RunToCompletionLayer, TaskScopeLayer, TaskState, TaskTrackerLayer, Tasks, Unfinished,
-    named, spawn, untracked,
+    Outcome, RunToCompletionLayer, TaskScopeLayer, TaskState, TaskTrackerLayer, named, untracked,
 };
 
+use super::{Steps, handler, poll_and_leave};
 use crate::subscribers::lines::Lines;
-use crate::support::{
-    Body, LastWords, Log, Slot, after, current, full, ms, put, request, take, told,
-};
+use crate::support::{LastWords, Log, after, ms, request};
 
 const HANDLER: &str = "run_to_completion";
-
-/// How far handlers have come.
-#[derive(Debug, Clone, Default)]
-struct Steps(Arc<AtomicUsize>);
-
-impl Steps {
-    fn step(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn taken(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// A handler that takes a second, with one step at its beginning and one at its end.
-fn handler(
-    layer: &TaskTrackerLayer,
-    steps: &Steps,
-) -> BoxCloneService<Request<()>, http::Response<tower_task_tracker::ResponseBody<Body>>, Infallible>
-{
-    let steps = steps.clone();
-    let service = ServiceBuilder::new()
-        .layer(layer.clone())
-        .layer(RunToCompletionLayer::new())
-        .service(service_fn(move |_: Request<()>| {
-            let steps = steps.clone();
-            async move {
-                steps.step();
-                after(1000).await;
-                steps.step();
-                Ok::<_, Infallible>(full("written"))
-            }
-        }));
-    BoxCloneService::new(service)
-}
-
-/// Polls a response once, and drops it.
-pub(crate) fn poll_and_leave<F: Future>(response: F) {
-    let mut response = Box::pin(response);
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(response.as_mut().poll(&mut cx).is_pending());
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_runs_on_as_a_task_of_its_request() {
@@ -117,137 +67,6 @@ async fn a_handler_that_is_waited_for_is_no_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_disconnect_policy_stops_it() {
-    let cancel = Unfinished::Cancel { grace: ms(300) };
-    for (unfinished, reported) in [
-        (Unfinished::Continue, ms(0)),
-        (Unfinished::Abort, ms(100)),
-        (cancel, ms(300)),
-    ] {
-        let (log, steps) = (Log::default(), Steps::default());
-        let layer = TaskTrackerLayer::new()
-            .at_disconnect(unfinished)
-            .observer(log.clone());
-        poll_and_leave(handler(&layer, &steps).oneshot(request()));
-        tokio::time::sleep(reported + ms(1)).await;
-        let report = log.report();
-        assert_eq!(report.outcome, Outcome::Dropped, "{unfinished:?}");
-        assert_eq!(report.stragglers.len(), 1, "{report}");
-        layer.handle().wait_idle().await;
-        assert_eq!(steps.taken(), 2, "{unfinished:?}");
-        assert_eq!(log.late_ends()[0].state, TaskState::Completed);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_request_s_token_is_cancelled_for_it_too() {
-    let log = Log::default();
-    let seen = Slot::<Duration>::default();
-    let layer = TaskTrackerLayer::new()
-        .at_disconnect(Unfinished::Cancel { grace: ms(500) })
-        .observer(log.clone());
-    let out = seen.clone();
-    let service = ServiceBuilder::new()
-        .layer(layer.clone())
-        .layer(RunToCompletionLayer::new())
-        .service(service_fn(move |_: Request<()>| {
-            let out = out.clone();
-            async move {
-                let start = Instant::now();
-                current().cancellation_token().cancelled().await;
-                put(&out, start.elapsed());
-                Ok::<_, Infallible>(full("stopped"))
-            }
-        }));
-    poll_and_leave(service.oneshot(request()));
-    layer.handle().wait_idle().await;
-    assert_eq!(take(&seen), ms(0), "asked at once");
-    assert_eq!(log.report().completed, 1, "it had time to end by itself");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_it_spawns_after_the_report_is_tracked_and_not_late() {
-    let (log, layer) = told();
-    let service = ServiceBuilder::new()
-        .layer(layer.clone())
-        .layer(RunToCompletionLayer::new())
-        .service(service_fn(|_: Request<()>| async {
-            after(10).await;
-            assert!(Tasks::current().is_some(), "it is in its request");
-            named("child").spawn(async {
-                spawn(after(10));
-                after(20).await;
-            });
-            Ok::<_, Infallible>(full("written"))
-        }));
-    poll_and_leave(service.oneshot(request()));
-    after(15).await;
-    assert_eq!(layer.handle().live_tasks(), 2, "the child and its own");
-    layer.handle().wait_idle().await;
-    assert_eq!(log.late_spawns().len(), 0);
-    assert_eq!(log.late_ends().len(), 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_others_spawn_late_is_late_all_the_same() {
-    let (log, layer) = told();
-    let kept = Slot::<Tasks>::default();
-    let out = kept.clone();
-    let service = ServiceBuilder::new()
-        .layer(layer.clone())
-        .layer(RunToCompletionLayer::new())
-        .service(service_fn(move |_: Request<()>| {
-            put(&out, current());
-            async { Ok::<_, Infallible>(full("written")) }
-        }));
-    drop(service.oneshot(request()).await);
-    take(&kept).spawn(after(1));
-    assert_eq!(log.late_spawns().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_timeout_between_the_layers_has_its_answer_held_for_the_handler() {
-    let base = TaskTrackerLayer::new();
-    // It is a deadline now, and no disconnect: of the window, from 100 ms on, the last tenth is for
-    // destructors.
-    let aborts = base.clone().at_deadline(Unfinished::Abort);
-    for (layer, steps_taken, held, outcome) in [
-        (base.drain_timeout(None), 2, 1000, Outcome::Drained),
-        (
-            aborts.drain_timeout(ms(500)),
-            1,
-            100 + 450,
-            Outcome::DeadlineExceeded,
-        ),
-    ] {
-        let (log, steps) = (Log::default(), Steps::default());
-        let counted = steps.clone();
-        let service = ServiceBuilder::new()
-            .layer(layer.clone().observer(log.clone()))
-            .layer(TimeoutLayer::with_status_code(
-                StatusCode::REQUEST_TIMEOUT,
-                ms(100),
-            ))
-            .layer(RunToCompletionLayer::new())
-            .service(service_fn(move |_: Request<()>| {
-                let steps = counted.clone();
-                async move {
-                    steps.step();
-                    after(1000).await;
-                    steps.step();
-                    Ok::<_, Infallible>(full("written"))
-                }
-            }));
-        let start = Instant::now();
-        let Ok(response) = service.oneshot(request()).await;
-        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT, "{layer:?}");
-        assert_eq!(start.elapsed(), ms(held), "{layer:?}");
-        assert_eq!(steps.taken(), steps_taken, "{layer:?}");
-        assert_eq!(log.report().outcome, outcome, "{layer:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn its_answer_is_dropped_in_its_request() {
     let log = Log::default();
     let scope = TaskScopeLayer::new().observer(log.clone());
@@ -268,22 +87,6 @@ async fn its_answer_is_dropped_in_its_request() {
         [HANDLER, "last will"]
     );
     assert_eq!(log.report().outcome, Outcome::Dropped);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shutdown_waits_for_it_and_aborts_it_in_the_end() {
-    let (log, steps) = (Log::default(), Steps::default());
-    let layer = TaskTrackerLayer::new().observer(log.clone());
-    poll_and_leave(handler(&layer, &steps).oneshot(request()));
-    let report = layer.handle().shutdown(ms(2000)).await;
-    assert_eq!((report.waited, report.completed), (ms(1000), 1));
-    assert_eq!(steps.taken(), 2);
-
-    let layer = TaskTrackerLayer::new().at_disconnect(Unfinished::Abort);
-    poll_and_leave(handler(&layer, &steps).oneshot(request()));
-    let report = layer.handle().shutdown(ms(300)).await;
-    assert_eq!((report.aborted, report.still_running.len()), (1, 0));
-    assert_eq!(steps.taken(), 3, "it did not come to its end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,33 +157,6 @@ async fn outside_of_a_request_it_runs_on_with_a_warning_and_untracked_without() 
     assert_eq!(lines.count("outside a request"), 1);
     after(20).await;
     assert_eq!(steps.taken(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn outside_of_the_tracker_s_layer_the_handler_and_its_hold_run_on_in_a_plain_spawn() {
-    let lines = Lines::default();
-    let _listening = lines.listen();
-    let (log, layer) = told();
-    let service = ServiceBuilder::new()
-        .layer(RunToCompletionLayer::new())
-        .layer(layer.clone())
-        .service(service_fn(|_: Request<()>| async {
-            after(10).await;
-            spawn(after(20));
-            Ok::<_, Infallible>(full("written"))
-        }));
-    let start = Instant::now();
-    poll_and_leave(service.oneshot(request()));
-    assert_eq!(
-        layer.handle().live_tasks(),
-        0,
-        "the handler is no task of it"
-    );
-    assert_eq!(lines.count("outside a request"), 1);
-    after(15).await;
-    layer.handle().wait_idle().await;
-    assert_eq!(start.elapsed(), ms(30));
-    assert_eq!((log.report().completed, log.report().drain), (1, ms(20)));
 }
 
 #[test]

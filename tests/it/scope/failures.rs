@@ -1,4 +1,4 @@
-//! Required tasks of requests that are not HTTP.
+//! `fail_with`: required tasks of requests that are not HTTP.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

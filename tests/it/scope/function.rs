@@ -1,21 +1,15 @@
 //! `scope`: a function that waits for its tasks.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use http::Request;
 use tokio::time::Instant;
-use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
-    DrainReport, Limit, Outcome, Scope, TaskTrackerLayer, Tasks, TrackerHandle, Unfinished, named,
-    scope, spawn,
+    DrainReport, Limit, Outcome, Scope, Tasks, TrackerHandle, Unfinished, named, scope, spawn,
 };
 
-use crate::support::{
-    DropTime, LastWords, Log, after, assert_adds_up, current, full, ms, request, slow_with,
-};
+use crate::support::{DropTime, LastWords, Log, after, assert_adds_up, current, ms, slow_with};
 
 #[tokio::test(start_paused = true)]
 async fn a_scope_waits_for_what_its_code_has_spawned() {
@@ -172,54 +166,6 @@ async fn one_scope_runs_many_times_and_at_once() {
     }
     assert_eq!(start.elapsed(), ms(30));
     assert_eq!(handle.live_requests(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_scope_inside_of_a_request_is_seen_by_its_handle() {
-    let layer = TaskTrackerLayer::new();
-    let handle = layer.handle();
-    let seen = handle.clone();
-    let other = TrackerHandle::new();
-    let elsewhere = other.clone();
-    let service = tower::Layer::layer(
-        &layer,
-        tower::service_fn(move |_: http::Request<()>| {
-            let (seen, elsewhere) = (seen.clone(), elsewhere.clone());
-            async move {
-                let ((), report) = scope(|_| async { drop(spawn(after(10))) }).await;
-                assert_eq!(report.spawned, 1);
-                assert_eq!(current().len(), 0, "those were the scope's");
-
-                let inner = Scope::new().drain_timeout(ms(0));
-                inner.run(|_| async { drop(spawn(after(10))) }).await;
-                assert_eq!(seen.live_tasks(), 1);
-
-                let inner = inner.tracked_by(&elsewhere);
-                inner.run(|_| async { drop(spawn(after(10))) }).await;
-                assert_eq!((seen.live_tasks(), elsewhere.live_tasks()), (1, 1));
-                Ok::<_, std::convert::Infallible>(crate::support::full("done"))
-            }
-        }),
-    );
-    drop(service.oneshot(request()).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn tasks_that_outlive_a_scope_inside_of_a_request_are_seen_by_its_handle() {
-    let layer = TaskTrackerLayer::new();
-    let service = layer.layer(service_fn(|_: Request<()>| async {
-        let library = scope(|tasks| async move {
-            tasks.spawn(after(50));
-        });
-        let cut_short = tokio::time::timeout(ms(10), library).await;
-        assert!(cut_short.is_err());
-        Ok::<_, Infallible>(full("x"))
-    }));
-    drop(service.oneshot(request()).await);
-    assert_eq!(layer.handle().live_tasks(), 1);
-    let start = Instant::now();
-    layer.handle().wait_idle().await;
-    assert_eq!(start.elapsed(), ms(40));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,10 +3,12 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `failures` | Required tasks of requests that are not HTTP. |
+//! | `failures` | `fail_with`: required tasks of requests that are not HTTP. |
 //! | `function` | `scope`: a function that waits for its tasks. |
-//! | `layer` | Services that are not HTTP. |
+//! | `layer` | `TaskScopeLayer`: services that are not HTTP. |
+//! | `nested` | Scopes and layers inside of each other. |
 
 mod failures;
 mod function;
 mod layer;
+mod nested;

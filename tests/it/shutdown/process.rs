@@ -1,4 +1,4 @@
-//! A shutdown: tasks that belong to the process itself.
+//! Tasks of the process itself: `TrackerHandle::spawn` and `process_tasks`.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::{TaskState, TrackerHandle, named};
 
-use crate::shutdown::responses::slow;
+use super::slow;
 use crate::support::{DropTime, Wakes, after, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! A shutdown: how it affects new requests and held responses.
+//! How a shutdown affects new requests and held responses.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,22 +9,11 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{
     Limit, Outcome, ShutdownReport, TaskTrackerLayer, TrackerHandle, TrySpawnError, Unfinished,
-    named,
+    named, spawn,
 };
 
-use crate::support::{DropTime, Frames, Log, after, current, ms, request, told, tracked};
-
-/// A task that takes so long, and is watched.
-pub(crate) fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
-    let watched = watched.clone();
-    move || {
-        let watch = watched.watch();
-        named("slow").spawn(async move {
-            let _watch = watch;
-            after(millis).await;
-        });
-    }
-}
+use super::slow;
+use crate::support::{DropTime, Frames, Log, after, current, full, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
@@ -274,4 +263,21 @@ async fn a_request_that_comes_at_the_last_moment_has_what_is_left() {
         );
         assert_eq!((report.completed, report.aborted), (1, 1), "{report}");
     }
+}
+
+/// What the handler has aborted itself is no reason.
+#[tokio::test(start_paused = true)]
+async fn after_the_end_of_a_shutdown_what_ends_in_its_turn_has_drained() {
+    let (log, layer) = told();
+    layer.handle().begin_shutdown(ms(0));
+    let service = layer.layer(service_fn(|_: Request<()>| async {
+        spawn(after(600_000)).abort();
+        tokio::task::yield_now().await;
+        spawn(async {});
+        Ok::<_, Infallible>(full("done"))
+    }));
+    drop(service.oneshot(request()).await);
+    let report = log.report();
+    assert_eq!(report.outcome, Outcome::Drained, "{report}");
+    assert_eq!((report.completed, report.aborted), (1, 1));
 }

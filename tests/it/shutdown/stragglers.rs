@@ -1,13 +1,18 @@
-//! A shutdown: tasks that no response waits for.
+//! Tasks that no response waits for: a shutdown waits for them, and aborts them in the end.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use http::{Request, Response};
 use tokio::time::Instant;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, TrackerHandle, Unfinished, named};
 
-use crate::shutdown::responses::slow;
-use crate::support::{DropTime, after, current, ms, request, tracked, with_field};
+use super::slow;
+use crate::support::{
+    DropTime, Frames, Slot, after, current, ms, paused_runtime, put, request, take, tracked,
+    with_field,
+};
 
 /// A handle with a task that no response waits for.
 async fn straggling(layer: TaskTrackerLayer, watched: &DropTime, millis: u64) -> TrackerHandle {
@@ -157,4 +162,26 @@ async fn dropped_it_aborts_nothing() {
     assert!(waited.is_err());
     handle.wait_idle().await;
     assert_eq!(watched.get(), Some(ms(3000)));
+}
+
+/// As above, where a shutdown is awaited.
+#[test]
+fn a_shutdown_is_over_after_the_last_task_of_a_tracker_also_without_a_runtime() {
+    let runtime = paused_runtime();
+    let layer = TaskTrackerLayer::new();
+    let kept = Slot::default();
+    let keep = kept.clone();
+    let service = layer.layer(service_fn(move |_: Request<()>| {
+        current().tracker().spawn(after(20));
+        put(&keep, current());
+        async { Ok::<_, Infallible>(Response::new(Frames::new(["a"]))) }
+    }));
+    let Ok(answer) = runtime.block_on(service.oneshot(request()));
+    drop(answer);
+    let _kept = take(&kept);
+    runtime.block_on(async {
+        after(100).await;
+        let report = layer.handle().shutdown(ms(500)).await;
+        assert_eq!(report.waited, ms(0), "{report}");
+    });
 }

@@ -1,4 +1,4 @@
-//! The spans that tasks run in.
+//! The spans that tasks run in: `TaskSpans::Child`, `Linked` and `Inherit`.
 
 use std::convert::Infallible;
 
@@ -7,8 +7,7 @@ use tower_task_tracker::{
     DrainSettings, Scope, TaskScopeLayer, TaskSpans, TaskTrackerLayer, named, spawn,
 };
 
-use crate::logs::events::logged;
-use crate::subscribers::lines::Lines;
+use crate::subscribers::lines::{Lines, logged};
 use crate::support::{after, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]

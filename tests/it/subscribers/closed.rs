@@ -1,4 +1,4 @@
-//! A subscriber layer that records which spans close.
+//! The spans that have closed.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::subscribers::lines::subscribe;
+use super::lines::subscribe;
 
 /// The names of the spans that have closed, in their order.
 #[derive(Debug, Clone, Default)]

@@ -1,15 +1,20 @@
-//! Helpers that record the log.
+//! The lines of the log.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use http::Request;
+use tower::ServiceExt;
+use tower_task_tracker::TaskTrackerLayer;
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Level, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::support::{request, tracked};
+
 /// Everything that was logged on this thread.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     /// Listens to this thread, until what is given back is dropped.
@@ -100,4 +105,27 @@ pub(crate) fn subscribe(
         tracing::subscriber::set_default(subscriber),
         Dispatch::new(second),
     )
+}
+
+/// What is logged while a request is served that runs `start`, in a span `request`.
+pub(crate) async fn logged(
+    layer: TaskTrackerLayer,
+    start: impl Fn() + Clone + Send + 'static,
+) -> Lines {
+    logged_of(request(), layer, start).await
+}
+
+pub(crate) async fn logged_of(
+    request: Request<()>,
+    layer: TaskTrackerLayer,
+    start: impl Fn() + Clone + Send + 'static,
+) -> Lines {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let request_span = tracing::info_span!("request", id = 7);
+    let handle = layer.handle();
+    let held = request_span.in_scope(|| tracked(&layer, start).oneshot(request));
+    drop(tracing::Instrument::instrument(held, request_span).await);
+    handle.wait_idle().await;
+    lines
 }

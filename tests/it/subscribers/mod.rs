@@ -2,8 +2,8 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `closed` | A subscriber layer that records which spans close. |
-//! | `lines` | Helpers that record the log. |
+//! | `closed` | The spans that have closed. |
+//! | `lines` | The lines of the log. |
 
 pub(crate) mod closed;
 pub(crate) mod lines;

@@ -1,4 +1,4 @@
-//! `Tasks` in axum handlers.
+//! `Tasks` as an argument of an axum handler, with the layer and without it.
 
 use std::sync::Arc;
 

@@ -1,19 +1,15 @@
-//! Every way to start a task, on every kind of runtime.
+//! Every way to spawn a task.
 
 use std::convert::Infallible;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 use http::Request;
-use tokio::runtime::Handle;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_task_tracker::{TaskBuilder, TaskState, TaskTrackerLayer, Tasks, named, spawn};
+use tower_task_tracker::{TaskBuilder, TaskTrackerLayer, scope, spawn};
 
-use crate::subscribers::lines::Lines;
-use crate::support::{
-    Log, after, current, full, request, runtime, timeless_runtime, told, tracked,
-};
+use crate::support::{after, current, full, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_spawn_is_tracked_and_knows_its_place() {
@@ -90,81 +86,6 @@ async fn what_a_task_returns_comes_through_its_join_handle() {
     );
 }
 
-/// The handle of a runtime that is gone: it drops what it is to spawn.
-fn dead() -> Handle {
-    timeless_runtime().handle().clone()
-}
-
-#[test]
-fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
-    let handle = dead();
-    let (log, layer) = told();
-    let service = tracked(&layer, move || {
-        let tasks = current();
-        struct AsksItsTasks;
-        impl Drop for AsksItsTasks {
-            fn drop(&mut self) {
-                // It would hang here if a lock were held.
-                assert!(Tasks::current().is_some_and(|tasks| !tasks.is_empty()));
-            }
-        }
-        let guard = AsksItsTasks;
-        tasks.spawn_on(async move { drop(guard) }, &handle);
-        assert!(tasks.is_empty());
-    });
-    drop(tokio_test::block_on(service.oneshot(request())));
-    assert_eq!(log.report().aborted, 1);
-}
-
-/// They end before they are listed: who lists them tells of it.
-#[test]
-fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
-    let (log, lines) = (Log::default(), Lines::default());
-    let _listening = lines.listen();
-    let layer = TaskTrackerLayer::new().observer(log.clone());
-    let handle = dead();
-    let service = tracked(&layer, move || {
-        named("detached").detached().spawn_on(async {}, &handle);
-        named("awaited").spawn_on(async {}, &handle);
-    });
-    drop(tokio_test::block_on(service.oneshot(request())));
-    let told = log.late_ends();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(
-        (told[0].name.as_deref(), told[0].state),
-        (Some("detached"), TaskState::Aborted)
-    );
-    assert_eq!(log.report().failures.len(), 1);
-    for name in ["detached", "awaited"] {
-        lines.with(&format!(
-            "a tracked task was dropped before its end task={name}"
-        ));
-    }
-}
-
-#[test]
-fn tasks_that_die_with_their_runtime_are_told_of() {
-    let (log, layer) = told();
-    let service = tracked(&layer, || {
-        tower_task_tracker::named("cut off").spawn(std::future::pending::<()>());
-    });
-    let runtime = runtime();
-    runtime.block_on(async {
-        let held = tokio::time::timeout(std::time::Duration::ZERO, service.oneshot(request()));
-        assert!(held.await.is_err());
-    });
-    drop(runtime);
-    assert_eq!(log.report().stragglers.len(), 1);
-    let ends = log.late_ends();
-    assert_eq!(
-        ends.len(),
-        1,
-        "the end of the runtime was the end of the task"
-    );
-    assert_eq!(ends[0].name.as_deref(), Some("cut off"));
-    assert_eq!(layer.handle().live_tasks(), 0);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_many_threads_every_task_is_counted_once() {
     let (log, layer) = told();
@@ -190,17 +111,15 @@ async fn on_many_threads_every_task_is_counted_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_dropped_by_a_panicking_thread_counts_as_a_panic() {
-    let (log, layer) = told();
-    let service = tracked(&layer, || {
-        let token = current().token();
-        let actor = std::thread::spawn(move || {
-            let _token = token;
-            panic!("the actor fails");
-        });
-        drop(actor.join());
-    });
-    drop(service.oneshot(request()).await);
-    after(0).await;
-    assert_eq!(log.report().panicked, 1);
+async fn what_a_join_set_runs_is_tracked_if_it_is_tracked_before() {
+    let ((), report) = scope(|tasks| async move {
+        let mut set = JoinSet::new();
+        set.spawn(tasks.track_future(async {
+            spawn(after(20));
+            7
+        }));
+        assert_eq!(set.join_next().await.and_then(Result::ok), Some(7));
+    })
+    .await;
+    assert_eq!((report.spawned, report.completed), (2, 2), "{report}");
 }

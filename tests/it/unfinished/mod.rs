@@ -3,6 +3,29 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `policies` | What becomes of tasks that are alive when the window closes. |
+//! | `abort` | `Unfinished::Abort`: tasks are aborted shortly before the deadline. |
+//! | `cancel` | `Unfinished::Cancel`: tasks are asked to stop, and have a grace until they are aborted. `Tasks::cancellation_token`. |
+//! | `destructors` | The destructors of aborted tasks: they have until the deadline, and what they spawn is tracked. |
+//! | `moved_deadlines` | Deadlines and policies that change after tasks were aborted. |
+//! | `policies` | Late tasks run on, or are stopped as the policy states; a request sets its own; what cannot be aborted is reported. |
 
+mod abort;
+mod cancel;
+pub(crate) mod destructors;
+mod moved_deadlines;
 mod policies;
+
+use tower_task_tracker::{TaskTrackerLayer, Unfinished};
+
+use crate::support::{Log, ms};
+
+fn layer(log: &Log, timeout: u64, unfinished: Unfinished) -> TaskTrackerLayer {
+    TaskTrackerLayer::new()
+        .drain_timeout(ms(timeout))
+        .at_deadline(unfinished)
+        .observer(log.clone())
+}
+
+fn cancel(grace: u64) -> Unfinished {
+    Unfinished::Cancel { grace: ms(grace) }
+}

@@ -15,8 +15,8 @@ use hyper::body::Incoming;
 use tower::{Layer, ServiceBuilder, service_fn};
 use tower_task_tracker::Hold;
 
+use super::harness::setup::{Setup, TEXT};
 use super::stacks::{assert_worked, others};
-use crate::wire::harness::setup::{Setup, TEXT};
 
 #[tokio::test(start_paused = true)]
 async fn around_a_boxed_body_with_a_boxed_error_it_holds() {

@@ -12,13 +12,13 @@ use tower_task_tracker::{
     DrainReport, Outcome, RunToCompletionLayer, TaskInfo, TaskTrackerLayer, Unfinished, named,
 };
 
+use super::harness::gate::Gate;
+use super::harness::leaving::Way;
+use super::harness::raw_http2::RawHttp2;
+use super::harness::reach::{REQUEST, ROOMY, send};
+use super::harness::serve::{HttpService, serve_http1, serve_http2};
+use super::harness::verdicts::CANCEL;
 use crate::support::Log;
-use crate::wire::harness::gate::Gate;
-use crate::wire::harness::leaving::Way;
-use crate::wire::harness::raw_http2::RawHttp2;
-use crate::wire::harness::reach::{REQUEST, ROOMY, send};
-use crate::wire::harness::serve::{HttpService, serve_http1, serve_http2};
-use crate::wire::harness::verdicts::CANCEL;
 
 const HANDLER: &str = "run_to_completion";
 

@@ -9,12 +9,12 @@ use tower::{Layer, ServiceBuilder, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_task_tracker::{DrainReport, Hold, Outcome, TaskTrackerLayer, named};
 
+use super::harness::frames::{Client, split_ends};
+use super::harness::pipe::Pipe;
+use super::harness::serve::HttpService;
+use super::harness::setup::REQUEST;
 use crate::support::Act::{self, Data, Fail, Stall, Trailers, Turn};
 use crate::support::{Log, Play, ms, read_all};
-use crate::wire::harness::frames::{Client, split_ends};
-use crate::wire::harness::pipe::Pipe;
-use crate::wire::harness::serve::HttpService;
-use crate::wire::harness::setup::REQUEST;
 
 const HELD: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
 

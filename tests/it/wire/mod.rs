@@ -1,10 +1,12 @@
 //! What a client receives, and when: each row of the table of what is held, over real connections.
 //!
-//! A [`Row`](row::Row) states how a handler answers, which bytes or frames reach the client while a task of the request
-//! is alive, and which come after it has ended. The task ends when the test opens its [`Gate`](gate::Gate).
+//! A [`Row`](harness::row::Row) states how a handler answers, which bytes or frames reach the client while a task of
+//! the request is alive, and which come after it has ended. The task ends when the test opens its
+//! [`Gate`](harness::gate::Gate).
 //!
-//! Other modules test what becomes of a request whose client leaves: a [`Scene`](scene::Scene) brings the request to a
-//! [`Stage`](scene::Stage), and a [`Way`](leaving::Way) states how the client leaves there.
+//! Other modules test what becomes of a request whose client leaves: a [`Scene`](harness::scene::Scene) brings the
+//! request to a [`Stage`](harness::scene::Stage), and a [`Way`](harness::leaving::Way) states how the client leaves
+//! there.
 //!
 //! | module | |
 //! |---|---|

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer};
 
+use super::harness::frames::{Client, split_ends};
+use super::harness::pipe::Pipe;
+use super::harness::serve::HttpService;
 use crate::support::Log;
-use crate::wire::harness::frames::{Client, split_ends};
-use crate::wire::harness::pipe::Pipe;
-use crate::wire::harness::serve::HttpService;
 
 const FRAMES: usize = 5;
 

@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer};
 
+use super::harness::frames::{Client, split_ends};
+use super::harness::gate::Gate;
+use super::harness::pipe::{Pipe, text};
+use super::harness::serve::HttpService;
 use crate::support::Log;
-use crate::wire::harness::frames::{Client, split_ends};
-use crate::wire::harness::gate::Gate;
-use crate::wire::harness::pipe::{Pipe, text};
-use crate::wire::harness::serve::HttpService;
 
 const FRAMES: usize = 40;
 

@@ -13,12 +13,12 @@ use hyper_util::rt::TokioIo;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Tasks};
 
+use super::harness::clock::soon;
+use super::harness::frames::Client;
+use super::harness::gate::Gate;
+use super::harness::pipe::Pipe;
+use super::harness::serve::HttpService;
 use crate::support::Log;
-use crate::wire::harness::clock::soon;
-use crate::wire::harness::frames::Client;
-use crate::wire::harness::gate::Gate;
-use crate::wire::harness::pipe::Pipe;
-use crate::wire::harness::serve::HttpService;
 
 /// Spawns a task, and goes on as a stream that says everything twice over.
 fn echo(status: StatusCode, gate: Option<Gate>) -> impl HttpService + use<> {

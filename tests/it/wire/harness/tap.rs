@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 /// The bytes that were read. Clones are the same record.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Record(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Record {
     pub(crate) fn bytes(&self) -> Vec<u8> {
@@ -19,8 +19,8 @@ impl Record {
 
 #[derive(Debug)]
 pub(crate) struct Tap {
-    io: DuplexStream,
-    record: Record,
+    pub(crate) io: DuplexStream,
+    pub(crate) record: Record,
 }
 
 impl Tap {
