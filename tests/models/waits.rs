@@ -105,10 +105,7 @@ fn the_last_required_end_wakes_a_wait_for_those_alone() {
         let world = World::new();
         let request = world.request();
         let mut ordinary = request.admit(named("ordinary"));
-        let required = request.admit(TaskSpec {
-            kind: Kind::Required,
-            ..named("required")
-        });
+        let required = request.admit(required("required"));
         let ends = thread::spawn(move || drop(required));
         block_on(poll_fn(|cx| {
             let look = look(&request, cx);
@@ -125,6 +122,69 @@ fn the_last_required_end_wakes_a_wait_for_those_alone() {
         );
         ordinary.end_of_run(None);
         ends.join().expect("no panic");
+    });
+}
+
+fn required(name: &'static str) -> TaskSpec {
+    TaskSpec {
+        kind: Kind::Required,
+        ..named(name)
+    }
+}
+
+/// Ready when no required task is alive. These are the steps of a head that is held for required tasks alone: a look
+/// keeps the waker, unless no required task is alive before it.
+fn poll_required(request: &Arc<Request>, cx: &mut Context<'_>) -> Poll<()> {
+    let is_over = !request.required_unfinished();
+    if !is_over {
+        assert!(look(request, cx).own, "an ordinary task is alive");
+    }
+    if !request.required_unfinished() {
+        return Poll::Ready(());
+    }
+    if is_over {
+        // A required task was listed since the first step, and no waker is kept.
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
+#[test]
+fn required_tasks_that_come_and_go_wake_a_wait_for_those_alone() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        let mut ordinary = request.admit(named("ordinary"));
+        let mut first = request.admit(required("first"));
+        let come_and_go = thread::spawn({
+            let request = request.clone();
+            move || {
+                first.end_of_run(None);
+                request.admit(required("second")).end_of_run(None);
+            }
+        });
+        block_on(poll_fn(|cx| poll_required(&request, cx)));
+        come_and_go.join().expect("no panic");
+        ordinary.end_of_run(None);
+    });
+}
+
+#[test]
+fn tasks_that_come_and_go_wake_a_wait_whose_client_has_left() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        let mut first = request.admit(named("first"));
+        request.client_gone();
+        let come_and_go = thread::spawn({
+            let request = request.clone();
+            move || {
+                first.end_of_run(None);
+                request.admit(named("second")).end_of_run(None);
+            }
+        });
+        block_on(poll_fn(|cx| poll_drained(&request, cx)));
+        come_and_go.join().expect("no panic");
     });
 }
 
