@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `tracking` | Which work is tracked: a task that is spawned through `Tasks`, `spawn`, `spawn_blocking` or `named`, in the handler, in its tasks, in tasks of those tasks, and in the response body. `Tasks` is an axum extractor; a tokio-util `TaskTracker` is tracked too. | `context`, `destructors`, `extractor`, `runtimes`, `spawning`, `tracker_holds`, `tracker_reports`, `tracker_runtimes`, `untracked` |
 //! | `hold` | What is held of a response under `Hold::Auto`, `End`, `Head`, `Required` and `Never`: the head, or the end of the body. | `body_spawns`, `complete_bodies`, `errors`, `never`, `required`, `required_bodies`, `streams`, `table`, `tasks`, `upgrades` |
-//! | `release` | When a response is released: when no task of the request is alive, and at its deadline at the latest. | `ends`, `last_moment`, `order`, `threads`, `wakers` |
+//! | `release` | When a response is released: when no task of the request is alive, and at its deadline at the latest. | `ends`, `last_moment`, `order`, `wakers` |
 //! | `bodies` | Before a wait begins, the layer drops the body if a server would not poll it again; what the server still needs is kept. `ResponseBody` and `BodyError`. | `answers_to_head`, `case`, `error_conversions`, `errors`, `finished`, `hints`, `kept` |
 //! | `deadlines` | How long a response waits: the limits of a drain window (`drain_timeout`, `total_timeout`, `deadline_source`, `deadline_from`, the module `deadline`), of which the earliest is the deadline. | `after_the_drain`, `at_least`, `clients`, `clients_and_others`, `environment`, `faulty_sources`, `grpc_timeout`, `head_and_end`, `lambda`, `margin`, `moving`, `nested`, `nested_sources`, `prefer`, `several`, `sources`, `stopping`, `timeouts`, `unix_millis` |
 //! | `unfinished` | What becomes of late tasks, which are alive at the deadline: `at_deadline` with the policies `Unfinished::Continue`, `Cancel` and `Abort`. | `abort`, `cancel`, `destructors`, `moved_deadlines`, `policies` |
@@ -19,7 +19,7 @@
 //! | `late` | Late spawns: a task that is spawned after the release of its request, by code that is no task of it, such as a kept `Tasks` or a callback, runs and is reported as late. `try_spawn` refuses it. | `kept_tasks`, `spawns`, `try_spawn` |
 //! | `detached` | Detached tasks: no response waits for them. What a detached task or a straggler spawns is detached itself. | `children`, `children_of_stragglers`, `tasks` |
 //! | `overload` | A bound for what requests leave behind: `max_live_tasks` sheds a request with a 503. | `max_live_tasks` |
-//! | `panics` | Panics of tasks and handlers, and panics of the crate where it is misused. (Callbacks, subscribers and wakers that panic: `foreign`.) | `handlers`, `misuse`, `tasks` |
+//! | `panics` | Panics of tasks and handlers, and panics of the crate where it is misused. `foreign` has callbacks, subscribers and wakers that panic. | `handlers`, `misuse`, `tasks` |
 //! | `foreign` | Code of the user that the crate calls in the middle of a request, such as wakers, subscribers, recorders, observers and destructors, panics or calls back into the request. Nothing else is affected. | `destructors`, `observers`, `recorders`, `scenes`, `spans`, `stage`, `subscribers`, `wakers` |
 //! | `isolation` | One request affects no other: the memory of a request is used again, and nothing of an earlier request is left in it. | `neighbours`, `reused_memory` |
 //! | `logs` | The log: each event has its level, its fields and its span, and is logged once. | `dropped_handlers`, `events`, `hints`, `late_tasks`, `required`, `throttle`, `unlisted` |
@@ -28,7 +28,7 @@
 //! | `observers` | Callbacks: `on_drain` and the observer's `on_drain`, `on_late_spawn` and `on_late_end`. | `calls`, `requests` |
 //! | `handle` | `TrackerHandle`: all live requests and tasks of the process. | `snapshots` |
 //! | `idle` | `TrackerHandle::wait_idle` returns when no task is alive and every request has left. | `callbacks`, `tasks`, `trackers` |
-//! | `shutdown` | The end of the process: `begin_shutdown` caps the windows of responses, and `shutdown` waits for all tasks within its budget. The example `graceful_shutdown` has the signal. | `first_spawns`, `process`, `responses`, `several_waits`, `stragglers`, `waits_in_handlers`, `waits_in_tasks` |
+//! | `shutdown` | The end of the process: `begin_shutdown` caps the windows of responses, and `shutdown` waits for all tasks within its budget. The example `graceful_shutdown` has the signal. | `process`, `responses`, `several_waits`, `stragglers`, `waits_in_handlers`, `waits_in_tasks` |
 //! | `before_release` | `before_release`: a hook that is awaited when the tasks are done, before the response is released. | `calls`, `deadlines`, `disconnects`, `never` |
 //! | `scope` | Services that are not HTTP: `TaskScopeLayer` holds the answer of any tower service, `scope` and `Scope` wait for the tasks of a function. | `failures`, `function`, `layer`, `nested` |
 //! | `run_to_completion` | `RunToCompletionLayer`: a handler runs to its end when its client leaves. | `handlers`, `layers`, `spawns`, `stopping` |

@@ -13,9 +13,11 @@ use loom::thread;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
+use crate::process::Process;
 use crate::process::waiters::Awaits;
 use crate::report::Outcome;
 use crate::request::Request;
+use crate::request::guard::TaskGuard;
 use crate::request::task::{Kind, TaskSpec};
 use crate::request::waiting::Waiting;
 use crate::world::{World, account, check, look, named, query};
@@ -228,20 +230,25 @@ fn wait_idle_returns_after_the_callbacks_of_the_last_late_end() {
     });
 }
 
+/// Waits in a task until the handle is idle, and then ends the task.
+fn wait_in(mut task: TaskGuard, process: &Arc<Process<Request>>) {
+    let waiting = Waiting::new(process, Awaits::Idleness);
+    let mut idle = Box::pin(waiting.during(waiting.idle()));
+    block_on(poll_fn(|cx| task.run(|| idle.as_mut().poll(cx))));
+    drop(idle);
+    drop(waiting);
+    task.end_of_run(None);
+}
+
 #[test]
 fn a_task_that_waits_for_idleness_returns_when_its_sibling_ends() {
     check(Some(3), || {
         let world = World::new();
         let request = world.request();
-        let mut waits = request.admit(named("waits"));
+        let waits = request.admit(named("waits"));
         let mut sibling = request.admit(named("sibling"));
         let ends = thread::spawn(move || sibling.end_of_run(None));
-        let waiting = Waiting::new(&world.process, Awaits::Idleness);
-        let mut idle = Box::pin(waiting.during(waiting.idle()));
-        block_on(poll_fn(|cx| waits.run(|| idle.as_mut().poll(cx))));
-        drop(idle);
-        drop(waiting);
-        waits.end_of_run(None);
+        wait_in(waits, &world.process);
         ends.join().expect("no panic");
     });
 }
@@ -251,18 +258,30 @@ fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
     check(Some(3), || {
         let world = World::new();
         let (own, other) = (world.request(), world.request());
-        let mut waits = own.admit(named("waits"));
+        let waits = own.admit(named("waits"));
         let mut task = other.admit(named("task"));
         let (_, _) = other.release(query(Outcome::DeadlineExceeded), false);
         other.conclude();
         drop(other);
         let ends = thread::spawn(move || task.end_of_run(None));
-        let waiting = Waiting::new(&world.process, Awaits::Idleness);
-        let mut idle = Box::pin(waiting.during(waiting.idle()));
-        block_on(poll_fn(|cx| waits.run(|| idle.as_mut().poll(cx))));
-        drop(idle);
-        drop(waiting);
-        waits.end_of_run(None);
+        wait_in(waits, &world.process);
+        ends.join().expect("no panic");
+    });
+}
+
+#[test]
+fn tasks_of_two_requests_that_wait_for_idleness_return_when_the_last_other_task_ends() {
+    check(Some(1), || {
+        let world = World::new();
+        let (first, second) = (world.request(), world.request());
+        let waits = first.admit(named("waits"));
+        let waits_too = second.admit(named("waits, too"));
+        let mut sibling = second.admit(named("sibling"));
+        let ends = thread::spawn(move || sibling.end_of_run(None));
+        let process = world.process.clone();
+        let other = thread::spawn(move || wait_in(waits_too, &process));
+        wait_in(waits, &world.process);
+        other.join().expect("no panic");
         ends.join().expect("no panic");
     });
 }

@@ -51,7 +51,7 @@ async fn a_snapshot_names_every_live_task_and_its_request() {
         ]
     );
     assert_eq!(tasks[4].age, ms(150));
-    assert!(tasks[4].location.file().ends_with("handle.rs"));
+    assert_eq!(tasks[4].location.file(), file!());
     assert_eq!(
         tasks[4].to_string(),
         "straggler of first (150.0ms, released)"

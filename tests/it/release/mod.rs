@@ -5,11 +5,9 @@
 //! | `ends` | Each way in which the hold of a head ends. |
 //! | `last_moment` | Events between the last look of a wait at its tasks and the release. In that moment the library calls a subscriber to learn whether the report is logged, and the call may take long. |
 //! | `order` | A task that releases a response has ended before: its future is dropped, and its end is logged and counted. |
-//! | `threads` | Spawns and aborts on other threads while a response is released. |
 //! | `wakers` | Only the end of the last task wakes a held response. A released request drops the waker of its wait, so that a kept `Tasks` does not keep the server's task alive. |
 
 mod ends;
 mod last_moment;
 mod order;
-mod threads;
 mod wakers;

@@ -19,18 +19,14 @@ async fn a_line_has_the_first_sixteen_tasks_and_places_in_the_place_of_names() {
         });
         drop(service.oneshot(request()).await);
         let line = log.report().to_string();
-        assert_eq!(
-            line.matches("tests/it/reports/text.rs:").count(),
-            16,
-            "{line}"
-        );
+        assert_eq!(line.matches(concat!(file!(), ":")).count(), 16, "{line}");
         let end = format!(" (aborted){more}");
         assert!(line.ends_with(&end), "{count} tasks: {line}");
     }
     let handle = TrackerHandle::new();
     let _token = handle.process_tasks().token();
     let line = handle.snapshot()[0].to_string();
-    assert!(line.starts_with("tests/it/reports/text.rs:"), "{line}");
+    assert!(line.starts_with(concat!(file!(), ":")), "{line}");
     assert!(!line.contains('('), "its age is not known yet: {line}");
 }
 

@@ -3,7 +3,6 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `first_spawns` | A shutdown that begins while the first task of a request is about to enter the registry. |
 //! | `process` | Tasks of the process itself: `TrackerHandle::spawn` and `process_tasks`. |
 //! | `responses` | How a shutdown affects new requests and held responses. |
 //! | `several_waits` | Several waits for a shutdown at a time. |
@@ -11,7 +10,6 @@
 //! | `waits_in_handlers` | A handler, a hook or a body that awaits the shutdown does not wait for its own response. |
 //! | `waits_in_tasks` | A task that awaits the shutdown does not wait for itself. |
 
-mod first_spawns;
 mod process;
 mod responses;
 mod several_waits;

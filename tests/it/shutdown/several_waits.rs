@@ -1,10 +1,8 @@
 //! Several waits for a shutdown at a time.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use http::Request;
-use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, named, scope, spawn, untracked};
 
@@ -87,49 +85,6 @@ async fn a_wait_from_outside_waits_for_the_tasks_that_wait_and_for_what_they_do_
         3 - 1,
         "it and the slow one"
     );
-}
-
-#[test]
-fn of_waits_that_race_the_ends_of_tasks_none_is_forgotten() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(3)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    for round in 0..200 {
-        let layer = TaskTrackerLayer::new();
-        let handle = layer.handle();
-        let h = handle.clone();
-        let service = tracked(&layer, move || {
-            for index in 0..4 {
-                let task = named("quick");
-                let task = if index % 2 == 0 {
-                    task.detached()
-                } else {
-                    task
-                };
-                task.spawn(tokio::task::yield_now());
-                let h = h.clone();
-                named("wait").spawn(async move {
-                    if index == 0 {
-                        h.wait_idle().await;
-                    } else {
-                        h.shutdown(Duration::from_secs(600)).await;
-                    }
-                });
-            }
-        });
-        let served = runtime.block_on(async {
-            let requests = async {
-                let others = tokio::spawn(service.clone().oneshot(request()));
-                drop(service.oneshot(request()).await);
-                drop(others.await);
-                handle.wait_idle().await;
-            };
-            timeout(Duration::from_secs(30), requests).await
-        });
-        assert!(served.is_ok(), "a wait was forgotten in round {round}");
-    }
 }
 
 #[tokio::test(start_paused = true)]

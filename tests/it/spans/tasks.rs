@@ -21,8 +21,9 @@ async fn each_task_runs_in_a_span_of_its_own_under_the_requests() {
     })
     .await;
     let line = lines.with("from audit");
-    let span = "request{id=7}:task{name=\"audit\" location=tests/it/spans.rs:";
-    assert!(line.contains(span), "{line}");
+    let file = file!();
+    let span = format!("request{{id=7}}:task{{name=\"audit\" location={file}:");
+    assert!(line.contains(&span), "{line}");
     let line = lines.with("from nobody");
     assert!(line.contains("request{id=7}:task{location="), "{line}");
 }
