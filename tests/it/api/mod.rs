@@ -1,4 +1,5 @@
-//! The public API: code as users write it compiles, and its types have the traits that users expect.
+//! The public API: closures, sources, hooks and builders as users write them compile, and the types are `Send`,
+//! `Sync`, `Clone`, `Debug` and `Unpin` as users expect.
 //!
 //! | module | |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! `before_release`: a hook that is awaited when the tasks are done, before the response is released.
+//! `before_release`: a hook is awaited when the tasks are done and before the response is released, within the drain
+//! window.
 //!
 //! | module | |
 //! |---|---|

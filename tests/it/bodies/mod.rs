@@ -1,5 +1,5 @@
-//! Before a wait begins, the layer drops the body if a server would not poll it again; what the server still needs
-//! is kept. `ResponseBody` and `BodyError`.
+//! Before a wait begins, the layer drops the body if a server would not poll it again, so that a task may wait for
+//! the end of the body, or for its drop. `ResponseBody` and `BodyError`.
 //!
 //! | module | |
 //! |---|---|

@@ -1,4 +1,6 @@
-//! When a hold ends although tasks are alive: the limits of the drain window, and the sources of deadlines.
+//! The drain window and its limits, of which the earliest is the deadline: `drain_timeout`, `total_timeout`,
+//! `deadline_source`, `deadline_from`, the module `deadline`, `set_drain_timeout`. A client may end a wait, and never
+//! the work.
 //!
 //! | module | |
 //! |---|---|

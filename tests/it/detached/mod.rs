@@ -1,4 +1,4 @@
-//! Detached tasks: no response waits for them. What a detached task or a straggler spawns is detached itself.
+//! Detached tasks: no response waits for them. What a detached task or a straggler spawns is detached, too.
 //!
 //! | module | |
 //! |---|---|

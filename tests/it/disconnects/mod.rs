@@ -1,5 +1,5 @@
-//! What happens when a client leaves: a response that is dropped before its end is reported as dropped, and
-//! `at_disconnect` decides what becomes of its tasks.
+//! When a client leaves, the response is dropped: the report has `Outcome::Dropped`, and `at_disconnect` takes the
+//! policy for the tasks.
 //!
 //! | module | |
 //! |---|---|

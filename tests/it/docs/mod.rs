@@ -1,4 +1,5 @@
-//! Statements of the README and of the guides about the crate's own files.
+//! What the README and the guides state about files, commands, versions and messages of this repository, and this
+//! index.
 //!
 //! | module | |
 //! |---|---|

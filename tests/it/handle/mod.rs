@@ -1,4 +1,4 @@
-//! `TrackerHandle`: all live requests and tasks of the process.
+//! Live requests and tasks: `live_requests`, `live_tasks` and `snapshot` of a `TrackerHandle`.
 //!
 //! | module | |
 //! |---|---|

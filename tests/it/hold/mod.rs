@@ -1,5 +1,5 @@
-//! What is held of a response under `Hold::Auto`, `End`, `Head`, `Required` and `Never`: the head, or the end of
-//! the body.
+//! What the layer holds: the head of a complete body, or the end of a stream. The modes `Hold::Auto`, `End`, `Head`,
+//! `Required` and `Never`, upgraded streams, and tasks that a body spawns.
 //!
 //! | module | |
 //! |---|---|

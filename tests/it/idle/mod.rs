@@ -1,4 +1,4 @@
-//! `TrackerHandle::wait_idle` returns when no task is alive and every request has left.
+//! `wait_idle` waits until no request is listed at the handle.
 //!
 //! | module | |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! One request affects no other: the memory of a request is used again, and nothing of an earlier request is left
+//! A request affects no other one: the memory of a request is used again, and nothing of an earlier request is left
 //! in it.
 //!
 //! | module | |

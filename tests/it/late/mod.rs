@@ -1,5 +1,5 @@
-//! Late spawns: a task that is spawned after the release of its request, by code that is no task of it, such as a
-//! kept `Tasks` or a callback, runs and is reported as late. `try_spawn` refuses it.
+//! Late spawns: code that is no task of its request, such as a kept `Tasks` or a callback, spawns a task after the
+//! release. The task runs, and is reported as late. `try_spawn` refuses it.
 //!
 //! | module | |
 //! |---|---|

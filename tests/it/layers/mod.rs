@@ -1,5 +1,5 @@
-//! Nested layers and their settings: the outermost layer holds, the innermost settings win, callbacks add up.
-//! `DrainSettings`.
+//! Nested layers: an inner layer makes no second tracker, its settings win, what it does not set is inherited, and
+//! its callbacks are added. `DrainSettings`.
 //!
 //! | module | |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The log: each event has its level, its fields and its span, and is logged once.
+//! Logs: the level, the fields and the span of each event, and how often it is logged.
 //!
 //! | module | |
 //! |---|---|

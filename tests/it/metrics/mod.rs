@@ -1,5 +1,4 @@
-//! Metrics recorded through the `metrics` facade: counters, gauges and a histogram, as `describe_metrics` lists
-//! them.
+//! Metrics: the counters, the gauges and the histogram that `describe_metrics` lists.
 //!
 //! | module | |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Callbacks: `on_drain` and the observer's `on_drain`, `on_late_spawn` and `on_late_end`.
+//! When `on_drain` and the callbacks of an observer, for late spawns and late ends too, are called.
 //!
 //! | module | |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! A bound for what requests leave behind: `max_live_tasks` sheds a request with a 503.
+//! `max_live_tasks` answers 503 if too many tasks are alive when a request arrives: a bound for what requests leave
+//! behind.
 //!
 //! | module | |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Panics of tasks and handlers, and panics of the crate where it is misused. (Callbacks, subscribers and wakers
-//! that panic: `foreign`.)
+//! A task that panics affects neither its siblings nor the response. Panics of handlers, and panics of the crate
+//! where it is misused.
 //!
 //! | module | |
 //! |---|---|

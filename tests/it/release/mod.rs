@@ -1,4 +1,5 @@
-//! When a response is released: when no task of the request is alive, and at its deadline at the latest.
+//! When a response is released: when no task of the request is alive, and at the deadline of its drain window at the
+//! latest. A request that has spawned nothing is not touched.
 //!
 //! | module | |
 //! |---|---|

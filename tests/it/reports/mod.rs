@@ -1,5 +1,5 @@
-//! A `DrainReport` holds what became of each task: counts, ages, names, failures, stragglers. The report extension
-//! and `server-timing`.
+//! A `DrainReport` holds what became of each task: counts, the tasks that failed (`fallible`), the tasks that were
+//! late, with name or place, age and message. `report_extension`, `server_timing`.
 //!
 //! | module | |
 //! |---|---|

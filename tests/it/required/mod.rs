@@ -1,5 +1,6 @@
-//! Required tasks: a response fails if one of its required tasks fails, panics, is aborted or is late.
-//! `failure_status`, `deadline_status`, and how a body that has begun fails.
+//! Required tasks: the response fails if a required task panics, returns an `Err`, is aborted, or is alive at the
+//! deadline. `failure_status`, `deadline_status`, the header fields that a replaced head keeps, a body that has
+//! begun, gRPC.
 //!
 //! | module | |
 //! |---|---|

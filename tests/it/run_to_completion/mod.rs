@@ -1,4 +1,4 @@
-//! `RunToCompletionLayer`: a handler runs to its end when its client leaves.
+//! `RunToCompletionLayer`: a handler whose client has left runs to its end.
 //!
 //! | module | |
 //! |---|---|

@@ -1,5 +1,4 @@
-//! Services that are not HTTP: `TaskScopeLayer` holds the answer of any tower service, `scope` and `Scope` wait for
-//! the tasks of a function.
+//! Services that are not HTTP, and functions: `TaskScopeLayer` and its `fail_with`, `scope`, `Scope`.
 //!
 //! | module | |
 //! |---|---|

@@ -1,5 +1,6 @@
-//! The end of the process: `begin_shutdown` caps the windows of responses, and `shutdown` waits for all tasks
-//! within its budget. The example `graceful_shutdown` has the signal.
+//! A shutdown: from `begin_shutdown` on every drain window closes by its end, and `try_spawn` refuses tasks.
+//! `shutdown` waits for stragglers, late and detached tasks and the work of the process (`TrackerHandle::spawn`,
+//! `process_tasks`), and aborts what is left.
 //!
 //! | module | |
 //! |---|---|

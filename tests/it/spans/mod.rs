@@ -1,5 +1,5 @@
-//! Spans: each task runs in a span of its own (`TaskSpans`), and the request's span closes once the response is out
-//! and no task is waited for.
+//! Spans: each task runs in a span of its own (`TaskSpans::Child`, `Linked`, `Inherit`). The layer drops its
+//! reference to the request's span once the response is out and no task is waited for.
 //!
 //! | module | |
 //! |---|---|

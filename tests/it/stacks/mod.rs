@@ -1,8 +1,7 @@
 //! The layer among others, in both orders: what changes if another layer is outside the tracker, or inside.
 //!
 //! In each stack the handler spawns a task that takes [`WORK`]. How and when the answer comes, and the contents of the
-//! report, show which layers saw the hold. The table "Where the layer stands" of the crate's documentation has a row
-//! for each of these modules.
+//! report, show which layers saw the hold. The table of neighbours in the guide `layers` has a row for each of these modules.
 //!
 //! | module | |
 //! |---|---|

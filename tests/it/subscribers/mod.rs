@@ -1,4 +1,4 @@
-//! Helpers: what tests record of the log and of spans.
+//! Helpers: what was logged, and which spans have closed.
 //!
 //! | module | |
 //! |---|---|

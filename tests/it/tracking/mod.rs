@@ -1,6 +1,6 @@
-//! Which work is tracked: a task that is spawned through `Tasks`, `spawn`, `spawn_blocking` or `named`, in the
-//! handler, in its tasks, in tasks of those tasks, and in the response body. `Tasks` is an axum extractor; a
-//! tokio-util `TaskTracker` is tracked too.
+//! Which work is tracked: what is spawned through `Tasks`, `spawn`, `spawn_blocking` or `named`, in the handler, in
+//! its tasks, in tasks of those tasks, and in the response body. `Tasks` as an axum extractor, a tokio-util
+//! `TaskTracker`, a `JoinSet`, a spawn outside of any request, `untracked`.
 //!
 //! | module | |
 //! |---|---|

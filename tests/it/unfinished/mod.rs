@@ -1,5 +1,5 @@
-//! What becomes of late tasks, which are alive at the deadline: `at_deadline` with the policies
-//! `Unfinished::Continue`, `Cancel` and `Abort`.
+//! What becomes of late tasks, which are alive at the deadline: `at_deadline` takes the policy,
+//! `Unfinished::Continue`, `Cancel` or `Abort`. `cancellation_token`, and the destructors of aborted tasks.
 //!
 //! | module | |
 //! |---|---|
