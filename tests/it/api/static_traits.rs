@@ -102,7 +102,7 @@ fn every_public_type_is_send_sync_and_debug() {
 }
 
 #[test]
-fn what_users_copy_is_clone_and_what_has_a_default_says_so() {
+fn types_that_users_copy_are_clone_and_types_with_a_default_are_default() {
     is_clone::<Limit>();
     is_clone::<deadline::Sources<u8>>();
     is_clone::<DrainReport>();

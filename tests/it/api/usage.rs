@@ -60,7 +60,7 @@ fn chosen(source: impl DeadlineSource) -> TaskTrackerLayer {
 }
 
 #[test]
-fn a_closure_needs_no_types_to_be_told_of_reports() {
+fn a_closure_for_reports_needs_no_types() {
     drop(TaskTrackerLayer::new().on_drain(|report| drop(report.to_string())));
     drop(TaskScopeLayer::new().on_drain(|report| drop(report.to_string())));
     drop(Scope::new().on_drain(|report| drop(report.to_string())));

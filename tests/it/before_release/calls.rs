@@ -12,7 +12,7 @@ use super::{Calls, held_whole, layer};
 use crate::support::{Frames, Log, after, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn it_runs_when_the_tasks_are_done_and_before_the_head() {
+async fn a_hook_runs_when_the_tasks_are_done_and_before_the_head() {
     let (calls, log) = (Calls::default(), Log::default());
     let layer = layer(&calls, 30).observer(log.clone());
     let took = held_whole(&layer, || drop(named("audit").spawn(after(20)))).await;
@@ -29,7 +29,7 @@ async fn it_runs_when_the_tasks_are_done_and_before_the_head() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_runs_without_tasks_too_and_nothing_is_reported_then() {
+async fn a_hook_runs_without_tasks_too_and_nothing_is_reported_then() {
     let (calls, log) = (Calls::default(), Log::default());
     let took = held_whole(&layer(&calls, 30).observer(log.clone()), || {}).await;
     assert_eq!(took, ms(30));
@@ -38,7 +38,7 @@ async fn it_runs_without_tasks_too_and_nothing_is_reported_then() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_runs_once_and_a_stream_is_held_at_its_end_for_it() {
+async fn a_hook_runs_once_and_a_stream_is_held_at_its_end_for_it() {
     let calls = Calls::default();
     let service = layer(&calls, 30).layer(service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Frames::new(["a", "b"])))
@@ -57,7 +57,7 @@ async fn it_runs_once_and_a_stream_is_held_at_its_end_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_it_spawns_is_waited_for() {
+async fn what_a_hook_spawns_is_waited_for() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .observer(log.clone())
@@ -71,7 +71,7 @@ async fn what_it_spawns_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_panics_counts_as_done_and_the_next_one_runs() {
+async fn a_hook_that_panics_counts_as_done_and_the_next_one_runs() {
     let calls = Calls::default();
     let layer = TaskTrackerLayer::new()
         .before_release(|_| -> std::future::Ready<()> {
@@ -90,7 +90,7 @@ async fn one_that_panics_counts_as_done_and_the_next_one_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_run_one_after_the_other_and_one_of_both_layers_once() {
+async fn several_hooks_run_one_after_the_other_and_a_hook_of_both_layers_once() {
     let calls = Calls::default();
     let outer = layer(&calls, 30);
     let inner = outer.clone().before_release(|_| after(10));
@@ -102,7 +102,7 @@ async fn several_run_one_after_the_other_and_one_of_both_layers_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_of_an_inner_layer_alone_runs_too() {
+async fn a_hook_of_an_inner_layer_alone_runs_too() {
     let calls = Calls::default();
     let inner = tracked(&layer(&calls, 10), || {});
     let mut service = TaskTrackerLayer::new().layer(inner);

@@ -36,7 +36,7 @@ async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
 
 /// It "is part of the drain window": it can ask how long it has.
 #[tokio::test(start_paused = true)]
-async fn a_hook_knows_its_deadline() {
+async fn a_hook_can_read_its_deadline() {
     let known = Slot::default();
     let knows = known.clone();
     let layer = TaskTrackerLayer::new().before_release(move |_| {
@@ -51,7 +51,7 @@ async fn a_hook_knows_its_deadline() {
 
 /// What is aborted is done before the window closes, so that there is time for it.
 #[tokio::test(start_paused = true)]
-async fn a_hook_is_not_told_that_aborted_work_has_drained() {
+async fn the_report_of_a_hook_has_no_drained_outcome_after_an_abort() {
     let (told, tells) = (Slot::default(), Log::default());
     let tell = told.clone();
     let layer = TaskTrackerLayer::new()
@@ -87,7 +87,7 @@ async fn a_late_hook_is_no_late_task_also_if_a_task_was_aborted_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_dropped_at_the_deadline() {
+async fn a_hook_is_dropped_at_the_deadline() {
     let log = Log::default();
     let dropped = DropTime::new();
     let layer = TaskTrackerLayer::new()
@@ -117,7 +117,7 @@ async fn it_is_dropped_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_it_was_late_is_no_reason_for_another_status() {
+async fn a_late_hook_is_no_reason_for_another_status() {
     let layer = layer(&Calls::default(), 60_000)
         .drain_timeout(ms(100))
         .deadline_status(StatusCode::GATEWAY_TIMEOUT);
@@ -127,7 +127,7 @@ async fn that_it_was_late_is_no_reason_for_another_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_that_closes_before_the_tasks_are_done_does_not_call_it() {
+async fn a_window_that_closes_before_the_tasks_are_done_calls_no_hook() {
     let calls = Calls::default();
     let layer = layer(&calls, 0).drain_timeout(ms(100));
     held_whole(&layer, || drop(named("slow").spawn(after(500)))).await;

@@ -7,7 +7,7 @@ use super::{Calls, layer};
 use crate::support::{LastWords, Slot, after, ms, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn it_does_not_run_for_a_client_that_has_left() {
+async fn a_hook_does_not_run_for_a_client_that_has_left() {
     let calls = Calls::default();
     let layer = layer(&calls, 30);
     let service = tracked(&layer, || drop(named("slow").spawn(after(500))));

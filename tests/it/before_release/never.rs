@@ -63,7 +63,7 @@ async fn under_never_a_hook_runs_after_a_body_of_known_length() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn under_never_it_runs_after_the_response() {
+async fn under_never_a_hook_runs_after_the_response() {
     let calls = Calls::default();
     let layer = layer(&calls, 30).hold(Hold::Never);
     let took = held_whole(&layer, || drop(named("audit").spawn(after(20)))).await;

@@ -17,7 +17,7 @@ use crate::support::Act::Data;
 use crate::support::{Frames, after, ms, respond, told};
 
 #[tokio::test(start_paused = true)]
-async fn the_answer_to_head_does_not_wait_for_a_producer_that_nobody_reads() {
+async fn the_answer_to_head_does_not_wait_for_a_producer_without_a_reader() {
     let (log, layer) = told();
     let start = Instant::now();
     let response = respond(&layer, Method::HEAD, || {
@@ -50,7 +50,7 @@ async fn the_answer_to_head_does_not_wait_for_a_producer_that_nobody_reads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_unsent_body_of_an_answer_to_head_spawns_is_held_for() {
+async fn the_answer_to_head_waits_for_what_its_unsent_body_spawns() {
     let (log, layer) = told();
     let start = Instant::now();
     let response = respond(&layer, Method::HEAD, || {
@@ -64,7 +64,7 @@ async fn what_the_unsent_body_of_an_answer_to_head_spawns_is_held_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_whole_body_of_an_answer_to_head_is_dropped_too_and_its_length_is_told() {
+async fn the_complete_body_of_an_answer_to_head_is_dropped_too_and_its_length_is_sent() {
     let layer = TaskTrackerLayer::new();
     let response = respond(&layer, Method::HEAD, || {
         spawn(after(10));
@@ -79,7 +79,7 @@ async fn the_whole_body_of_an_answer_to_head_is_dropped_too_and_its_length_is_to
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_no_client_is_to_get_is_gone_when_its_head_was_held() {
+async fn a_body_that_is_never_sent_is_dropped_when_its_head_was_held() {
     let layer = TaskTrackerLayer::new();
     let start = Instant::now();
     let response = respond(&layer, Method::HEAD, || {

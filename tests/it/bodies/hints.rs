@@ -14,7 +14,7 @@ use tower_task_tracker::{Hold, ResponseBody, TaskTrackerLayer, scope, spawn};
 use crate::support::{Frames, after, ms, request, respond};
 
 #[tokio::test(start_paused = true)]
-async fn a_body_polled_after_its_end_goes_on_to_say_so() {
+async fn a_body_that_is_polled_after_its_end_is_still_at_its_end() {
     let outer = TaskTrackerLayer::new();
     let service = service_fn(|_: Request<()>| async {
         Ok::<_, Infallible>(Response::new(Frames::new(["one"])))
@@ -52,7 +52,7 @@ async fn a_body_polled_after_its_end_goes_on_to_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_end_is_held_the_body_says_that_more_is_to_come() {
+async fn while_its_end_is_held_a_body_is_not_at_its_end() {
     let layer = TaskTrackerLayer::new().hold(Hold::End);
     let response = respond(&layer, Method::GET, || {
         spawn(after(100));
@@ -74,7 +74,7 @@ async fn while_the_end_is_held_the_body_says_that_more_is_to_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_whose_hint_never_changes_is_told_of_as_it_told() {
+async fn the_size_hint_of_a_body_is_passed_on_also_if_it_never_changes() {
     let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
         spawn(after(5));
         let body = Frames::new(["abc"]).always_hints(3);

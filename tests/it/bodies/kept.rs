@@ -179,7 +179,7 @@ async fn with_nothing_to_wait_for_the_body_is_not_polled_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_body_says_of_itself_counts_what_is_kept() {
+async fn the_hints_of_a_body_count_the_data_that_is_kept() {
     for (hold, acts, knows_its_end, ends) in [
         (Hold::Auto, &[Data("0123456789")][..], true, true),
         (Hold::Head, &[Data("0123456789")], true, true),

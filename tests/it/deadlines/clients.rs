@@ -65,7 +65,7 @@ async fn every_source_that_is_the_platforms_stops_the_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_says_it_is_the_clients_detaches() {
+async fn tasks_run_on_at_the_deadline_of_a_type_that_is_from_the_client() {
     struct Header;
 
     impl deadline::DeadlineSource for Header {
@@ -93,7 +93,7 @@ async fn a_client_whose_deadline_has_passed_before_the_answer_detaches_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
+async fn a_policy_that_the_request_sets_does_not_apply_at_the_clients_deadline() {
     let log = Log::default();
     let layer = base(Unfinished::Continue)
         .deadline_source(deadline::grpc_timeout())

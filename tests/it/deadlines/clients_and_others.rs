@@ -7,7 +7,7 @@ use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
 use crate::support::ms;
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_first_decides_even_where_the_other_follows_at_once() {
+async fn the_earlier_deadline_decides_even_if_the_other_one_follows_at_once() {
     // With 105 ms the platform's tasks would be aborted at 94 ms, and cancelled long before.
     for policy in POLICIES {
         let layer = base(policy)
@@ -29,7 +29,7 @@ async fn whoever_is_first_decides_even_where_the_other_follows_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_was_first_decides_where_both_have_passed_before_the_answer() {
+async fn the_earlier_deadline_decides_if_both_have_passed_before_the_answer() {
     for policy in POLICIES {
         let both = base(policy).deadline_source(deadline::grpc_timeout());
         let layer = both.clone().total_timeout(ms(120));
@@ -45,7 +45,7 @@ async fn whoever_was_first_decides_where_both_have_passed_before_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_a_tie_it_is_not_the_client_who_closes_the_window() {
+async fn at_a_tie_the_limit_that_is_not_the_clients_closes_the_window() {
     for policy in POLICIES {
         let layer = base(policy)
             .deadline_source(deadline::grpc_timeout())

@@ -24,7 +24,7 @@ impl Drop for PanicsWhenDropped {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_panics_knows_of_no_deadline_and_the_request_is_served() {
+async fn a_source_that_panics_has_no_deadline_and_the_request_is_served() {
     let layer = layer_from(|_| panic!("a bad source"));
     let response = tracked(&layer, || {})
         .oneshot(request())
@@ -51,7 +51,7 @@ async fn a_source_that_panics_leaves_the_others_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_panics_when_it_is_asked_for_its_name_knows_of_no_deadline() {
+async fn a_source_whose_name_panics_has_no_deadline() {
     struct Nameless;
 
     impl DeadlineSource for Nameless {
@@ -120,7 +120,7 @@ async fn the_handler_gets_the_request_as_it_came() {
 }
 
 #[test]
-fn a_source_is_asked_on_a_runtime_without_time_too() {
+fn a_source_is_called_on_a_runtime_without_time_too() {
     let runtime = timeless_runtime();
     let (asked, source) = counted_plus(1000);
     let layer = TaskTrackerLayer::new().deadline_source(source);

@@ -78,7 +78,7 @@ async fn a_route_may_lift_either_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_that_says_one_thing_leaves_the_other() {
+async fn a_route_that_sets_one_timeout_inherits_the_other() {
     let outer = base().drain_timeout(ms(40)).total_timeout(ms(60));
     let inner = TaskTrackerLayer::new();
     let closed = through(&outer, 0, &inner.clone().total_timeout(ms(50)), request()).await;
@@ -91,7 +91,7 @@ async fn a_route_that_says_one_thing_leaves_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_three_layers_the_innermost_that_says_something_wins() {
+async fn of_three_layers_the_innermost_that_sets_a_timeout_wins() {
     let layer = |drain, total| base().drain_timeout(ms(drain)).total_timeout(ms(total));
     let outer = layer(10, 1000);
     for (middle, inner, closed) in [
@@ -196,7 +196,7 @@ async fn a_source_of_a_nested_layer_that_is_called_during_the_drain_counts() {
 
 /// "It counts from the moment the request reaches this layer."
 #[tokio::test(start_paused = true)]
-async fn a_total_timeout_counts_from_its_own_layer_whatever_the_outer_one_asks() {
+async fn a_total_timeout_counts_from_its_own_layer_whatever_sources_the_outer_one_has() {
     for asks in [false, true] {
         let mut outer = TaskTrackerLayer::new();
         if asks {

@@ -35,7 +35,7 @@ async fn a_source_that_a_routes_layer_has_from_the_base_counts_from_the_first_ar
 }
 
 #[tokio::test(start_paused = true)]
-async fn sources_are_asked_again_where_a_request_carries_the_extensions_of_one_that_is_over() {
+async fn sources_are_called_again_if_a_request_carries_the_extensions_of_one_that_is_over() {
     // As one made by a straggler does, or one that is read from an upgraded connection.
     let kept = Slot::default();
     let keep = kept.clone();

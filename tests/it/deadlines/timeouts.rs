@@ -116,7 +116,7 @@ async fn none_and_what_is_too_long_for_the_clock_are_no_limits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_one_that_is_said_counts() {
+async fn of_two_calls_the_last_counts() {
     let layer = layer()
         .drain_timeout(ms(10))
         .drain_timeout(ms(70))
@@ -148,7 +148,7 @@ async fn the_earlier_of_the_two_closes_the_window_and_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_that_tasks_see_is_the_earliest_known_by_then() {
+async fn the_deadline_of_tasks_is_the_earliest_limit_that_has_begun() {
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(30))
         .total_timeout(ms(100));

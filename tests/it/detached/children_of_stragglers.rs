@@ -10,7 +10,7 @@ use crate::subscribers::lines::Lines;
 use crate::support::{LastWords, Log, Slot, after, current, ms, put, request, take, told, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn however_a_straggler_spawns_nobody_is_warned() {
+async fn however_a_straggler_spawns_no_warning_is_logged() {
     for unfinished in [Unfinished::Continue, Unfinished::Cancel { grace: ms(1) }] {
         let log = Log::default();
         let layer = TaskTrackerLayer::new()

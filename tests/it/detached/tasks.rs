@@ -7,7 +7,7 @@ use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Unfinished, named
 use crate::support::{Log, after, current, held, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_task_is_never_held_for_and_its_end_is_told() {
+async fn no_response_waits_for_a_detached_task_and_its_end_is_observed() {
     let (log, layer) = told();
     let arrived = Instant::now();
     let service = tracked(&layer, || {
@@ -64,7 +64,7 @@ async fn neither_a_deadline_nor_a_disconnect_stops_a_detached_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_task_in_trouble_is_told_of_with_its_message() {
+async fn the_end_of_a_detached_task_that_fails_has_its_message() {
     let (log, layer) = told();
     let service = tracked(&layer, || {
         let fails = async { Err::<(), _>("no cache") };

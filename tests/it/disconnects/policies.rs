@@ -135,7 +135,7 @@ async fn the_handler_is_dropped_before_its_tasks_are_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_has_its_tasks_asked_to_stop_at_once() {
+async fn when_a_client_leaves_the_token_is_cancelled_at_once() {
     for policy in [Unfinished::Abort, Unfinished::Cancel { grace: ms(100) }] {
         let (_, layer) = told();
         let kept = Slot::default();

@@ -96,7 +96,7 @@ async fn a_client_that_leaves_while_a_panic_is_logged_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_panics_spoils_nothing() {
+async fn a_subscriber_that_panics_at_events_changes_nothing() {
     struct Panics;
     impl tracing::Subscriber for Panics {
         fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {

@@ -218,7 +218,7 @@ impl Wake for Panics {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_when_tasks_are_asked_to_stop_is_caught() {
+async fn a_waker_that_panics_when_tasks_are_cancelled_is_caught() {
     for leaves in [true, false] {
         let log = Log::default();
         let policy = Unfinished::Cancel { grace: ms(100) };

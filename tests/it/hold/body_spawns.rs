@@ -110,7 +110,7 @@ impl Body for SpawnsAtTheLook {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_without_a_body_waits_for_what_the_body_spawns_when_it_is_asked() {
+async fn a_head_without_a_body_waits_for_what_the_body_spawns_when_its_end_is_read() {
     let (log, layer) = told();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("first").spawn(after(10));
@@ -161,7 +161,7 @@ impl Body for SpawnsWhenAsked {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_body_spawns_when_its_size_is_asked_holds_a_head_that_has_no_body() {
+async fn what_a_body_spawns_when_its_size_is_read_holds_a_head_that_has_no_body() {
     let service = TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
         let spawns = |tasks: &Tasks| drop(tasks.spawn(after(20)));
         let body = SpawnsWhenAsked(Cell::new(false), current(), spawns);

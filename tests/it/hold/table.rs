@@ -207,7 +207,7 @@ fn an_exact_hint_goes_before_the_header() {
 }
 
 #[test]
-fn the_method_says_what_kind_of_exchange_it_is() {
+fn the_method_decides_the_kind_of_the_exchange() {
     let of = |method: Method| {
         let mut request = Request::new(());
         *request.method_mut() = method;
@@ -221,7 +221,7 @@ fn the_method_says_what_kind_of_exchange_it_is() {
 }
 
 #[test]
-fn the_version_says_whether_the_server_drops_a_body_at_its_length() {
+fn the_version_decides_whether_the_server_drops_a_body_at_its_length() {
     for (version, is_http1) in [
         (Version::HTTP_09, true),
         (Version::HTTP_10, true),

@@ -56,7 +56,7 @@ impl DrainObserver for Asks {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_not_idle_while_an_observer_is_called() {
+async fn the_handle_is_not_idle_while_an_observer_is_called() {
     let asks = Asks::default();
     let layer = TaskTrackerLayer::new()
         .tracked_by(&asks.handle)
@@ -83,7 +83,7 @@ async fn it_is_not_idle_while_an_observer_is_called() {
 /// A wait in a task of the request does not wait for that task, and returns only after the observers were called for the
 /// other tasks.
 #[tokio::test(start_paused = true)]
-async fn nor_is_it_for_a_task_of_the_request_that_waits_for_it() {
+async fn it_is_not_idle_for_a_task_of_the_request_while_an_observer_is_called() {
     let asks = Asks::default();
     let layer = TaskTrackerLayer::new()
         .tracked_by(&asks.handle)
@@ -109,7 +109,7 @@ async fn nor_is_it_for_a_task_of_the_request_that_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_handle_is_idle_only_after_everybody_was_told() {
+async fn a_request_is_listed_until_its_response_has_ended_and_was_reported() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .hold(Hold::Head)

@@ -13,7 +13,7 @@ use crate::subscribers::closed::Closed;
 use crate::support::{Log, after, current, full, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_somebody_had_for_longer_leaves_nothing_to_the_next_one() {
+async fn a_request_that_is_kept_for_longer_leaves_nothing_to_the_next_one() {
     let (log, layer) = told();
     let mut service = layer.layer(service_fn(|request: Request<()>| async move {
         if request.uri().path() == "/first" {

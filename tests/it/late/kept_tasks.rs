@@ -55,7 +55,7 @@ async fn a_kept_tasks_warns_where_the_code_is_no_task_of_that_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_task_that_runs_is_known_inside_of_other_contexts_too() {
+async fn a_task_that_spawns_inside_of_other_contexts_is_still_the_spawning_task() {
     let (log, layer) = told();
     let layer = layer.drain_timeout(ms(10));
     let service = tracked(&layer, || {

@@ -11,7 +11,7 @@ use tower_task_tracker::{TaskState, spawn};
 use crate::support::{Slot, after, current, put, request, take, told, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
+async fn a_late_spawn_runs_and_is_reported_with_its_place() {
     let (log, layer) = told();
     let kept = Slot::default();
     let keep = kept.clone();
@@ -49,7 +49,7 @@ async fn a_late_spawn_runs_and_is_told_of_with_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_task_that_is_aborted_or_panics_is_told_of() {
+async fn the_end_of_a_late_task_that_is_aborted_or_panics_is_observed() {
     let (log, layer) = told();
     let kept = Slot::default();
     let keep = kept.clone();

@@ -50,7 +50,7 @@ async fn a_route_tunes_its_own_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_handler_says_wins_over_every_layer() {
+async fn what_the_handler_sets_wins_over_every_layer() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(50));
     let service = layer.layer(tracked(&layer, || {
         let tasks = current();
@@ -218,7 +218,7 @@ async fn a_request_in_the_context_of_a_released_one_is_held_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inside_of_a_layer_that_holds_nothing_a_route_has_to_say_that_it_does() {
+async fn inside_of_a_layer_that_holds_nothing_a_route_has_to_set_its_hold() {
     let outer = TaskTrackerLayer::new().hold(Hold::Never);
     for (route, waits) in [
         (TaskTrackerLayer::new(), 0),

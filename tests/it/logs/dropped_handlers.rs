@@ -22,7 +22,7 @@ pub(crate) async fn slow(_: Request<()>) -> Result<http::Response<Body>, Infalli
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_is_dropped_with_its_client_is_warned_of_once_a_minute() {
+async fn a_handler_that_is_dropped_with_its_client_is_a_warning_once_a_minute() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let layer = TaskTrackerLayer::new();
@@ -55,7 +55,7 @@ async fn a_handler_that_is_dropped_with_its_client_is_warned_of_once_a_minute() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scoped_handler_that_is_dropped_is_warned_of_too_and_a_scope_is_not() {
+async fn a_scoped_handler_that_is_dropped_is_a_warning_too_and_a_scope_is_not() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let layer = TaskScopeLayer::new();
@@ -74,7 +74,7 @@ async fn a_scoped_handler_that_is_dropped_is_warned_of_too_and_a_scope_is_not() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_lost_work_is_not_warned_of() {
+async fn without_lost_work_there_is_no_warning() {
     let lines = Lines::default();
     let _listening = lines.listen();
     // The handler runs on.
@@ -138,7 +138,7 @@ async fn what_is_no_lost_work_is_not_warned_of() {
 }
 
 #[test]
-fn handlers_that_a_runtime_drops_are_not_warned_of() {
+fn handlers_that_a_runtime_drops_are_no_warning() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let layer = TaskTrackerLayer::new();
@@ -162,7 +162,7 @@ fn handlers_that_a_runtime_drops_are_not_warned_of() {
 
 /// A task that is aborted has called it: it ends as that does, and no client has left.
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_an_aborted_task_has_called_is_not_warned_of() {
+async fn a_handler_that_an_aborted_task_has_called_is_no_warning() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let layer = TaskTrackerLayer::new();

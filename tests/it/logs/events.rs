@@ -163,7 +163,7 @@ async fn each_event_has_its_level_and_is_in_the_requests_span() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_is_warned_of_with_its_stragglers_and_a_drain_is_no_news() {
+async fn a_missed_deadline_is_a_warning_with_its_stragglers_and_a_drain_is_none() {
     let timeout = TaskTrackerLayer::new().drain_timeout(ms(100));
     let slow = || drop(named("slow").spawn(after(500)));
     let lines = logged(timeout, slow).await;

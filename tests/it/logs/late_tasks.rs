@@ -63,7 +63,7 @@ async fn fails() -> Result<(), &'static str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_task_is_told_of_in_its_own_span_with_the_requests_id() {
+async fn events_about_a_late_task_are_in_its_own_span_with_the_requests_id() {
     let lines = logged(
         layer(),
         || {},
@@ -84,7 +84,7 @@ async fn a_late_task_is_told_of_in_its_own_span_with_the_requests_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_straggler_is_told_of_in_its_own_span_with_the_requests_id() {
+async fn events_about_a_straggler_are_in_its_own_span_with_the_requests_id() {
     let start = || drop(named("slow").fallible().spawn(fails()));
     let lines = logged(layer(), start, async |_| {}).await;
     for part in ["a tracked task failed", "told of the end of slow"] {
@@ -98,7 +98,7 @@ async fn a_straggler_is_told_of_in_its_own_span_with_the_requests_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_task_is_told_of_in_a_span_that_names_the_request() {
+async fn events_about_a_detached_task_are_in_a_span_that_names_the_request() {
     let start = || drop(named("cache").detached().fallible().spawn(fails()));
     let lines = logged(layer(), start, async |_| {}).await;
     for part in ["a tracked task failed", "told of the end of cache"] {
@@ -111,7 +111,7 @@ async fn a_detached_task_is_told_of_in_a_span_that_names_the_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_is_waited_for_is_told_of_in_the_requests_span() {
+async fn events_about_a_task_that_is_waited_for_are_in_the_requests_span() {
     let start = || {
         // Whatever span it runs in.
         let _elsewhere = info_span!(parent: None, "elsewhere").entered();
@@ -128,7 +128,7 @@ async fn a_task_that_is_waited_for_is_told_of_in_the_requests_span() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_tasks_span_is_not_wanted_the_requests_is_used_while_it_is_open() {
+async fn without_a_span_of_the_task_events_are_in_the_requests_while_it_is_open() {
     let lines = Lines::default();
     let _listening = lines.listen_from(tracing::Level::WARN);
     let layer = layer();
@@ -154,7 +154,7 @@ async fn where_the_tasks_span_is_not_wanted_the_requests_is_used_while_it_is_ope
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_without_an_id_is_told_of_without_one() {
+async fn events_about_a_request_without_an_id_have_none() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let layer = layer();

@@ -121,7 +121,7 @@ async fn a_required_task_that_is_in_no_report_has_an_error_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_task_that_nothing_depends_on_is_an_error_as_ever() {
+async fn a_panic_of_a_task_that_nothing_depends_on_is_an_error() {
     let lines = logged(TaskTrackerLayer::new(), || {
         spawn(async { std::panic::resume_unwind(Box::new("planned")) });
     })

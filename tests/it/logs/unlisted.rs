@@ -16,7 +16,7 @@ async fn pass(outer: &TaskTrackerLayer, inner: &TaskTrackerLayer) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_that_sees_nothing_is_warned_of_once_for_its_layer() {
+async fn a_handle_that_does_not_list_a_request_is_a_warning_once_for_its_layer() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let outer = TaskTrackerLayer::new();
@@ -46,7 +46,7 @@ async fn a_handle_that_sees_nothing_is_warned_of_once_for_its_layer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_that_sees_its_requests_is_not_warned_of() {
+async fn a_handle_that_lists_its_requests_is_no_warning() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let outer = TaskTrackerLayer::new();

@@ -10,7 +10,7 @@ use super::meter::PREFIX;
 use crate::support::{after, current, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn every_metric_is_described_with_its_unit_and_named_as_prometheus_wants_it() {
+async fn every_metric_is_described_with_its_unit_and_named_by_the_rules_of_prometheus() {
     let recorder = DebuggingRecorder::new();
     let _recorded = metrics::set_default_local_recorder(&recorder);
     describe_metrics();

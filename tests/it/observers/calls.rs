@@ -22,7 +22,7 @@ pub(crate) fn straggle_and_come_late(tasks: Tasks) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callback_that_panics_spoils_nothing() {
+async fn a_callback_that_panics_does_not_keep_the_next_one_from_its_call() {
     struct Broken;
     impl DrainObserver for Broken {
         fn on_drain(&self, _: &DrainReport) {

@@ -10,7 +10,7 @@ use super::calls::straggle_and_come_late;
 use crate::support::{Log, Slot, after, current, ms, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn a_callback_may_use_the_request_it_is_told_of() {
+async fn a_callback_may_use_the_request_that_it_is_called_for() {
     struct Looks(Arc<AtomicUsize>, Slot<Tasks>);
     impl Looks {
         fn look(&self) {

@@ -40,7 +40,7 @@ async fn polled_again(future: impl Future) -> String {
 }
 
 #[tokio::test]
-async fn each_future_that_is_polled_after_its_end_says_so_by_its_name() {
+async fn each_future_that_is_polled_after_its_end_panics_with_its_name() {
     let answers = |(): ()| ready(Ok::<_, Infallible>(()));
     let tasks = TrackerHandle::new().process_tasks();
     for (said, name) in [

@@ -46,7 +46,7 @@ async fn a_panicking_task_touches_neither_its_siblings_nor_the_response() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_straggler_that_panics_is_told_of() {
+async fn the_end_of_a_straggler_that_panics_is_observed() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))

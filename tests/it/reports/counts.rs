@@ -81,7 +81,7 @@ async fn tasks_that_end_before_the_handler_does_are_reported_but_not_held_for() 
 
 /// Its request announces the ends of tasks, for the wait: that is no reason to report them twice.
 #[tokio::test(start_paused = true)]
-async fn beside_a_task_that_waits_for_the_handle_an_end_is_told_of_once() {
+async fn beside_a_task_that_waits_for_the_handle_an_end_is_reported_once() {
     let (log, layer) = told();
     let handle = layer.handle();
     let service = tracked(&layer, move || {

@@ -50,7 +50,7 @@ async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_messa
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallible_straggler_that_fails_is_told_of() {
+async fn the_end_of_a_fallible_straggler_that_fails_is_observed() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))

@@ -8,7 +8,7 @@ use tower_task_tracker::{TaskTrackerLayer, named, spawn};
 use crate::support::{Log, after, current, ms, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn a_long_list_of_tasks_is_compacted_without_losing_anybody() {
+async fn a_long_list_of_tasks_is_compacted_and_no_task_is_lost() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
@@ -48,7 +48,7 @@ async fn a_long_list_of_tasks_is_compacted_without_losing_anybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endless_trouble_does_not_fill_the_memory() {
+async fn the_list_of_failures_has_a_bound() {
     let (log, layer) = told();
     let service = tracked(&layer, || {
         spawn(async {

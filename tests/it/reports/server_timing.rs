@@ -35,14 +35,14 @@ fn telling() -> TaskTrackerLayer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_held_head_tells_for_how_long_in_milliseconds() {
+async fn a_held_head_states_the_time_of_its_hold_in_milliseconds() {
     assert_eq!(timings(telling(), &[], Some(12)).await, ["drain;dur=12.0"]);
     let late = telling().drain_timeout(ms(5));
     assert_eq!(timings(late, &[], Some(12)).await, ["drain;dur=5.0"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_appended_to_what_the_handler_says() {
+async fn it_is_appended_to_the_field_of_the_handler() {
     let values = timings(telling(), &["db;dur=3"], Some(12)).await;
     assert_eq!(values, ["db;dur=3, drain;dur=12.0"]);
     let values = timings(telling(), &["db;dur=3", "cache"], Some(12)).await;
@@ -50,7 +50,7 @@ async fn it_is_appended_to_what_the_handler_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_was_held_or_asked_for_the_head_is_as_it_was() {
+async fn without_a_hold_or_the_setting_the_head_is_as_it_was() {
     assert!(timings(telling(), &[], None).await.is_empty());
     let silent = TaskTrackerLayer::new();
     assert!(timings(silent, &[], Some(12)).await.is_empty());
@@ -61,7 +61,7 @@ async fn where_nothing_was_held_or_asked_for_the_head_is_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_head_of_a_stream_is_not_held_and_tells_nothing() {
+async fn the_head_of_a_stream_is_not_held_and_has_no_such_field() {
     let service = telling().layer(service_fn(|_: Request<()>| async {
         named("audit").spawn(after(12));
         Ok::<_, Infallible>(Response::new(Frames::new(["a"])))

@@ -64,7 +64,7 @@ async fn a_line_counts_no_tasks_where_none_was_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_of_zero_is_told_in_words() {
+async fn a_time_of_zero_is_written_in_words() {
     let (log, layer) = told();
     let service = tower::Layer::layer(
         &layer,
@@ -95,7 +95,7 @@ async fn a_time_of_zero_is_told_in_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_live_task_of_a_released_request_says_so_with_and_without_an_age() {
+async fn the_text_of_a_live_task_has_its_release_with_and_without_an_age() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(0));
     let service = tracked(&layer, || drop(named("slow").spawn(after(100))));
     drop(service.oneshot(request()).await);

@@ -111,7 +111,7 @@ async fn a_failure_before_the_end_is_not_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn under_never_a_failure_that_is_known_is_told_while_others_still_run() {
+async fn under_never_a_task_that_has_failed_fails_the_end_while_others_still_run() {
     let start = || {
         fails_later();
         named("slow").spawn(after(500));
@@ -126,7 +126,7 @@ async fn under_never_a_failure_that_is_known_is_told_while_others_still_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn under_never_the_end_does_not_wait_to_know() {
+async fn under_never_the_end_does_not_wait_for_a_later_failure() {
     let body = Frames::new(["a", "b"]);
     let answer = answer(Hold::Never, Response::new(body), fails_later).await;
     let (data, end) = read(answer).await;

@@ -30,7 +30,7 @@ fn grpc(status: Option<&'static str>) -> Response<impl Body<Data = Bytes, Error 
 }
 
 #[tokio::test(start_paused = true)]
-async fn withheld_grpc_trailers_say_that_the_call_has_failed() {
+async fn withheld_grpc_trailers_get_the_status_of_a_failure() {
     let (data, end) = read(answer(Hold::End, grpc(Some("0")), fails_later).await).await;
     assert_eq!(data, ["message"]);
     let Some(Ok(trailers)) = end else {

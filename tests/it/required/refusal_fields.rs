@@ -93,7 +93,7 @@ async fn a_refusal_keeps_what_is_true_of_any_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_keeps_nothing_that_speaks_of_the_success() {
+async fn a_refusal_keeps_no_field_about_the_success() {
     for (layer, start, _) in refusing() {
         let mut fields = HeaderMap::new();
         for name in OF_A_SUCCESS {
@@ -114,7 +114,7 @@ async fn a_refusal_keeps_nothing_that_speaks_of_the_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_on_the_wire_is_stored_by_nobody() {
+async fn a_refusal_on_the_wire_forbids_caches_to_store_it() {
     static FIELDS: [(HeaderName, &str); 8] = [
         (CACHE_CONTROL, "public, max-age=3600"),
         (HeaderName::from_static("cdn-cache-control"), "max-age=3600"),

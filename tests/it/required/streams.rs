@@ -104,7 +104,7 @@ async fn a_head_that_is_held_no_longer_does_not_meet_its_deadline() {
 
 /// "The whole head while a required task is alive", however late that is spawned.
 #[tokio::test(start_paused = true)]
-async fn a_required_task_that_a_stream_spawns_when_its_size_is_asked_holds_its_head() {
+async fn a_required_task_that_a_stream_spawns_when_its_size_is_read_holds_its_head() {
     for has_spawned in [false, true] {
         let service = TaskTrackerLayer::new().layer(service_fn(move |_: Request<()>| async move {
             if has_spawned {

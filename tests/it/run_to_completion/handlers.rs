@@ -90,7 +90,7 @@ async fn its_answer_is_dropped_in_its_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn its_panic_is_told() {
+async fn its_panic_is_observed() {
     let log = Log::default();
     let layer = TaskScopeLayer::new().observer(log.clone());
     let service = ServiceBuilder::new()

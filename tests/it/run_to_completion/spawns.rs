@@ -105,7 +105,7 @@ async fn what_others_spawn_late_in_a_request_that_was_left_is_late_all_the_same(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_has_ended_before_the_deadline_excuses_nobody() {
+async fn after_the_end_of_the_handler_a_spawn_through_a_kept_tasks_is_late() {
     let log = Log::default();
     let kept = Slot::<Tasks>::default();
     let out = kept.clone();

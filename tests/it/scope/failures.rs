@@ -76,7 +76,7 @@ async fn an_answer_whose_required_tasks_succeed_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_failure_the_answer_is_kept_and_the_report_tells() {
+async fn without_fail_with_the_answer_is_kept_and_the_report_has_the_failure() {
     let log = Log::default();
     let layer = TaskScopeLayer::new().observer(log.clone());
     let answer = layer.layer(service_fn(handle)).oneshot(Fate::Fails).await;

@@ -75,7 +75,7 @@ async fn spawning_after(millis: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_aborts_at_its_deadline_where_that_was_said() {
+async fn a_scope_aborts_at_its_deadline_if_that_is_its_policy() {
     let dropped = DropTime::new();
     let watch = dropped.clone();
     let scope = Scope::new()
@@ -92,7 +92,7 @@ async fn a_scope_aborts_at_its_deadline_where_that_was_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_that_is_dropped_does_to_its_tasks_what_was_said() {
+async fn a_scope_that_is_dropped_applies_its_disconnect_policy() {
     for (unfinished, left) in [(Unfinished::Continue, 1), (Unfinished::Abort, 0)] {
         let (log, handle) = (Log::default(), TrackerHandle::new());
         let scope = Scope::new()
@@ -183,7 +183,7 @@ async fn a_shutdown_ends_the_wait_of_a_scope() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_scope_s_code_is_passed_on_and_told_of() {
+async fn a_panic_of_a_scope_s_code_is_passed_on_and_reported() {
     let log = Log::default();
     let scope = Scope::new().observer(log.clone());
     let run = scope.run(|_| async {

@@ -145,7 +145,7 @@ async fn a_source_that_is_past_at_the_arrival_is_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_unfinished_is_aborted_where_that_was_said() {
+async fn unfinished_tasks_are_aborted_if_that_is_the_policy() {
     let log = Log::default();
     let layer = TaskScopeLayer::new()
         .drain_timeout(ms(100))
@@ -209,7 +209,7 @@ async fn the_service_stays_what_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_panics_is_told_of_and_passed_on() {
+async fn a_panic_of_the_handler_is_reported_and_passed_on() {
     let log = Log::default();
     let layer = TaskScopeLayer::new().observer(log.clone());
     for in_call in [true, false] {

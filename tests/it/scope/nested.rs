@@ -64,7 +64,7 @@ async fn tasks_that_outlive_a_scope_inside_of_a_request_are_seen_by_its_handle()
 }
 
 #[tokio::test(start_paused = true)]
-async fn inside_of_another_scope_it_only_adds_what_it_says() {
+async fn inside_of_another_scope_a_layer_only_adds_its_sources_and_observers() {
     let (outer_log, inner_log) = (Log::default(), Log::default());
     let outer = TaskScopeLayer::new().observer(outer_log.clone());
     let inner = TaskScopeLayer::new()
@@ -92,7 +92,7 @@ async fn inside_of_another_scope_it_only_adds_what_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_every_request_that_passes_a_layer_in_a_scope_is_heard() {
+async fn the_deadline_of_every_request_that_passes_a_layer_in_a_scope_counts() {
     let layer = TaskScopeLayer::new().deadline_from(|event: &Event| event.due);
     let mut service = layer.layer(service_fn(handle));
     let start = Instant::now();
@@ -187,7 +187,7 @@ async fn a_straggler_that_calls_a_scope_is_a_request_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_layers_and_listeners_share_one_handle() {
+async fn several_layers_and_observers_share_one_handle() {
     let handle = TrackerHandle::new();
     let scope = TaskScopeLayer::new().tracked_by(&handle);
     let http = TaskTrackerLayer::new().tracked_by(&handle);

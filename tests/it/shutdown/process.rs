@@ -134,7 +134,7 @@ async fn what_cannot_be_stopped_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_of_somebody_who_is_known_does_not_wake_it() {
+async fn a_spawn_in_a_listed_request_does_not_wake_it() {
     let handle = TrackerHandle::new();
     let tasks = handle.process_tasks();
     let _alive = tasks.token();

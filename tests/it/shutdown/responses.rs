@@ -148,7 +148,7 @@ async fn the_policy_is_about_this_deadline_as_about_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_nothing_alive_it_is_over_at_once() {
+async fn with_no_task_alive_a_shutdown_is_over_at_once() {
     let report = TrackerHandle::new().shutdown(Duration::MAX).await;
     assert_eq!(report, ShutdownReport::default());
 }
@@ -219,7 +219,7 @@ fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn begun_is_enough_for_held_responses() {
+async fn a_shutdown_that_is_not_awaited_releases_held_responses() {
     let (log, layer) = told();
     let handle = layer.handle();
     let began = Instant::now();

@@ -27,7 +27,7 @@ async fn straggling(layer: TaskTrackerLayer, watched: &DropTime, millis: u64) ->
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_response_waits_for_is_waited_for() {
+async fn a_shutdown_waits_for_tasks_that_no_response_waits_for() {
     let watched = DropTime::new();
     let handle = straggling(TaskTrackerLayer::new(), &watched, 300).await;
     let report = handle.shutdown(ms(1000)).await;
@@ -41,7 +41,7 @@ async fn what_no_response_waits_for_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stragglers_are_treated_as_their_policy_says_and_aborted_at_the_end() {
+async fn stragglers_are_stopped_by_their_policy_and_aborted_at_the_end() {
     for (policy, at) in [
         (Unfinished::Continue, 1000),
         (Unfinished::Abort, 900),
@@ -96,7 +96,7 @@ async fn stragglers_that_come_up_during_a_shutdown_have_their_grace_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn destructors_have_a_moment_after_the_end() {
+async fn the_destructors_of_aborted_tasks_have_a_moment_after_the_end() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(0));
     let service = tracked(&layer, || {
         named("slow").spawn(async {
@@ -138,7 +138,7 @@ async fn what_a_destructor_spawns_at_the_end_is_aborted_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twice_or_at_once_it_is_one_shutdown_and_the_earliest_end_counts() {
+async fn of_two_shutdowns_the_earliest_end_counts() {
     let handle = straggling(TaskTrackerLayer::new(), &DropTime::new(), 60_000).await;
     let start = Instant::now();
     let (first, second) = tokio::join!(handle.shutdown(ms(5000)), async {
@@ -155,7 +155,7 @@ async fn twice_or_at_once_it_is_one_shutdown_and_the_earliest_end_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_it_aborts_nothing() {
+async fn a_shutdown_that_is_dropped_aborts_nothing() {
     let watched = DropTime::new();
     let handle = straggling(TaskTrackerLayer::new(), &watched, 3000).await;
     let waited = tokio::time::timeout(ms(50), handle.shutdown(ms(1000))).await;

@@ -60,7 +60,7 @@ async fn what_awaits_a_task_that_awaits_the_shutdown_is_let_go_at_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_awaits_the_shutdown_is_not_aborted_at_its_end_and_is_not_named() {
+async fn a_task_that_awaits_the_shutdown_is_not_aborted_at_its_end_and_is_not_named() {
     for (kind, run) in KINDS {
         let layer = TaskTrackerLayer::new();
         let (handle, got) = (layer.handle(), Got::new());

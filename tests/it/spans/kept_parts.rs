@@ -70,7 +70,7 @@ async fn nothing_that_is_kept_of_a_request_keeps_its_span() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_does_it_where_no_response_is_waited_for() {
+async fn without_a_response_nothing_that_is_kept_keeps_the_span() {
     for (what, keep) in KEEPERS {
         let (closed, kept) = (Closed::default(), Kept::default());
         let _watching = closed.watch();
@@ -94,7 +94,7 @@ async fn nor_does_it_where_no_response_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_does_it_in_an_exchange_that_goes_on_as_a_stream() {
+async fn in_an_upgraded_exchange_nothing_that_is_kept_keeps_the_span() {
     for (what, keep) in KEEPERS {
         let (closed, kept) = (Closed::default(), Kept::default());
         let _watching = closed.watch();
@@ -112,7 +112,7 @@ async fn nor_does_it_in_an_exchange_that_goes_on_as_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_does_it_when_the_service_fails() {
+async fn after_an_error_of_the_service_nothing_that_is_kept_keeps_the_span() {
     for (what, keep) in KEEPERS {
         let (closed, kept) = (Closed::default(), Kept::default());
         let _watching = closed.watch();
@@ -127,7 +127,7 @@ async fn nor_does_it_when_the_service_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_does_a_future_that_has_answered() {
+async fn a_future_that_has_answered_does_not_keep_the_span() {
     for keeps in [false, true] {
         let (closed, kept) = (Closed::default(), Kept::default());
         let _watching = closed.watch();

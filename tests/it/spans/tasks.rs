@@ -137,7 +137,7 @@ async fn a_scope_sets_the_spans_of_its_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_listens_to_the_tasks_span_the_requests_is_kept() {
+async fn where_the_filter_leaves_the_tasks_span_out_the_requests_is_kept() {
     let lines = Lines::default();
     let _listening = lines.listen_from(tracing::Level::WARN);
     let service = tracked(&TaskTrackerLayer::new(), || {

@@ -60,7 +60,7 @@ async fn a_flush_has_the_span_of_a_trace_inside_and_misses_that_of_one_outside()
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_it_does_without_tasks() {
+async fn without_tasks_too_a_flush_has_the_span_of_a_trace_inside_alone() {
     for (is_inside, all) in [(true, &["request"][..]), (false, &[])] {
         let idle = service_fn(async |_| Ok::<_, Infallible>(full("done")));
         let closed = closed_at_flush(is_inside, idle).await;

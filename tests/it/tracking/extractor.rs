@@ -45,7 +45,7 @@ async fn a_handler_takes_its_tasks_as_an_argument() {
 
 /// One test, because the log has at most one line a second for the whole process.
 #[tokio::test]
-async fn without_the_layer_the_answer_and_the_log_say_how_to_add_it() {
+async fn without_the_layer_the_answer_and_the_log_have_the_line_that_adds_it() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let started = std::time::Instant::now();

@@ -38,7 +38,7 @@ fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
 
 /// They end before they are listed: who lists them tells of it.
 #[test]
-fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
+fn the_end_of_a_task_that_never_ran_is_logged_and_observed_with_its_name() {
     let (log, lines) = (Log::default(), Lines::default());
     let _listening = lines.listen();
     let layer = TaskTrackerLayer::new().observer(log.clone());
@@ -63,7 +63,7 @@ fn the_end_of_a_task_that_never_ran_is_logged_and_told_with_its_name() {
 }
 
 #[test]
-fn tasks_that_die_with_their_runtime_are_told_of() {
+fn the_ends_of_tasks_that_die_with_their_runtime_are_observed() {
     let (log, layer) = told();
     let service = tracked(&layer, || {
         tower_task_tracker::named("cut off").spawn(std::future::pending::<()>());

@@ -12,7 +12,7 @@ use tower_task_tracker::{TaskBuilder, TaskTrackerLayer, scope, spawn};
 use crate::support::{after, current, full, request, told, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn every_kind_of_spawn_is_tracked_and_knows_its_place() {
+async fn every_kind_of_spawn_is_tracked_and_has_its_place() {
     let (log, layer) = told();
     let line = Arc::new(Mutex::new(0));
     let first_line = line.clone();

@@ -80,7 +80,7 @@ async fn a_deadline_moved_while_only_a_tokio_util_tracker_is_waited_for_is_notic
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_awaits_the_tracker_of_a_held_response_goes_on() {
+async fn a_task_that_awaits_the_tracker_of_a_held_response_goes_on() {
     let layer = TaskTrackerLayer::new().before_release(|_| async {});
     let service = tracked(&layer, || {
         let tracker = current().tracker().clone();

@@ -7,7 +7,7 @@ use crate::subscribers::lines::Lines;
 use crate::support::{request, tracked};
 
 #[tokio::test]
-async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
+async fn a_spawn_outside_of_a_request_is_a_warning_once_for_each_place() {
     let lines = Lines::default();
     let _listening = lines.listen();
     for index in 0..3 {
@@ -24,7 +24,7 @@ async fn a_spawn_outside_of_a_request_is_warned_of_once_for_each_place() {
 }
 
 #[tokio::test]
-async fn a_spawn_that_is_untracked_on_purpose_is_not_warned_of() {
+async fn a_spawn_that_is_untracked_on_purpose_is_no_warning() {
     let lines = Lines::default();
     let _guard = lines.listen();
     let layer = TaskTrackerLayer::new().drain_timeout(None);

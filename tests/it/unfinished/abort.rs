@@ -101,7 +101,7 @@ async fn with_no_time_at_all_tasks_get_one_turn_and_are_aborted() {
 
 /// `cancelled`: "whether the tasks were asked to stop: those that completed may have done less".
 #[tokio::test(start_paused = true)]
-async fn tasks_that_were_done_before_were_not_asked_to_stop() {
+async fn a_report_is_not_cancelled_if_the_tasks_were_done_before_the_abort() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))

@@ -49,7 +49,7 @@ async fn what_is_left_of_a_cancelled_request_is_aborted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_of_a_short_grace_is_for_who_stops_by_himself() {
+async fn half_of_a_short_grace_is_for_tasks_that_stop_by_themselves() {
     let log = Log::default();
     let (polite, deaf) = (DropTime::new(), DropTime::new());
     let held = held(&layer(&log, 1000, cancel(50)), {
@@ -89,7 +89,7 @@ async fn a_grace_longer_than_the_window_begins_with_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_a_child_and_knows_of_a_cancellation_before_it_was_made() {
+async fn a_token_is_a_child_and_is_cancelled_by_a_cancellation_before_it_was_made() {
     let log = Log::default();
     held(&layer(&log, 1000, cancel(500)), || {
         let tasks = current();
@@ -107,7 +107,7 @@ async fn a_token_is_a_child_and_knows_of_a_cancellation_before_it_was_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_token_too_knows_of_a_cancellation_before_it_was_made() {
+async fn the_first_token_is_cancelled_too_by_a_cancellation_before_it_was_made() {
     let log = Log::default();
     held(&layer(&log, 1000, cancel(500)), || {
         let tasks = current();

@@ -7,7 +7,7 @@ use crate::support::{DropTime, Log, after, current, held, ms, request, slow_with
 
 /// "While the response waits already, it counts from now on."
 #[tokio::test(start_paused = true)]
-async fn detach_said_after_the_abort_counts_from_then_on() {
+async fn continue_that_is_set_after_the_abort_counts_from_then_on() {
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))

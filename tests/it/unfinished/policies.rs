@@ -13,7 +13,7 @@ use super::{cancel, layer};
 use crate::support::{DropTime, Frames, Log, after, current, held, ms, request};
 
 #[tokio::test(start_paused = true)]
-async fn detached_at_the_deadline_a_task_runs_on_and_its_end_is_told() {
+async fn under_continue_a_task_runs_on_after_the_deadline_and_its_end_is_observed() {
     let log = Log::default();
     let layer = layer(&log, 100, Unfinished::Continue);
     let token = DropTime::new();
@@ -127,7 +127,7 @@ async fn what_cannot_be_aborted_may_still_end_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_released_the_head_did_not_release_an_end_that_is_late() {
+async fn the_last_task_of_the_head_is_not_the_last_of_an_end_that_is_late() {
     let log = Log::default();
     let layer = layer(&log, 100, Unfinished::Continue).hold(Hold::Head);
     let service = layer.layer(service_fn(|_: Request<()>| async {

@@ -26,7 +26,7 @@ fn http2_a_client_that_goes_away_still_gets_its_response() {
 }
 
 #[test]
-fn http2_a_client_that_goes_away_and_is_lost_has_its_task_aborted_where_that_was_said() {
+fn http2_a_client_that_goes_away_and_is_lost_has_its_task_aborted_if_that_is_the_policy() {
     for stage in Stage::ALL {
         for way in Way::ALL {
             way.run(async {

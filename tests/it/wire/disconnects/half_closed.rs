@@ -131,7 +131,7 @@ fn a_half_closed_client_gets_none_that_waits_for_a_task() {
 }
 
 #[test]
-fn a_half_closed_client_that_is_heard_of_with_its_request_gets_no_answer_unless_it_is_allowed() {
+fn a_half_closed_client_that_is_noticed_with_its_request_gets_no_answer_unless_it_is_allowed() {
     // In memory: a kernel may tell of the request first, and of the rest when there is an answer.
     let way = Way::PipeHalfClosed;
     way.run(async {

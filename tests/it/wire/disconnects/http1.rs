@@ -57,7 +57,7 @@ fn http1_a_client_that_leaves_a_held_end_leaves_its_task_behind() {
 }
 
 #[test]
-fn http1_a_client_that_leaves_has_its_task_aborted_where_that_was_said() {
+fn http1_a_client_that_leaves_has_its_task_aborted_if_that_is_the_policy() {
     let at_once = &Scene::check_aborted_at_once;
     for stage in Stage::ALL {
         check(stage, &Way::IN_MEMORY, Unfinished::Abort, at_once);
@@ -66,7 +66,7 @@ fn http1_a_client_that_leaves_has_its_task_aborted_where_that_was_said() {
 }
 
 #[test]
-fn http1_a_client_that_leaves_has_its_tasks_asked_to_stop_before_they_are_aborted() {
+fn http1_a_client_that_leaves_has_its_tasks_cancelled_before_they_are_aborted() {
     for stage in Stage::ALL {
         check(stage, &Way::IN_MEMORY, CANCEL, &Scene::check_cancelled);
         check(stage, &Way::IN_MEMORY, CANCEL, &Scene::check_ended_in_time);

@@ -68,7 +68,7 @@ fn http2_a_client_that_leaves_a_held_end_leaves_its_task_behind() {
 }
 
 #[test]
-fn http2_a_client_that_leaves_has_its_task_aborted_where_that_was_said() {
+fn http2_a_client_that_leaves_has_its_task_aborted_if_that_is_the_policy() {
     let at_once = &Scene::check_aborted_at_once;
     for stage in Stage::ALL {
         check_reset(stage, Unfinished::Abort, at_once);
@@ -78,7 +78,7 @@ fn http2_a_client_that_leaves_has_its_task_aborted_where_that_was_said() {
 }
 
 #[test]
-fn http2_a_client_that_leaves_has_its_tasks_asked_to_stop_before_they_are_aborted() {
+fn http2_a_client_that_leaves_has_its_tasks_cancelled_before_they_are_aborted() {
     for stage in Stage::ALL {
         check_reset(stage, CANCEL, &Scene::check_cancelled);
         check_reset(stage, CANCEL, &Scene::check_ended_in_time);

@@ -118,7 +118,7 @@ fn http1_a_client_that_left_is_noticed_when_its_body_is_dropped_and_the_rest_of_
 }
 
 #[test]
-fn http1_a_client_that_leaves_its_body_unfinished_is_told_to_the_handler_alone() {
+fn http1_a_client_that_leaves_its_body_unfinished_is_noticed_by_the_handler_alone() {
     for way in Way::ALL {
         way.run(async {
             let mut scene = Scene::leaving(Unfinished::Abort);

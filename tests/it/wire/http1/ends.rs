@@ -88,7 +88,7 @@ fn http1_a_body_error_that_comes_at_once_does_not_take_the_data_with_it() {
 }
 
 #[test]
-fn http1_a_body_error_after_the_known_length_is_never_asked_for() {
+fn http1_a_body_is_not_polled_for_an_error_after_the_known_length() {
     Row {
         hold: Hold::End,
         steps: &[Data("one"), Data("two"), Fail],
