@@ -2,7 +2,13 @@
 
 use loom::thread;
 
+<<<<<<< HEAD
 use crate::report::{NotDone, Outcome};
+=======
+use crate::report::Outcome;
+use crate::request::stopping::abort;
+use crate::request::task::Refused;
+>>>>>>> 8b6a2a13efd73c26c00d64fb376d80a883ee779a
 use crate::sync::AbortHandle;
 use crate::world::{World, check, named, query};
 
@@ -24,6 +30,34 @@ fn a_task_that_is_aborted_while_its_handle_is_attached_is_aborted() {
         assert!(handle.is_aborted(), "whichever came first");
         task.end_of_run(None);
         assert!(handle.is_last(), "nothing keeps the handle");
+    });
+}
+
+#[test]
+fn a_task_that_is_spawned_while_a_release_aborts_is_aborted_or_refused() {
+    check(None, || {
+        let world = World::new();
+        let request = world.request();
+        let spawner = thread::spawn({
+            let request = request.clone();
+            move || match request.try_admit(named("task"), None) {
+                Ok(task) => {
+                    let handle = AbortHandle::default();
+                    request.attach(task.ticket(), handle.clone());
+                    Some((task, handle))
+                }
+                Err(refused) => {
+                    assert_eq!(refused, Refused::Released);
+                    None
+                }
+            }
+        });
+        let (_, handles) = request.release(query(Outcome::DeadlineExceeded), true);
+        abort(handles);
+        if let Some((task, handle)) = spawner.join().expect("no panic") {
+            assert!(handle.is_aborted(), "it came before the release");
+            drop(task);
+        }
     });
 }
 

@@ -96,6 +96,32 @@ fn at_a_deadline_a_task_is_in_the_report_or_its_end_is_late() {
 }
 
 #[test]
+fn what_a_task_spawns_while_it_becomes_a_straggler_is_in_the_report_or_detached() {
+    check(None, || {
+        let world = World::observed();
+        let request = world.request();
+        let mut parent = request.admit(named("parent"));
+        let spawner = thread::spawn({
+            let request = request.clone();
+            move || {
+                let mut child = None;
+                parent.run(|| child = Some(request.admit(named("child"))));
+                child.expect("it was admitted").end_of_run(None);
+                parent.end_of_run(None);
+            }
+        });
+        let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), false);
+        request.conclude();
+        spawner.join().expect("no panic");
+        let alive = release_state.stragglers.len();
+        let in_report = account(release_state).tally.completed(alive);
+        assert_eq!(world.seen.late_spawns(), 0, "a task has spawned it");
+        let ended = in_report + world.seen.late_ends();
+        assert_eq!(ended, 2, "each end is in the report, or observed alone");
+    });
+}
+
+#[test]
 fn a_late_spawn_that_races_the_conclusion_keeps_the_request_listed_until_it_is_reported() {
     check(None, || {
         let world = World::observed();

@@ -89,6 +89,39 @@ fn a_wait_of_a_request_that_first_spawns_during_a_shutdown_has_its_deadline() {
 }
 
 #[test]
+fn a_wait_for_a_task_that_another_thread_lists_has_the_deadline_of_a_shutdown() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        let spawner = thread::spawn({
+            let request = request.clone();
+            move || request.admit(named("task"))
+        });
+        let waits = thread::spawn({
+            let request = request.clone();
+            move || {
+                if !request.open_if_busy(Instant::now()).is_busy() {
+                    // The task is not listed yet: nothing is waited for.
+                    return;
+                }
+                // A shutdown that neither wakes this nor is seen by it would be a deadlock.
+                block_on(poll_fn(|cx| {
+                    let (look, deadline) = request.look_again(cx);
+                    assert!(look.own, "the task is alive");
+                    match deadline {
+                        Some(deadline) if deadline.limit == Limit::Shutdown => Poll::Ready(()),
+                        _ => Poll::Pending,
+                    }
+                }));
+            }
+        });
+        let _ = close(&world);
+        waits.join().expect("no panic");
+        spawner.join().expect("no panic").end_of_run(None);
+    });
+}
+
+#[test]
 fn work_of_the_process_that_is_spawned_during_a_shutdown_is_asked_to_stop() {
     check(None, || {
         let world = World::new();

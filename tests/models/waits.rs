@@ -13,9 +13,11 @@ use loom::thread;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
+use crate::process::Process;
 use crate::process::waiters::Awaits;
 use crate::report::Outcome;
 use crate::request::Request;
+use crate::request::guard::TaskGuard;
 use crate::request::task::{Kind, TaskSpec};
 use crate::request::waiting::Waiting;
 use crate::world::{World, account, check, look, named, query};
@@ -105,10 +107,7 @@ fn the_last_required_end_wakes_a_wait_for_those_alone() {
         let world = World::new();
         let request = world.request();
         let mut ordinary = request.admit(named("ordinary"));
-        let required = request.admit(TaskSpec {
-            kind: Kind::Required,
-            ..named("required")
-        });
+        let required = request.admit(required("required"));
         let ends = thread::spawn(move || drop(required));
         block_on(poll_fn(|cx| {
             let look = look(&request, cx);
@@ -125,6 +124,69 @@ fn the_last_required_end_wakes_a_wait_for_those_alone() {
         );
         ordinary.end_of_run(None);
         ends.join().expect("no panic");
+    });
+}
+
+fn required(name: &'static str) -> TaskSpec {
+    TaskSpec {
+        kind: Kind::Required,
+        ..named(name)
+    }
+}
+
+/// Ready when no required task is alive. These are the steps of a head that is held for required tasks alone: a look
+/// keeps the waker, unless no required task is alive before it.
+fn poll_required(request: &Arc<Request>, cx: &mut Context<'_>) -> Poll<()> {
+    let is_over = !request.required_unfinished();
+    if !is_over {
+        assert!(look(request, cx).own, "an ordinary task is alive");
+    }
+    if !request.required_unfinished() {
+        return Poll::Ready(());
+    }
+    if is_over {
+        // A required task was listed since the first step, and no waker is kept.
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
+#[test]
+fn required_tasks_that_come_and_go_wake_a_wait_for_those_alone() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        let mut ordinary = request.admit(named("ordinary"));
+        let mut first = request.admit(required("first"));
+        let come_and_go = thread::spawn({
+            let request = request.clone();
+            move || {
+                first.end_of_run(None);
+                request.admit(required("second")).end_of_run(None);
+            }
+        });
+        block_on(poll_fn(|cx| poll_required(&request, cx)));
+        come_and_go.join().expect("no panic");
+        ordinary.end_of_run(None);
+    });
+}
+
+#[test]
+fn tasks_that_come_and_go_wake_a_wait_whose_client_has_left() {
+    check(Some(4), || {
+        let world = World::new();
+        let request = world.request();
+        let mut first = request.admit(named("first"));
+        request.client_gone();
+        let come_and_go = thread::spawn({
+            let request = request.clone();
+            move || {
+                first.end_of_run(None);
+                request.admit(named("second")).end_of_run(None);
+            }
+        });
+        block_on(poll_fn(|cx| poll_drained(&request, cx)));
+        come_and_go.join().expect("no panic");
     });
 }
 
@@ -168,20 +230,25 @@ fn wait_idle_returns_after_the_callbacks_of_the_last_late_end() {
     });
 }
 
+/// Waits in a task until the handle is idle, and then ends the task.
+fn wait_in(mut task: TaskGuard, process: &Arc<Process<Request>>) {
+    let waiting = Waiting::new(process, Awaits::Idleness);
+    let mut idle = Box::pin(waiting.during(waiting.idle()));
+    block_on(poll_fn(|cx| task.run(|| idle.as_mut().poll(cx))));
+    drop(idle);
+    drop(waiting);
+    task.end_of_run(None);
+}
+
 #[test]
 fn a_task_that_waits_for_idleness_returns_when_its_sibling_ends() {
     check(Some(3), || {
         let world = World::new();
         let request = world.request();
-        let mut waits = request.admit(named("waits"));
+        let waits = request.admit(named("waits"));
         let mut sibling = request.admit(named("sibling"));
         let ends = thread::spawn(move || sibling.end_of_run(None));
-        let waiting = Waiting::new(&world.process, Awaits::Idleness);
-        let mut idle = Box::pin(waiting.during(waiting.idle()));
-        block_on(poll_fn(|cx| waits.run(|| idle.as_mut().poll(cx))));
-        drop(idle);
-        drop(waiting);
-        waits.end_of_run(None);
+        wait_in(waits, &world.process);
         ends.join().expect("no panic");
     });
 }
@@ -191,18 +258,30 @@ fn a_task_that_waits_for_idleness_returns_when_the_other_request_leaves() {
     check(Some(3), || {
         let world = World::new();
         let (own, other) = (world.request(), world.request());
-        let mut waits = own.admit(named("waits"));
+        let waits = own.admit(named("waits"));
         let mut task = other.admit(named("task"));
         let (_, _) = other.release(query(Outcome::DeadlineExceeded), None);
         other.conclude();
         drop(other);
         let ends = thread::spawn(move || task.end_of_run(None));
-        let waiting = Waiting::new(&world.process, Awaits::Idleness);
-        let mut idle = Box::pin(waiting.during(waiting.idle()));
-        block_on(poll_fn(|cx| waits.run(|| idle.as_mut().poll(cx))));
-        drop(idle);
-        drop(waiting);
-        waits.end_of_run(None);
+        wait_in(waits, &world.process);
+        ends.join().expect("no panic");
+    });
+}
+
+#[test]
+fn tasks_of_two_requests_that_wait_for_idleness_return_when_the_last_other_task_ends() {
+    check(Some(1), || {
+        let world = World::new();
+        let (first, second) = (world.request(), world.request());
+        let waits = first.admit(named("waits"));
+        let waits_too = second.admit(named("waits, too"));
+        let mut sibling = second.admit(named("sibling"));
+        let ends = thread::spawn(move || sibling.end_of_run(None));
+        let process = world.process.clone();
+        let other = thread::spawn(move || wait_in(waits_too, &process));
+        wait_in(waits, &world.process);
+        other.join().expect("no panic");
         ends.join().expect("no panic");
     });
 }

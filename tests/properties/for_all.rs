@@ -1,13 +1,14 @@
-//! Runs property tests.
+//! Property tests in virtual time.
 
 use std::fmt::Debug;
 
 use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 
+use crate::cases::check;
 use crate::support::paused_runtime;
 
-/// Checks so many values, or as many as `PROPTEST_CASES` says, in virtual time.
+/// Checks this many values in virtual time: see [`check`].
 pub(crate) fn for_all<S>(
     cases: u32,
     strategy: &S,
@@ -16,23 +17,5 @@ pub(crate) fn for_all<S>(
     S: Strategy<Value: Debug>,
 {
     let runtime = paused_runtime();
-    for_each(cases, strategy, |value| runtime.block_on(property(value)));
-}
-
-/// Checks so many values, or as many as `PROPTEST_CASES` says, outside of a runtime.
-pub(crate) fn for_each<S>(
-    cases: u32,
-    strategy: &S,
-    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
-) where
-    S: Strategy<Value: Debug>,
-{
-    let mut config = Config::default();
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases;
-    }
-    config.failure_persistence = None;
-    if let Err(error) = TestRunner::new(config).run(strategy, property) {
-        panic!("{error}");
-    }
+    check(cases, strategy, |value| runtime.block_on(property(value)));
 }

@@ -1,6 +1,7 @@
-//! Property tests, in virtual time. `PROPTEST_CASES` sets how many cases each test has, and `PROPTEST_RNG_SEED` which:
-//! a number makes the same cases each time. The smallest case that fails is printed.
+//! Property tests, in virtual time. `PROPTEST_CASES` sets how many cases each test has. A test that fails prints the
+//! smallest case that fails, and the variables that repeat it.
 
+mod cases;
 mod deadlines;
 mod for_all;
 mod refusals;

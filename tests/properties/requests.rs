@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 use tower_task_tracker_requests::{Plan, play};
 
-use crate::for_all::for_each;
+use crate::cases::check;
 
 /// Plans whose fields, tasks and steps of a body shrink one by one: a task or a step is left out, or a choice is
 /// replaced by a plainer one.
@@ -17,7 +17,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 /// It takes seconds.
 #[test]
 fn whatever_a_request_does_the_guarantees_hold() {
-    for_each(20_000, &plans(), |plan| {
+    check(20_000, &plans(), |plan| {
         play(&plan);
         Ok(())
     });

@@ -6,10 +6,10 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Hold, Limit, TaskTrackerLayer, spawn};
+use tower_task_tracker::{Hold, Limit, TaskTrackerLayer, named, spawn};
 
 use super::{OWN, hold, hold_after, layer_with, slow};
-use crate::support::{Slot, after, current, ms, put, request, take, with_field};
+use crate::support::{Slot, after, current, ms, put, request, take, tracked, with_field};
 
 const BOUND: Limit = Limit::Source("grpc-timeout");
 
@@ -77,7 +77,7 @@ async fn it_is_no_reason_to_wait_for_longer_than_the_tasks_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_the_clock_can_tell_leaves_all_to_the_other_limits() {
+async fn beyond_the_range_of_the_clock_only_the_other_limits_count() {
     for at_least in [OWN * 2, Duration::from_secs(1 << 40), Duration::MAX] {
         let layer = layer_with(deadline::grpc_timeout().at_least(at_least));
         let held = hold(&layer, with_field("grpc-timeout", "10m")).await;
@@ -105,8 +105,19 @@ async fn the_end_of_a_stream_has_it_from_the_end_of_its_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_timeout_of_the_client_it_says_nothing() {
+async fn without_a_timeout_of_the_client_at_least_sets_no_limit() {
     hold(&layer(), request())
         .await
         .is_left_to_the_layer("no header");
+}
+
+/// "never below the source's `at_least`". `drain_timeout(Duration::MAX)` is no limit either.
+#[tokio::test(start_paused = true)]
+async fn at_least_beyond_the_range_of_the_clock_is_no_limit() {
+    let source = deadline::grpc_timeout().at_least(Duration::MAX);
+    let layer = TaskTrackerLayer::new().deadline_source(source);
+    let service = tracked(&layer, || drop(named("slow").spawn(after(500))));
+    let arrived = Instant::now();
+    drop(service.oneshot(with_field("grpc-timeout", "10m")).await);
+    assert_eq!(arrived.elapsed(), ms(500));
 }

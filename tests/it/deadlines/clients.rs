@@ -1,15 +1,15 @@
-//! A client can end a hold, never the work.
+//! A deadline that the client chose ends the hold, and never the work.
 
 use http::request::Parts;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::deadline::{self, Source};
-use tower_task_tracker::{Hold, Limit, TaskState, Unfinished, spawn};
+use tower_task_tracker::{Hold, Limit, TaskState, TaskTrackerLayer, Unfinished, named, spawn};
 
 use super::stopping::{GRPC, PLATFORM, POLICIES, base, impatient, serve};
 use super::{arrival_plus, slow, unix_now};
-use crate::support::{Log, after, current, ms, request, with_field};
+use crate::support::{DropTime, Log, after, current, ms, request, slow_with, tracked, with_field};
 
 #[tokio::test(start_paused = true)]
 async fn at_the_clients_deadline_nothing_is_aborted_and_nothing_cancelled() {
@@ -65,7 +65,7 @@ async fn every_source_that_is_the_platforms_stops_the_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_says_it_is_the_clients_detaches() {
+async fn tasks_run_on_at_the_deadline_of_a_type_that_is_from_the_client() {
     struct Header;
 
     impl deadline::DeadlineSource for Header {
@@ -93,7 +93,7 @@ async fn a_client_whose_deadline_has_passed_before_the_answer_detaches_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_request_itself_says_of_its_tasks_changes_nothing() {
+async fn a_policy_that_the_request_sets_does_not_apply_at_the_clients_deadline() {
     let log = Log::default();
     let layer = base(Unfinished::Continue)
         .deadline_source(deadline::grpc_timeout())
@@ -132,4 +132,36 @@ async fn a_held_end_and_a_wait_in_the_background_detach_too() {
         assert_eq!((report.closed_by, report.aborted), (Some(GRPC), 0));
         assert_eq!(log.late_ends()[0].state, TaskState::Completed);
     }
+}
+
+/// "its unfinished tasks are always detached, whatever the policy".
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_of_a_client_nothing_is_aborted_also_after_an_abort() {
+    let (log, cleanup) = (Log::default(), DropTime::new());
+    let layer = TaskTrackerLayer::new()
+        .drain_timeout(ms(10_000))
+        .at_deadline(Unfinished::Abort)
+        .deadline_source(deadline::grpc_timeout())
+        .observer(log.clone());
+    let watched = cleanup.clone();
+    let service = tracked(&layer, move || {
+        let watched = watched.clone();
+        slow_with(move || {
+            // What is to be rolled back takes longer: more time, and a task that does it.
+            current().set_drain_timeout(ms(60_000));
+            let watch = watched.watch();
+            named("rollback").spawn(async move {
+                let _watch = watch;
+                after(40_000).await;
+            });
+        });
+    });
+    let arrived = Instant::now();
+    drop(service.oneshot(with_field("grpc-timeout", "30S")).await);
+    assert_eq!(arrived.elapsed(), ms(30_000), "the client ends the hold");
+    assert_eq!(log.report().closed_by, Some(Limit::Source("grpc-timeout")));
+    layer.handle().wait_idle().await;
+    let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
+    assert_eq!(ends, [TaskState::Completed], "and not the work");
+    assert_eq!(cleanup.get(), Some(ms(9900 + 40_000)));
 }

@@ -37,12 +37,13 @@ const IS_CHILD: &str = "TTT_IS_CHILD";
 /// A process cannot set its own variables while others may read them: this test runs itself once
 /// more, in a process that is given them.
 #[test]
-fn a_variable_says_whole_seconds_from_the_arrival_or_nothing() {
+fn a_variable_has_whole_seconds_from_the_arrival_or_is_ignored() {
     if env::var_os(IS_CHILD).is_some() {
         let runtime = paused_runtime();
         return runtime.block_on(read_them());
     }
-    let this = "deadlines::environment::a_variable_says_whole_seconds_from_the_arrival_or_nothing";
+    let this =
+        "deadlines::environment::a_variable_has_whole_seconds_from_the_arrival_or_is_ignored";
     let child = Command::new(env::current_exe().expect("this test's binary"))
         .args(["--exact", this, "--nocapture"])
         .env(IS_CHILD, "")

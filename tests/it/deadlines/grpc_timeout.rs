@@ -18,7 +18,7 @@ fn layer() -> TaskTrackerLayer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_unit_shortens_the_hold_to_what_it_says() {
+async fn each_unit_shortens_the_hold_to_its_timeout() {
     for (value, timeout) in [
         ("2H", Duration::from_secs(2 * 60 * 60)),
         ("3M", Duration::from_secs(3 * 60)),
@@ -34,7 +34,7 @@ async fn each_unit_shortens_the_hold_to_what_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_shorter_than_a_tick_of_the_timer_is_known_exactly() {
+async fn a_timeout_shorter_than_a_tick_of_the_timer_is_exact_in_the_deadline() {
     for (value, timeout) in [
         ("1n", Duration::from_nanos(1)),
         ("1u", Duration::from_micros(1)),

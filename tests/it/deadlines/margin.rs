@@ -27,7 +27,7 @@ async fn it_is_taken_off_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_one_that_is_said_counts() {
+async fn of_two_calls_the_last_counts() {
     let source = platform(100).margin(ms(90)).margin(ms(10));
     let held = hold(&layer_with(source), request()).await;
     held.is_closed_by(BOUND, ms(90), "they do not add up");

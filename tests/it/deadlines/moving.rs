@@ -108,7 +108,7 @@ async fn a_limit_can_be_taken_away_while_the_response_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_before_the_answer_counts_from_the_answer_too() {
+async fn a_drain_timeout_that_is_set_before_the_answer_counts_from_the_answer_too() {
     for timeout in [Some(ms(70)), Some(NOW), None] {
         let log = Log::default();
         let layer = TaskTrackerLayer::new()

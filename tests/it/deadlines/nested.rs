@@ -4,28 +4,31 @@ use std::future::pending;
 use std::time::Duration;
 
 use http::Request;
+use http::request::Parts;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::deadline::{self, Source};
 use tower_task_tracker::{Limit, TaskTrackerLayer, scope, spawn};
 
 use super::{OWN, arrival_plus};
-use crate::support::{Log, after, ms, request, tracked, with_field};
+use crate::support::{
+    Log, Slot, after, current, held, ms, put, request, take, tracked, with_field,
+};
 
 const TOTAL: Limit = Limit::TotalTimeout;
 
-pub(super) fn base() -> TaskTrackerLayer {
+pub(crate) fn base() -> TaskTrackerLayer {
     TaskTrackerLayer::new().drain_timeout(OWN)
 }
 
 /// A source with a name.
-pub(super) fn named(name: &'static str, millis: u64) -> Source {
+pub(crate) fn named(name: &'static str, millis: u64) -> Source {
     Source::new(name, move |_| Some(Instant::now() + ms(millis)))
 }
 
 /// Serves a request through both layers, with something between them that takes so long: how long it
 /// took from the arrival, and what closed the window.
-pub(super) async fn through(
+pub(crate) async fn through(
     outer: &TaskTrackerLayer,
     between: u64,
     inner: &TaskTrackerLayer,
@@ -75,7 +78,7 @@ async fn a_route_may_lift_either_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_that_says_one_thing_leaves_the_other() {
+async fn a_route_that_sets_one_timeout_inherits_the_other() {
     let outer = base().drain_timeout(ms(40)).total_timeout(ms(60));
     let inner = TaskTrackerLayer::new();
     let closed = through(&outer, 0, &inner.clone().total_timeout(ms(50)), request()).await;
@@ -88,7 +91,7 @@ async fn a_route_that_says_one_thing_leaves_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_three_layers_the_innermost_that_says_something_wins() {
+async fn of_three_layers_the_innermost_that_sets_a_timeout_wins() {
     let layer = |drain, total| base().drain_timeout(ms(drain)).total_timeout(ms(total));
     let outer = layer(10, 1000);
     for (middle, inner, closed) in [
@@ -162,4 +165,74 @@ async fn in_a_scope_a_layers_limits_are_the_scopes() {
     .await;
     assert_eq!(start.elapsed(), ms(50), "it is the scope that waits");
     assert_eq!(report.closed_by, Some(Limit::Source("deadline source")));
+}
+
+/// Every source bounds the window; `Tasks::deadline` says so, the drain does not know.
+#[tokio::test(start_paused = true)]
+async fn a_source_of_a_nested_layer_that_is_called_during_the_drain_counts() {
+    let inner = TaskTrackerLayer::new()
+        .deadline_from(|_: &Parts| Some(Instant::now() + Duration::from_secs(1)));
+    let known = Slot::default();
+    let knows = known.clone();
+    let took = held(&TaskTrackerLayer::new(), move || {
+        let (inner, knows) = (tracked(&inner, || {}), knows.clone());
+        spawn(async move {
+            after(100).await;
+            drop(inner.oneshot(request()).await);
+            put(
+                &knows,
+                current()
+                    .deadline()
+                    .expect("known")
+                    .duration_since(Instant::now()),
+            );
+            after(60_000).await;
+        });
+    })
+    .await;
+    assert_eq!(take(&known), ms(1000), "the request knows its deadline");
+    assert_eq!(took, ms(1100));
+}
+
+/// "It counts from the moment the request reaches this layer."
+#[tokio::test(start_paused = true)]
+async fn a_total_timeout_counts_from_its_own_layer_whatever_sources_the_outer_one_has() {
+    for asks in [false, true] {
+        let mut outer = TaskTrackerLayer::new();
+        if asks {
+            outer = outer.deadline_from(|_: &Parts| None);
+        }
+        let inner = tracked(&TaskTrackerLayer::new().total_timeout(ms(2000)), || {
+            spawn(after(60_000));
+        });
+        let service = outer.layer(service_fn(move |request: Request<()>| {
+            let inner = inner.clone();
+            async move {
+                // An authentication, say.
+                after(1000).await;
+                inner.oneshot(request).await
+            }
+        }));
+        let arrived = Instant::now();
+        drop(service.oneshot(request()).await);
+        assert_eq!(arrived.elapsed(), ms(3000), "the outer one asks: {asks}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_timeout_counts_from_the_arrival_at_the_outermost_layer_that_has_one() {
+    let layer = TaskTrackerLayer::new().total_timeout(ms(1000));
+    let route = tracked(&layer.clone().total_timeout(ms(100)), || {
+        spawn(after(500));
+    });
+    let service = layer.layer(service_fn(move |request: Request<()>| {
+        let route = route.clone();
+        async move {
+            after(70).await;
+            route.oneshot(request).await
+        }
+    }));
+    let start = Instant::now();
+    drop(service.oneshot(request()).await);
+    assert_eq!(start.elapsed(), ms(100));
 }

@@ -63,7 +63,7 @@ async fn sources_of_one_name_are_each_what_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_source_is_named_is_what_reports_call_it() {
+async fn the_name_of_a_source_is_its_name_in_reports() {
     let source = deadline::grpc_timeout().named("caller");
     let held = hold(&layer_with(source), with_field("grpc-timeout", "7m")).await;
     held.is_closed_by(Limit::Source("caller"), ms(7), "not by its header");

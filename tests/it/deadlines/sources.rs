@@ -85,7 +85,7 @@ async fn the_instant_of_the_arrival_is_not_past() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_asked_once_for_each_request_when_it_arrives() {
+async fn a_source_is_called_once_for_each_request_when_it_arrives() {
     let (asked, source) = counted_plus(50);
     let layer = layer_with(source);
     let service = tracked(&layer, || {
@@ -104,7 +104,7 @@ async fn a_source_is_asked_once_for_each_request_when_it_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_asked_also_where_nothing_is_spawned_and_nothing_is_held() {
+async fn a_source_is_called_also_if_nothing_is_spawned_and_nothing_is_held() {
     let (asked, source) = counted_plus(0);
     let layer = layer_with(source);
     let mut future = tokio_test::task::spawn(tracked(&layer, || {}).oneshot(request()));

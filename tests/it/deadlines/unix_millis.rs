@@ -29,7 +29,7 @@ async fn what_the_closure_finds_is_turned_into_tokios_clock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_extensions_of_the_request_can_be_asked_too() {
+async fn the_extensions_of_the_request_can_be_read_too() {
     #[derive(Clone)]
     struct Invocation {
         deadline: u64,

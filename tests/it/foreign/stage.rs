@@ -23,7 +23,7 @@ use super::observers::{self, Callback};
 use super::scenes::Scene;
 use super::subscribers::{Hook, Touchy};
 use super::wakers::Wakers;
-use crate::lines::subscribe;
+use crate::subscribers::lines::subscribe;
 use crate::support::{Slot, assert_adds_up, current, paused_runtime, put, request};
 
 /// More than a scene takes, however busy the machine is.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -217,7 +218,7 @@ impl Wake for Panics {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_when_tasks_are_asked_to_stop_is_caught() {
+async fn a_waker_that_panics_when_tasks_are_cancelled_is_caught() {
     for leaves in [true, false] {
         let log = Log::default();
         let policy = Unfinished::Cancel { grace: ms(100) };
@@ -249,4 +250,34 @@ async fn a_waker_that_panics_when_tasks_are_asked_to_stop_is_caught() {
         let report = log.report();
         assert_eq!((report.aborted, report.cancelled), (1, true), "{report}");
     }
+}
+
+/// A shutdown that begins cancels the tokens of the process: what that wakes is not the crate's.
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_at_a_shutdown_keeps_no_response_held() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("planned"));
+        }
+    }
+    let layer = TaskTrackerLayer::new();
+    let handle = layer.handle();
+    let token = handle.process_tasks().cancellation_token();
+    let mut stops = Box::pin(token.cancelled());
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = stops.as_mut().poll(&mut Context::from_waker(&waker));
+    assert_eq!(polled, Poll::Pending);
+    let mut service = tracked(&layer, || drop(spawn(after(600_000))));
+    let mut held = tokio_test::task::spawn(service.call(request()));
+    for _ in 0..2 {
+        assert!(held.poll().is_pending());
+        tokio::task::yield_now().await;
+    }
+    let began = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        handle.begin_shutdown(std::time::Duration::ZERO);
+    }));
+    assert!(began.is_ok(), "it is caught");
+    assert!(held.is_woken());
+    assert!(held.poll().is_ready());
 }

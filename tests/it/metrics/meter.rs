@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-pub(super) const PREFIX: &str = "tower_task_tracker_";
+pub(crate) const PREFIX: &str = "tower_task_tracker_";
 
 /// Reads what was recorded. A look takes the values away, so that they are added up here.
-pub(super) struct Meter {
-    snapshotter: Snapshotter,
-    numbers: BTreeMap<String, f64>,
-    histograms: BTreeMap<String, Vec<f64>>,
+pub(crate) struct Meter {
+    pub(crate) snapshotter: Snapshotter,
+    pub(crate) numbers: BTreeMap<String, f64>,
+    pub(crate) histograms: BTreeMap<String, Vec<f64>>,
 }
 
 impl Meter {
@@ -22,7 +22,7 @@ impl Meter {
         }
     }
 
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let key = key.key();
             let labels: Vec<_> = key
@@ -63,7 +63,7 @@ impl Meter {
         self.labelled("stragglers_total{")
     }
 
-    fn labelled(&mut self, prefix: &str) -> Vec<(String, f64)> {
+    pub(crate) fn labelled(&mut self, prefix: &str) -> Vec<(String, f64)> {
         self.look();
         let tasks = self.numbers.iter().filter_map(|(key, number)| {
             let labels = key.strip_prefix(prefix)?.strip_suffix('}')?;
@@ -83,4 +83,9 @@ impl Meter {
         });
         drains.collect()
     }
+}
+
+pub(crate) fn owned<T: Clone>(list: &[(&str, T)]) -> Vec<(String, T)> {
+    let own = |(key, value): &(&str, T)| ((*key).to_owned(), value.clone());
+    list.iter().map(own).collect()
 }

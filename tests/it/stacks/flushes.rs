@@ -12,7 +12,7 @@ use tower_task_tracker::TaskTrackerLayer;
 
 use super::handlers::{stream, text};
 use super::{NoBody, answer};
-use crate::closed::Closed;
+use crate::subscribers::closed::Closed;
 use crate::support::{Slot, full, put, take};
 
 /// Which spans have closed when the hook is called, with a trace in one place.
@@ -60,7 +60,7 @@ async fn a_flush_has_the_span_of_a_trace_inside_and_misses_that_of_one_outside()
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_it_does_without_tasks() {
+async fn without_tasks_too_a_flush_has_the_span_of_a_trace_inside_alone() {
     for (is_inside, all) in [(true, &["request"][..]), (false, &[])] {
         let idle = service_fn(async |_| Ok::<_, Infallible>(full("done")));
         let closed = closed_at_flush(is_inside, idle).await;

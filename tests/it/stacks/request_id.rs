@@ -66,7 +66,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_that_is_set_outside_is_known_and_one_set_inside_is_not() {
+async fn the_handle_has_an_id_that_is_set_outside_and_none_that_is_set_inside() {
     let layer = TaskTrackerLayer::new();
     let handle = layer.handle();
     let outside = ServiceBuilder::new().layer(set()).layer(layer.clone());
@@ -79,7 +79,7 @@ async fn an_id_that_is_set_outside_is_known_and_one_set_inside_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_that_the_request_came_with_is_known_in_both_orders() {
+async fn the_handle_has_an_id_that_the_request_came_with_in_both_orders() {
     let came_with = || {
         let mut request = request();
         request.headers_mut().insert(ID, seven());

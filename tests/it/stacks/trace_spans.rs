@@ -8,11 +8,12 @@ use tower_http::trace::TraceLayer;
 use tower_task_tracker::{DrainReport, TaskTrackerLayer, named};
 
 use super::{LIMIT, NoBody, WORK, answer, answered};
-use crate::lines::Lines;
+use crate::subscribers::lines::Lines;
 use crate::support::{Body, full};
 
 /// Of the trace's event that tells of an answer.
 const RESPONDED: &str = "finished processing request";
+
 /// Of the event that tells of a drain.
 const DRAINED: &str = "the tasks of a request report=drained";
 
@@ -66,7 +67,7 @@ async fn with_a_trace_inside_only_the_handlers_own_tasks_are_in_the_requests_spa
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_that_is_cut_short_is_told_of_in_the_span_of_a_trace_outside() {
+async fn the_event_about_a_hold_that_is_cut_short_is_in_the_span_of_a_trace_outside() {
     let lines = Lines::default();
     let _listening = lines.listen();
     let stack = ServiceBuilder::new().timeout(LIMIT);

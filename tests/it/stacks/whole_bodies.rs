@@ -31,7 +31,7 @@ fn replace<B>(response: Response<B>) -> Response<Full<Bytes>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_collects_the_body_outside_waits_for_its_held_end() {
+async fn a_layer_outside_that_collects_the_body_waits_for_its_held_end() {
     let log = Log::default();
     let stack = ServiceBuilder::new().and_then(collect).layer(told(&log));
     let (_, took) = answer(stack.service(stream())).await;
@@ -40,7 +40,7 @@ async fn who_collects_the_body_outside_waits_for_its_held_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_collects_the_body_inside_has_the_head_held() {
+async fn a_layer_inside_that_collects_the_body_has_the_head_held() {
     let log = Log::default();
     let stack = ServiceBuilder::new().layer(told(&log)).and_then(collect);
     let (_, took) = answer(stack.service(stream())).await;
@@ -49,7 +49,7 @@ async fn who_collects_the_body_inside_has_the_head_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_replaces_the_body_outside_drops_a_held_end_and_changes_nothing_of_a_held_head() {
+async fn a_layer_outside_that_replaces_the_body_drops_a_held_end_and_changes_no_held_head() {
     let log = Log::default();
     let stack = ServiceBuilder::new().map_response(replace);
     let (_, took) = answer(stack.layer(told(&log)).service(stream())).await;
@@ -64,7 +64,7 @@ async fn who_replaces_the_body_outside_drops_a_held_end_and_changes_nothing_of_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_replaces_the_body_inside_has_the_new_one_held() {
+async fn a_layer_inside_that_replaces_the_body_has_the_new_one_held() {
     let log = Log::default();
     let stack = ServiceBuilder::new().layer(told(&log));
     let stack = stack.map_response(replace).service(stream());

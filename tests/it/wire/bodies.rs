@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tower::{Layer, ServiceBuilder, service_fn};
 use tower_task_tracker::Hold;
 
-use super::setup::{Setup, TEXT};
+use super::harness::setup::{Setup, TEXT};
 use super::stacks::{assert_worked, others};
 
 #[tokio::test(start_paused = true)]

@@ -12,12 +12,12 @@ use tower_task_tracker::{
     DrainReport, Outcome, RunToCompletionLayer, TaskInfo, TaskTrackerLayer, Unfinished, named,
 };
 
-use super::gate::Gate;
-use super::leaving::Way;
-use super::raw_http2::RawHttp2;
-use super::reach::{REQUEST, ROOMY, send};
-use super::serve::{HttpService, serve_http1, serve_http2};
-use super::verdicts::CANCEL;
+use super::harness::gate::Gate;
+use super::harness::leaving::Way;
+use super::harness::raw_http2::RawHttp2;
+use super::harness::reach::{REQUEST, ROOMY, send};
+use super::harness::serve::{HttpService, serve_http1, serve_http2};
+use super::harness::verdicts::CANCEL;
 use crate::support::Log;
 
 const HANDLER: &str = "run_to_completion";

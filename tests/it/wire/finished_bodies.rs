@@ -9,16 +9,19 @@ use tower::{Layer, ServiceBuilder, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_task_tracker::{DrainReport, Hold, Outcome, TaskTrackerLayer, named};
 
-use super::frames::{Client, split_ends};
-use super::pipe::Pipe;
-use super::serve::HttpService;
-use super::setup::REQUEST;
+use super::harness::frames::{Client, split_ends};
+use super::harness::pipe::Pipe;
+use super::harness::serve::HttpService;
+use super::harness::setup::REQUEST;
 use crate::support::Act::{self, Data, Fail, Stall, Trailers, Turn};
 use crate::support::{Log, Play, ms, read_all};
 
 const HELD: [Hold; 3] = [Hold::Auto, Hold::Head, Hold::End];
+
 const STREAMED: [Hold; 2] = [Hold::Auto, Hold::End];
+
 const TEXT: &str = "long enough to be worth the while of a compressor";
+
 const LENGTH: u64 = TEXT.len() as u64;
 
 /// How a handler answers whose task waits for the drop of the body.

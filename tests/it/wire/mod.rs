@@ -1,48 +1,37 @@
 //! What a client receives, and when: each row of the table of what is held, over real connections.
 //!
-//! A [`Row`](row::Row) states how a handler answers, which bytes or frames reach the client while a task of the request
-//! is alive, and which come after it has ended. The task ends when the test opens its [`Gate`](gate::Gate).
+//! A [`Row`](harness::row::Row) states how a handler answers, which bytes or frames reach the client while a task of
+//! the request is alive, and which come after it has ended. The task ends when the test opens its
+//! [`Gate`](harness::gate::Gate).
 //!
-//! Other modules test what becomes of a request whose client leaves: a [`Scene`](scene::Scene) brings the request to a
-//! [`Stage`](scene::Stage), and a [`Way`](leaving::Way) states how the client leaves there.
+//! Other modules test what becomes of a request whose client leaves: a [`Scene`](harness::scene::Scene) brings the
+//! request to a [`Stage`](harness::scene::Stage), and a [`Way`](harness::leaving::Way) states how the client leaves
+//! there.
+//!
+//! | module | |
+//! |---|---|
+//! | `bodies` | The layer around bodies of types that are hard to wrap. |
+//! | `completion` | Handlers that run to their end although their client leaves before it. |
+//! | `disconnects` | Clients that leave: what a server notices of it, and what is reported. |
+//! | `finished_bodies` | A task that waits for the drop of the body does not wait for the response, over both protocols. |
+//! | `harness` | What the tests over real connections share: the connections, the clients, the handlers, and what is checked. |
+//! | `http1` | HTTP/1: what a client receives before the task ends, and after it. |
+//! | `http2` | HTTP/2: what a client receives before the task ends, and after it. |
+//! | `never` | `Hold::Never`: nothing waits, and the request is reported when its task has ended. |
+//! | `producers` | Responses whose body is fed by a task of their own request. Whether or not the body is polled, nothing stalls. |
+//! | `slow_reader` | A client that reads one byte at a time, from a response that is larger than the buffers on the way. |
+//! | `stacks` | The layer among others: the stack compiles, and the layer holds the response of what it wraps. |
+//! | `upgrades` | Exchanges that go on as an upgraded stream: nothing is held, and nothing hangs. |
 
 mod bodies;
-mod check;
-mod clock;
 mod completion;
-mod disconnects_goaway;
-mod disconnects_http1;
-mod disconnects_http2;
-mod disconnects_unnoticed;
-mod disconnects_uploads;
-mod disconnects_whole;
+mod disconnects;
 mod finished_bodies;
-mod frames;
-mod gate;
-mod half_closed;
-mod http1_chunked;
-mod http1_connections;
-mod http1_ends;
-mod http1_lengths;
-mod http1_no_body;
-mod http2_ends;
-mod http2_lengths;
-mod http2_no_body;
-mod http2_streams;
-mod leaving;
+mod harness;
+mod http1;
+mod http2;
 mod never;
-mod pipe;
 mod producers;
-mod raw_http2;
-mod reach;
-mod row;
-mod scene;
-mod script;
-mod serve;
-mod setup;
 mod slow_reader;
-mod socket;
 mod stacks;
-mod tap;
 mod upgrades;
-mod verdicts;

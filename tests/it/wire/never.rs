@@ -2,8 +2,8 @@
 
 use tower_task_tracker::Hold;
 
-use super::row::{GET, Row};
-use super::script::Step::{Data, Trailers, Turn};
+use super::harness::row::{GET, Row};
+use super::harness::script::Step::{Data, Trailers, Turn};
 
 const NEVER: Row = Row {
     hold: Hold::Never,

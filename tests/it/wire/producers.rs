@@ -12,13 +12,15 @@ use tokio::sync::mpsc;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer};
 
-use super::frames::{Client, split_ends};
-use super::pipe::Pipe;
-use super::serve::HttpService;
+use super::harness::frames::{Client, split_ends};
+use super::harness::pipe::Pipe;
+use super::harness::serve::HttpService;
 use crate::support::Log;
 
 const FRAMES: usize = 5;
+
 const FRAME: &str = "12345";
+
 const LENGTH: u64 = 25;
 
 /// The reading end of a channel that has room for one frame.

@@ -11,13 +11,14 @@ use hyper::body::Incoming;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer};
 
-use super::frames::{Client, split_ends};
-use super::gate::Gate;
-use super::pipe::{Pipe, text};
-use super::serve::HttpService;
+use super::harness::frames::{Client, split_ends};
+use super::harness::gate::Gate;
+use super::harness::pipe::{Pipe, text};
+use super::harness::serve::HttpService;
 use crate::support::Log;
 
 const FRAMES: usize = 40;
+
 const FRAME: usize = 50;
 
 /// Frames of numbers, each other than all before it.

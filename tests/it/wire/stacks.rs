@@ -20,8 +20,8 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{HttpMakeClassifier, TraceLayer};
 use tower_task_tracker::Outcome;
 
-use super::clock::real;
-use super::setup::{REQUEST, Setup, TEXT, has_ended};
+use super::harness::clock::real;
+use super::harness::setup::{REQUEST, Setup, TEXT, has_ended};
 
 /// Numbers the requests.
 #[derive(Debug, Clone, Default)]

@@ -13,11 +13,11 @@ use hyper_util::rt::TokioIo;
 use tower::{Layer, service_fn};
 use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Tasks};
 
-use super::clock::soon;
-use super::frames::Client;
-use super::gate::Gate;
-use super::pipe::Pipe;
-use super::serve::HttpService;
+use super::harness::clock::soon;
+use super::harness::frames::Client;
+use super::harness::gate::Gate;
+use super::harness::pipe::Pipe;
+use super::harness::serve::HttpService;
 use crate::support::Log;
 
 /// Spawns a task, and goes on as a stream that says everything twice over.

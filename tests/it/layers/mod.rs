@@ -1,0 +1,10 @@
+//! Nested layers: an inner layer makes no second tracker, its settings win, what it does not set is inherited, and
+//! its callbacks are added. `DrainSettings`.
+//!
+//! | module | |
+//! |---|---|
+//! | `nested` | A layer inside of another one. |
+//! | `settings` | `DrainSettings`: what a layer and a scope share, and how two of them merge. |
+
+mod nested;
+mod settings;
