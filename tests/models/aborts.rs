@@ -2,13 +2,8 @@
 
 use loom::thread;
 
-<<<<<<< HEAD
 use crate::report::{NotDone, Outcome};
-=======
-use crate::report::Outcome;
-use crate::request::stopping::abort;
 use crate::request::task::Refused;
->>>>>>> 8b6a2a13efd73c26c00d64fb376d80a883ee779a
 use crate::sync::AbortHandle;
 use crate::world::{World, check, named, query};
 
@@ -52,8 +47,8 @@ fn a_task_that_is_spawned_while_a_release_aborts_is_aborted_or_refused() {
                 }
             }
         });
-        let (_, handles) = request.release(query(Outcome::DeadlineExceeded), true);
-        abort(handles);
+        let (_, stops) = request.release(query(Outcome::DeadlineExceeded), Some(NotDone::Deadline));
+        request.stop(stops);
         if let Some((task, handle)) = spawner.join().expect("no panic") {
             assert!(handle.is_aborted(), "it came before the release");
             drop(task);

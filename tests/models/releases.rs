@@ -110,7 +110,7 @@ fn what_a_task_spawns_while_it_becomes_a_straggler_is_in_the_report_or_detached(
                 parent.end_of_run(None);
             }
         });
-        let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), false);
+        let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), None);
         request.conclude();
         spawner.join().expect("no panic");
         let alive = release_state.stragglers.len();
