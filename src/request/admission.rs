@@ -185,7 +185,7 @@ impl Request {
         match attached {
             Attached::Kept => {}
             Attached::Ended(handle) => drop(handle),
-            Attached::ToAbort(handle) => abort(handle),
+            Attached::ToAbort(handle) => abort(&handle),
         }
     }
 

@@ -118,7 +118,7 @@ impl Request {
     pub(crate) fn stop(self: &Arc<Self>, stops: Stops<AbortHandle>) {
         let Stops { handles, hand_offs } = stops;
         for handle in handles {
-            abort(handle);
+            abort(&handle);
         }
         for (task, f, why) in hand_offs {
             self.start_hand_off(task, None, f, why);
@@ -135,6 +135,6 @@ fn cancel(token: Option<CancellationToken>) {
 }
 
 /// Aborts a task, outside of the lock.
-pub(super) fn abort(handle: AbortHandle) {
+pub(super) fn abort(handle: &AbortHandle) {
     let _ = panics::caught(|| handle.abort());
 }

@@ -106,7 +106,9 @@ impl<H: Clone> State<H> {
                     armed.stopped.get_or_insert(why);
                 }
                 (Some(HandOff::Armed(_)), Stop::EndOfShutdown) => {
-                    hand_offs.as_mut().map(|all| all.refuse(entry.id));
+                    if let Some(all) = &mut hand_offs {
+                        all.refuse(entry.id);
+                    }
                 }
             }
             if let Some(all) = &mut hand_offs {

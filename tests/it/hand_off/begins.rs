@@ -215,7 +215,7 @@ async fn a_hand_off_that_has_begun_is_not_stopped_when_the_client_leaves() {
     let service = {
         let queue = queue.clone();
         tracked(&layer, move || {
-            drop(queue.task().spawn(async { Err::<(), _>("at once") }))
+            drop(queue.task().spawn(async { Err::<(), _>("at once") }));
         })
     };
     let response = tokio::time::timeout(ms(100), service.oneshot(request()));
@@ -260,7 +260,7 @@ fn without_a_runtime_the_hand_off_has_failed() {
     let layer = TaskTrackerLayer::new().observer(log.clone());
     let runtime = crate::support::paused_runtime();
     let service = tracked(&layer, || {
-        drop(named("late").or_hand_off(full_queue).spawn(work(1000)))
+        drop(named("late").or_hand_off(full_queue).spawn(work(1000)));
     });
     let mut response = Box::pin(service.oneshot(request()));
     runtime.block_on(async {
