@@ -2,12 +2,12 @@
 //!
 //! | module | rule |
 //! |---|---|
-//! | `begins` | when a task is handed off, and why |
-//! | `deadlines` | the hand-off point before a deadline |
-//! | `ends` | what a hand-off that ends means for the response, the report and the log |
-//! | `shutdowns` | hand-offs at a shutdown |
-//! | `closures` | work that cannot be stopped |
-//! | `places` | the same in every kind of response, layer and scope |
+//! | `begins` | When a task is handed off, and why. |
+//! | `deadlines` | The hand-off point: how long before a deadline a task is stopped. |
+//! | `ends` | What the end of a hand-off means for the response, the report and the log. |
+//! | `shutdowns` | Hand-offs at a shutdown. |
+//! | `closures` | Work that cannot be stopped: blocking closures, and tasks that do not yield. |
+//! | `places` | Hand-offs in every kind of response, layer and scope. |
 
 mod begins;
 mod closures;
