@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::hooks::Hooks;
 use super::steps::{Leaving, Steps};
-use crate::metrics;
 use crate::report::DrainReport;
 use crate::request::Request;
 use crate::request::account::Look;
@@ -120,7 +119,7 @@ impl Wait {
     pub(super) fn stop_holding(&mut self) {
         if let Some(window) = &self.window {
             self.held += window.opened.elapsed();
-            metrics::held(-1.0);
+            crate::metrics::held(-1.0);
         }
     }
 }
