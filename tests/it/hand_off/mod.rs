@@ -6,6 +6,7 @@
 //! | `deadlines` | The hand-off point: how long before a deadline a task is stopped. |
 //! | `ends` | What the end of a hand-off means for the response, the report and the log. |
 //! | `shutdowns` | Hand-offs at a shutdown. |
+//! | `records` | What is recorded of a task that was handed off: the log, its name, and a queue in a file. |
 //! | `closures` | Work that cannot be stopped: blocking closures, and tasks that do not yield. |
 //! | `places` | Hand-offs in every kind of response, layer and scope. |
 
@@ -14,6 +15,7 @@ mod closures;
 mod deadlines;
 mod ends;
 mod places;
+mod records;
 mod shutdowns;
 
 use std::sync::{Arc, Mutex};

@@ -21,6 +21,32 @@ async fn panics() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_is_handed_off_is_counted_as_that_and_one_that_is_not_by_its_own_end() {
+    let recorder = DebuggingRecorder::new();
+    let _recorded = metrics::set_default_local_recorder(&recorder);
+    let mut meter = Meter::new(&recorder);
+    let service = tracked(&TaskTrackerLayer::new(), || {
+        let receipt = || named("receipt");
+        receipt()
+            .or_hand_off(|_| async { Ok::<_, &str>(()) })
+            .spawn(fails());
+        receipt().or_hand_off(|_| fails()).spawn(fails());
+        receipt()
+            .or_hand_off(|_| fails())
+            .spawn(async { Ok::<_, &str>(()) });
+    });
+    drop(service.oneshot(request()).await);
+    let ended = [
+        ("state=completed,task=receipt", 1.0),
+        ("state=failed,task=receipt", 1.0),
+        ("state=handed_off,task=receipt", 1.0),
+    ];
+    assert_eq!(meter.tasks(), owned(&ended));
+    assert_eq!(meter.number("failed_hand_offs_total"), 1.0);
+    assert_eq!(meter.number("live_tasks"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_task_is_counted_once_by_its_end_and_its_name() {
     let recorder = DebuggingRecorder::new();
     let _recorded = metrics::set_default_local_recorder(&recorder);
