@@ -9,7 +9,7 @@ use tower_task_tracker::{Limit, Unfinished, deadline};
 use super::{OWN, hold, hold_after, layer_with};
 use crate::support::{paused_runtime, request};
 
-/// The variable, what it says, and the seconds that it makes.
+/// The variable, its value, and the seconds that it stands for.
 const VARIABLES: [(&str, &str, Option<u64>); 15] = [
     ("TTT_ONE", "1", Some(1)),
     ("TTT_MINUTES", "300", Some(300)),
@@ -42,7 +42,8 @@ fn a_variable_has_whole_seconds_from_the_arrival_or_is_ignored() {
         let runtime = paused_runtime();
         return runtime.block_on(read_them());
     }
-    let this = "deadlines::environment::a_variable_has_whole_seconds_from_the_arrival_or_is_ignored";
+    let this =
+        "deadlines::environment::a_variable_has_whole_seconds_from_the_arrival_or_is_ignored";
     let child = Command::new(env::current_exe().expect("this test's binary"))
         .args(["--exact", this, "--nocapture"])
         .env(IS_CHILD, "")

@@ -140,7 +140,7 @@ async fn after_a_panic_nothing_of_it_runs_again() {
 #[tokio::test(start_paused = true)]
 async fn outside_of_a_request_it_runs_on_with_a_warning_and_untracked_without() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let steps = Steps::default();
     let counted = steps.clone();
     let service = RunToCompletionLayer::new().layer(service_fn(move |millis: u64| {

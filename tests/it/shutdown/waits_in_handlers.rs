@@ -14,12 +14,12 @@ use tower_task_tracker::{
 
 use super::Got;
 use crate::run_to_completion::poll_and_leave;
-use crate::support::{after, full, ms, request, told, tracked};
+use crate::support::{after, full, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_awaits_the_shutdown_waits_for_the_tasks_of_its_request() {
     for unfinished in [Unfinished::Continue, Unfinished::Abort] {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let layer = layer.at_deadline(unfinished);
         let (handle, got) = (layer.handle(), Got::new());
         let (h, g) = (handle.clone(), got.clone());

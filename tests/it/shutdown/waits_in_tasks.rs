@@ -9,12 +9,12 @@ use tower_task_tracker::{
 };
 
 use super::{Got, KINDS};
-use crate::support::{Slot, after, ms, put, request, take, told, tracked};
+use crate::support::{Slot, after, ms, observed, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_awaits_the_shutdown_waits_for_all_but_itself() {
     for (kind, run) in KINDS {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let (handle, got) = (layer.handle(), Got::new());
         let (h, g) = (handle.clone(), got.clone());
         let service = tracked(&layer, move || {
@@ -34,7 +34,7 @@ async fn a_task_that_awaits_the_shutdown_waits_for_all_but_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn what_awaits_a_task_that_awaits_the_shutdown_is_let_go_at_its_end() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let (handle, got) = (layer.handle(), Got::new());
     let (h, g) = (handle.clone(), got.clone());
     let service = tracked(&layer, move || {
@@ -231,7 +231,7 @@ fn a_blocking_closure_that_awaits_the_shutdown_waits_for_all_but_itself() {
     assert!(report.waited < Duration::from_secs(60), "{report}");
 }
 
-/// By then nothing else has to be told to it.
+/// It has its report, and waits for nothing else.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_has_the_report_of_a_shutdown_is_not_aborted_by_another_one() {
     let handle = TrackerHandle::new();
