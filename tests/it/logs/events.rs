@@ -106,8 +106,8 @@ async fn what_is_awaited_before_the_release_logs_in_the_requests_span() {
 
 #[tokio::test(start_paused = true)]
 async fn each_event_has_its_level_and_is_in_the_requests_span() {
-    struct Told;
-    impl DrainObserver for Told {
+    struct LogsCalls;
+    impl DrainObserver for LogsCalls {
         fn on_drain(&self, _: &DrainReport) {
             tracing::info!("a callback");
         }
@@ -120,7 +120,7 @@ async fn each_event_has_its_level_and_is_in_the_requests_span() {
     }
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .observer(Told);
+        .observer(LogsCalls);
     let lines = logged(layer, || {
         named("panics").spawn(async { std::panic::resume_unwind(Box::new("no server")) });
         let fails = || async { Err::<(), _>("no stock") };

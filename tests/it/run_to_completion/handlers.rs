@@ -27,7 +27,8 @@ async fn a_handler_runs_on_as_a_task_of_its_request() {
     assert_eq!((report.outcome, report.spawned), (Outcome::Dropped, 1));
     let straggler = &report.stragglers[0];
     assert_eq!(straggler.name.as_deref(), Some(HANDLER));
-    assert_eq!(straggler.location.file(), file!());
+    let file = straggler.location.file();
+    assert!(file.ends_with("run_to_completion/mod.rs"), "{file}");
     assert_eq!(layer.handle().live_tasks(), 1);
 
     layer.handle().wait_idle().await;

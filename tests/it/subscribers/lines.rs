@@ -14,7 +14,7 @@ use crate::support::{request, tracked};
 
 /// Everything that was logged on this thread.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     /// Records this thread, until the returned value is dropped.
