@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskTrackerLayer};
 
-/// What an observer was told.
+/// What an observer was called with.
 #[derive(Debug, Clone)]
-pub(crate) enum Told {
+pub(crate) enum Call {
     Drained(DrainReport),
     LateSpawn(TaskInfo),
     LateEnd(TaskInfo),
@@ -14,32 +14,32 @@ pub(crate) enum Told {
 
 /// An observer that remembers everything, in its order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<Told>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<Call>>>);
 
 impl Log {
-    pub(crate) fn all(&self) -> Vec<Told> {
+    pub(crate) fn all(&self) -> Vec<Call> {
         self.0.lock().expect("no panic holds this lock").clone()
     }
 
     pub(crate) fn reports(&self) -> Vec<DrainReport> {
-        let pick = |told| match told {
-            Told::Drained(report) => Some(report),
+        let pick = |call| match call {
+            Call::Drained(report) => Some(report),
             _ => None,
         };
         self.all().into_iter().filter_map(pick).collect()
     }
 
     pub(crate) fn late_spawns(&self) -> Vec<TaskInfo> {
-        let pick = |told| match told {
-            Told::LateSpawn(task) => Some(task),
+        let pick = |call| match call {
+            Call::LateSpawn(task) => Some(task),
             _ => None,
         };
         self.all().into_iter().filter_map(pick).collect()
     }
 
     pub(crate) fn late_ends(&self) -> Vec<TaskInfo> {
-        let pick = |told| match told {
-            Told::LateEnd(task) => Some(task),
+        let pick = |call| match call {
+            Call::LateEnd(task) => Some(task),
             _ => None,
         };
         self.all().into_iter().filter_map(pick).collect()
@@ -55,22 +55,22 @@ impl Log {
         report
     }
 
-    fn push(&self, told: Told) {
-        self.0.lock().expect("no panic holds this lock").push(told);
+    fn push(&self, call: Call) {
+        self.0.lock().expect("no panic holds this lock").push(call);
     }
 }
 
 impl DrainObserver for Log {
     fn on_drain(&self, report: &DrainReport) {
-        self.push(Told::Drained(report.clone()));
+        self.push(Call::Drained(report.clone()));
     }
 
     fn on_late_spawn(&self, task: &TaskInfo) {
-        self.push(Told::LateSpawn(task.clone()));
+        self.push(Call::LateSpawn(task.clone()));
     }
 
     fn on_late_end(&self, task: &TaskInfo) {
-        self.push(Told::LateEnd(task.clone()));
+        self.push(Call::LateEnd(task.clone()));
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn assert_adds_up(report: &DrainReport) {
 }
 
 /// A layer, and all that it tells.
-pub(crate) fn told() -> (Log, TaskTrackerLayer) {
+pub(crate) fn observed() -> (Log, TaskTrackerLayer) {
     let log = Log::default();
     let layer = TaskTrackerLayer::new().observer(log.clone());
     (log, layer)

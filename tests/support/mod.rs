@@ -20,7 +20,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{ResponseBody, TaskTrackerLayer, TaskTrackerService, Tasks};
 
 pub(crate) use self::frames::Frames;
-pub(crate) use self::log::{Log, assert_adds_up, told};
+pub(crate) use self::log::{Log, assert_adds_up, observed};
 pub(crate) use self::play::{Act, Play, read_all};
 pub(crate) use self::runtimes::{paused_runtime, runtime, timeless_runtime};
 pub(crate) use self::watch::{DropTime, LastWords, Wakes};

@@ -64,8 +64,8 @@ fn a_closure_for_reports_needs_no_types() {
     drop(TaskTrackerLayer::new().on_drain(|report| drop(report.to_string())));
     drop(TaskScopeLayer::new().on_drain(|report| drop(report.to_string())));
     drop(Scope::new().on_drain(|report| drop(report.to_string())));
-    let told = |report: &DrainReport| drop(report.to_string());
-    drop(Scope::new().on_drain(told).on_drain(|_| {}));
+    let observed = |report: &DrainReport| drop(report.to_string());
+    drop(Scope::new().on_drain(observed).on_drain(|_| {}));
 }
 
 #[test]

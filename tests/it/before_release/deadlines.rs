@@ -14,11 +14,11 @@ use tower_task_tracker::{
 
 use super::{Calls, held_whole, layer};
 use crate::support::{
-    DropTime, Frames, LastWords, Log, Slot, after, current, held, ms, put, request, take, told,
+    DropTime, Frames, LastWords, Log, Slot, after, current, held, ms, observed, put, request, take,
     tracked,
 };
 
-/// `set_drain_timeout` during a drain re-arms it. With no task alive nobody listens.
+/// `set_drain_timeout` during a drain re-arms it. This holds with no task alive, too.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
     let tasks = Slot::<Tasks>::default();
@@ -34,7 +34,7 @@ async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
     assert_eq!(took, ms(200));
 }
 
-/// It "is part of the drain window": it can ask how long it has.
+/// It "is part of the drain window": it can read how long it has.
 #[tokio::test(start_paused = true)]
 async fn a_hook_can_read_its_deadline() {
     let known = Slot::default();
@@ -52,8 +52,8 @@ async fn a_hook_can_read_its_deadline() {
 /// What is aborted is done before the window closes, so that there is time for it.
 #[tokio::test(start_paused = true)]
 async fn the_report_of_a_hook_has_no_drained_outcome_after_an_abort() {
-    let (told, tells) = (Slot::default(), Log::default());
-    let tell = told.clone();
+    let (observed, tells) = (Slot::default(), Log::default());
+    let tell = observed.clone();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)
@@ -64,8 +64,11 @@ async fn the_report_of_a_hook_has_no_drained_outcome_after_an_abort() {
         });
     held(&layer, || drop(named("slow").spawn(after(60_000)))).await;
     assert_eq!(tells.report().outcome, Outcome::DeadlineExceeded);
-    let told: DrainReport = take(&told);
-    assert_eq!((told.outcome, told.aborted), (Outcome::DeadlineExceeded, 1));
+    let observed: DrainReport = take(&observed);
+    assert_eq!(
+        (observed.outcome, observed.aborted),
+        (Outcome::DeadlineExceeded, 1)
+    );
 }
 
 /// "The status of a response whose head was held until its deadline, with tasks that were not done."
@@ -136,7 +139,7 @@ async fn a_window_that_closes_before_the_tasks_are_done_calls_no_hook() {
 
 #[tokio::test(start_paused = true)]
 async fn where_a_hook_is_late_after_tasks_that_were_aborted_the_answer_is_that_of_a_deadline() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer
         .drain_timeout(ms(1000))
         .at_deadline(Unfinished::Abort)

@@ -14,11 +14,11 @@ use tower_task_tracker::{Outcome, TaskTrackerLayer, named, spawn};
 
 use super::case::{Case, ten};
 use crate::support::Act::Data;
-use crate::support::{Frames, after, ms, respond, told};
+use crate::support::{Frames, after, ms, observed, respond};
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_to_head_does_not_wait_for_a_producer_without_a_reader() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let start = Instant::now();
     let response = respond(&layer, Method::HEAD, || {
         let (send, receive) = mpsc::channel::<Bytes>(1);
@@ -51,7 +51,7 @@ async fn the_answer_to_head_does_not_wait_for_a_producer_without_a_reader() {
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_to_head_waits_for_what_its_unsent_body_spawns() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let start = Instant::now();
     let response = respond(&layer, Method::HEAD, || {
         spawn(after(10));
@@ -91,7 +91,7 @@ async fn a_body_that_is_never_sent_is_dropped_when_its_head_was_held() {
     assert_eq!(
         response.headers()[CONTENT_LENGTH],
         "2",
-        "its length is told"
+        "its length is sent"
     );
     let mut body = response.into_body();
     assert!(body.get_ref().is_none());

@@ -15,7 +15,7 @@ use crate::support::{Log, Play, read_all, request};
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
-/// How a handler answers, and what is asked of it.
+/// How a handler answers, and to which request.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) what: &'static str,
@@ -120,7 +120,7 @@ impl Case {
             })
             .await;
         let status = response.status();
-        // No server asks for a body there.
+        // No server polls a body there.
         let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         let is_unread = self.method == Method::HEAD || has_no_body;
         let data = if is_unread {

@@ -113,7 +113,7 @@ where
     }))
 }
 
-/// What an HTTP/2 client is told when the body fails.
+/// What an HTTP/2 client gets when the body fails.
 async fn reset(server: tokio::io::DuplexStream) -> Option<Reason> {
     let (mut send, connection) = h2::client::handshake(server).await.expect("h2");
     tokio::spawn(connection);

@@ -27,7 +27,7 @@ fn cases() -> Vec<(Case, &'static str)> {
         (
             Case {
                 knows_its_end: true,
-                ..Case::new("in one piece that knows its end", WHOLE).hints(10)
+                ..Case::new("in one piece, at its end with it", WHOLE).hints(10)
             },
             "0123456789",
         ),
@@ -93,7 +93,7 @@ fn streams() -> Vec<(Case, &'static str)> {
         (
             Case {
                 knows_its_end: true,
-                ..Case::new("a stream that knows its end", TWO)
+                ..Case::new("a stream that is at its end with its last frame", TWO)
             },
             "0123456789",
         ),

@@ -26,7 +26,7 @@ use crate::support::{LastWords, Play, Slot, after, current, ms, put, request, ta
 /// What a destructor was answered.
 type Answer = Slot<Option<Instant>>;
 
-/// A body that asks its request for the deadline when it is dropped.
+/// A body that reads the deadline of its request when it is dropped.
 fn asks(acts: &[Act]) -> (Play, Answer) {
     let answer = Answer::default();
     let answered = answer.clone();
@@ -141,8 +141,8 @@ async fn a_detached_task_that_the_body_of_a_failed_head_owns_finds_the_window_sh
     assert_eq!(take(&answer), None);
 }
 
-/// A body of ten bytes that spawns, once, when it is asked whether it is at its end after the first task is done: it
-/// stands in for another thread, between the end of the wait and the release.
+/// A body of ten bytes. The first call of `is_end_stream` after the first task is done spawns a task. It stands for
+/// another thread, between the end of the wait and the release.
 struct SpawnsAtTheLast {
     tasks: Tasks,
     data: Option<Bytes>,

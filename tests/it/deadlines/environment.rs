@@ -9,7 +9,7 @@ use tower_task_tracker::{Limit, Unfinished, deadline};
 use super::{OWN, hold, hold_after, layer_with};
 use crate::support::{paused_runtime, request};
 
-/// The variable, what it says, and the seconds that it makes.
+/// The variable, its value, and the seconds that it stands for.
 const VARIABLES: [(&str, &str, Option<u64>); 15] = [
     ("TTT_ONE", "1", Some(1)),
     ("TTT_MINUTES", "300", Some(300)),

@@ -69,7 +69,7 @@ async fn a_source_whose_name_panics_has_no_deadline() {
         .is_left_to_the_layer("a name that panics");
 }
 
-/// The last instant that the clock can tell.
+/// The last instant of the clock.
 fn farthest() -> Instant {
     let mut at = Instant::now();
     for bit in (0..63).rev() {

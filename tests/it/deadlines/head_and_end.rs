@@ -74,10 +74,12 @@ async fn where_the_head_has_waited_to_its_deadline_the_end_never_waits_again() {
             let (head, end) = head_and_end(&layer, Some(10_000), body).await;
             assert_eq!((head, end), (ms(millis), ms(millis)), "{base:?}");
         }
-        let told = log.reports().into_iter();
-        let told: Vec<_> = told.map(|report| (report.outcome, report.held)).collect();
+        let observed = log.reports().into_iter();
+        let observed: Vec<_> = observed
+            .map(|report| (report.outcome, report.held))
+            .collect();
         let late = (Outcome::DeadlineExceeded, ms(millis));
-        assert_eq!(told, [late; 3], "{base:?}");
+        assert_eq!(observed, [late; 3], "{base:?}");
     }
 }
 

@@ -89,7 +89,7 @@ async fn a_margin_that_is_longer_than_what_is_left_closes_the_window_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_past_is_ignored() {
-    // Local emulators say such things.
+    // Local emulators send such deadlines.
     for deadline in [0, 1, 600_000, unix_now().as_millis() as u64 - 1] {
         is_ignored(json!({ "deadline": deadline })).await;
     }

@@ -77,7 +77,7 @@ fn arrival_plus(millis: u64) -> Source {
     })
 }
 
-/// The same, and how often it was asked.
+/// The same, and how often it was called.
 fn counted_plus(millis: u64) -> (Arc<AtomicUsize>, Source) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();

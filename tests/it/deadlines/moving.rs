@@ -10,9 +10,9 @@ use tower_task_tracker::{Limit, TaskTrackerLayer, spawn};
 use super::{NOW, OWN, arrival_plus, slow};
 use crate::support::{Log, Slot, after, current, ms, put, request, take};
 
-/// Serves a request that is answered after 10 ms and says `timeout` 20 ms later; how long that took
-/// from its arrival, and what closed the window. It is not one of its tasks that says so, so that
-/// nothing but the setter can wake the wait.
+/// Serves a request that is answered after 10 ms, and sets `timeout` 20 ms later. Returns how long that took from its
+/// arrival, and what closed the window. The setter is called outside of its tasks, so that nothing else can wake the
+/// wait.
 async fn moved(
     layer: &TaskTrackerLayer,
     timeout: impl Into<Option<Duration>>,

@@ -167,7 +167,7 @@ async fn in_a_scope_a_layers_limits_are_the_scopes() {
     assert_eq!(report.closed_by, Some(Limit::Source("deadline source")));
 }
 
-/// Every source bounds the window; `Tasks::deadline` says so, the drain does not know.
+/// Every source bounds the window: `Tasks::deadline` has it, and the drain ends at it.
 #[tokio::test(start_paused = true)]
 async fn a_source_of_a_nested_layer_that_is_called_during_the_drain_counts() {
     let inner = TaskTrackerLayer::new()
@@ -190,7 +190,7 @@ async fn a_source_of_a_nested_layer_that_is_called_during_the_drain_counts() {
         });
     })
     .await;
-    assert_eq!(take(&known), ms(1000), "the request knows its deadline");
+    assert_eq!(take(&known), ms(1000), "`Tasks::deadline` has it");
     assert_eq!(took, ms(1100));
 }
 
@@ -208,7 +208,7 @@ async fn a_total_timeout_counts_from_its_own_layer_whatever_sources_the_outer_on
         let service = outer.layer(service_fn(move |request: Request<()>| {
             let inner = inner.clone();
             async move {
-                // An authentication, say.
+                // Such as an authentication.
                 after(1000).await;
                 inner.oneshot(request).await
             }

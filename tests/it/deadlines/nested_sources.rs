@@ -28,7 +28,7 @@ async fn a_source_that_a_routes_layer_has_from_the_base_counts_from_the_first_ar
     let closed = through(&base, 30, &route, request()).await;
     assert_eq!(closed, (ms(50), Some(Limit::Source("deadline source"))));
     assert_eq!(asked.load(Ordering::SeqCst), 2, "by each of the layers");
-    // Another one is another source, whatever it says.
+    // Another one is another source, whatever it returns.
     let other = route.deadline_source(named("own", 10));
     let closed = through(&base, 30, &other, request()).await;
     assert_eq!(closed, (ms(40), Some(Limit::Source("own"))));

@@ -55,7 +55,7 @@ async fn sources_of_one_name_are_each_what_they_are() {
     held.is_closed_by(Limit::Source("limit"), ms(50), "the client's");
     assert_eq!(held.report.aborted, 0, "{}", held.report);
 
-    // What one of them is at least says nothing of the other.
+    // The `at_least` of one of them does not apply to the other.
     let layer =
         layer_with(named("limit", 50).at_least(ms(200))).deadline_source(named("limit", 100));
     let held = hold(&layer, request()).await;

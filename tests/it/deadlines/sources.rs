@@ -21,12 +21,12 @@ async fn a_closure_is_a_source() {
     let layer = layer_from(move |parts| Some(Instant::now() + ms(millis(parts)?)));
     let held = hold(&layer, with_field("x-millis", "40")).await;
     assert_eq!(held.known, Some(ms(40)));
-    held.is_closed_by(CLOSURE, ms(40), "it says so");
+    held.is_closed_by(CLOSURE, ms(40), "it returned an instant");
     let held = hold_after(ms(30), &layer, with_field("x-millis", "40")).await;
     held.is_closed_by(CLOSURE, ms(40), "it counts from the arrival");
     hold(&layer, request())
         .await
-        .is_left_to_the_layer("it says nothing");
+        .is_left_to_the_layer("it returned none");
 }
 
 #[tokio::test(start_paused = true)]

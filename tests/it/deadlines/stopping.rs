@@ -12,7 +12,7 @@ use tower_task_tracker::{DrainReport, Limit, TaskState, TaskTrackerLayer, Unfini
 use super::slow;
 use crate::support::{Log, after, current, ms, with_field};
 
-/// What aborts, or asks to stop, at the deadline.
+/// The policies that abort or cancel at the deadline.
 pub(super) const POLICIES: [Unfinished; 4] = [
     Unfinished::Abort,
     Unfinished::Cancel {
@@ -36,7 +36,7 @@ pub(super) struct Seen {
     report: DrainReport,
     /// How the task ended, if it was after the report.
     ended: Option<TaskState>,
-    /// When the task was asked to stop, counted from the arrival.
+    /// When the task was cancelled, counted from the arrival.
     pub(super) cancelled: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn serve(
     request: Request<()>,
 ) -> Seen {
     let log = Log::default();
-    let (tell, told) = oneshot::channel();
+    let (tell, observed) = oneshot::channel();
     let tell = Arc::new(Mutex::new(Some(tell)));
     let layer = layer.observer(log.clone());
     let service = slow(&layer, handling, move || {
@@ -65,8 +65,8 @@ pub(super) async fn serve(
     let took = arrival.elapsed();
     drop(response);
     layer.handle().wait_idle().await;
-    // Time enough for whoever is to be told.
-    let cancelled = tokio::time::timeout(ms(10), told).await;
+    // Time enough for each observer call.
+    let cancelled = tokio::time::timeout(ms(10), observed).await;
     Seen {
         took,
         report: log.report(),

@@ -12,11 +12,11 @@ use tower_task_tracker::{
 
 use super::ends;
 use crate::subscribers::lines::logged;
-use crate::support::{Log, Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{Log, Slot, after, current, ms, observed, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn what_a_detached_task_spawns_is_detached_itself() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("detached").detached().spawn(async {
             named("early").spawn(async {
@@ -69,7 +69,7 @@ pub(crate) const EVERY_WAY: [&str; 16] = [
 
 #[tokio::test(start_paused = true)]
 async fn however_a_detached_task_spawns_its_children_hold_nothing() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let local = tokio::task::LocalSet::new();
     let service = tracked(&layer, || {
         named("detached").detached().spawn_local(async {
@@ -92,7 +92,7 @@ async fn however_a_detached_task_spawns_its_children_hold_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_blocking_closure_spawns_goes_by_what_the_closure_is() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("closure").detached().spawn_blocking(|| {
             named("child").spawn(after(50));
@@ -111,7 +111,7 @@ async fn what_a_blocking_closure_spawns_goes_by_what_the_closure_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_required_child_of_a_detached_task_is_just_fallible() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("detached").detached().spawn(async {
             let child = named("child").required();
@@ -146,8 +146,8 @@ async fn a_required_child_of_a_detached_task_is_just_fallible() {
 #[tokio::test(start_paused = true)]
 async fn what_a_detached_task_calls_is_a_request_of_its_own() {
     for scoped in [false, true] {
-        let (outer_log, outer) = told();
-        let (inner_log, inner) = told();
+        let (outer_log, outer) = observed();
+        let (inner_log, inner) = observed();
         let inner_service = tracked(&inner, || drop(named("inner").spawn(after(30))));
         let took = Slot::default();
         let out = took.clone();

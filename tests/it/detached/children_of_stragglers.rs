@@ -7,7 +7,9 @@ use tower_task_tracker::{Outcome, TaskTrackerLayer, Unfinished, named};
 use super::children::{EVERY_WAY, spawn_in_every_way};
 use super::ends;
 use crate::subscribers::lines::Lines;
-use crate::support::{LastWords, Log, Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{
+    LastWords, Log, Slot, after, current, ms, observed, put, request, take, tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn however_a_straggler_spawns_no_warning_is_logged() {
@@ -18,7 +20,7 @@ async fn however_a_straggler_spawns_no_warning_is_logged() {
             .at_deadline(unfinished)
             .observer(log.clone());
         let lines = Lines::default();
-        let _listening = lines.listen();
+        let _recording = lines.record();
         let local = tokio::task::LocalSet::new();
         let service = tracked(&layer, || {
             let tasks = current();
@@ -36,8 +38,11 @@ async fn however_a_straggler_spawns_no_warning_is_logged() {
             layer.handle().wait_idle().await;
         };
         local.run_until(served).await;
-        let told = ends(&log);
-        let children: Vec<_> = told.iter().filter(|name| **name != "straggler").collect();
+        let observed = ends(&log);
+        let children: Vec<_> = observed
+            .iter()
+            .filter(|name| **name != "straggler")
+            .collect();
         assert_eq!(children, EVERY_WAY.iter().collect::<Vec<_>>());
         assert!(log.late_spawns().is_empty(), "{:?}", log.late_spawns());
         assert_eq!(lines.count("after its request was released"), 0);
@@ -46,7 +51,7 @@ async fn however_a_straggler_spawns_no_warning_is_logged() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_destructor_of_a_straggler_or_a_detached_task_spawns_is_detached() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let aborted = Slot::default();
     let out = aborted.clone();
     let service = tracked(&layer.drain_timeout(ms(10)), move || {
@@ -76,7 +81,7 @@ async fn what_the_destructor_of_a_straggler_or_a_detached_task_spawns_is_detache
 
 #[tokio::test(start_paused = true)]
 async fn the_children_of_a_task_whose_client_has_left_are_not_late() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("left").spawn(async {
             after(100).await;

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use crate::support::Log;
 
-/// The names of the tasks whose ends were told alone, sorted.
+/// The names of the tasks whose ends were observed alone, sorted.
 pub(crate) fn ends(log: &Log) -> Vec<Cow<'static, str>> {
     let ends = log.late_ends().into_iter();
     let mut names: Vec<_> = ends.map(|task| task.name.unwrap_or("?".into())).collect();

@@ -4,11 +4,11 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Unfinished, named};
 
-use crate::support::{Log, after, current, held, ms, request, told, tracked};
+use crate::support::{Log, after, current, held, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn no_response_waits_for_a_detached_task_and_its_end_is_observed() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let arrived = Instant::now();
     let service = tracked(&layer, || {
         named("warm the cache").detached().spawn(after(100));
@@ -36,7 +36,7 @@ async fn no_response_waits_for_a_detached_task_and_its_end_is_observed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_with_detached_tasks_alone_is_reported_too() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || drop(named("slow").detached().spawn(after(100))));
     drop(service.oneshot(request()).await);
     assert_eq!(log.report().spawned, 0);
@@ -65,7 +65,7 @@ async fn neither_a_deadline_nor_a_disconnect_stops_a_detached_task() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_detached_task_that_fails_has_its_message() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let fails = async { Err::<(), _>("no cache") };
         named("cache").fallible().detached().spawn(fails);
@@ -80,7 +80,7 @@ async fn the_end_of_a_detached_task_that_fails_has_its_message() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_with_detached_tasks_alone_is_reported_with_none() {
-    let (log, layer) = crate::support::told();
+    let (log, layer) = crate::support::observed();
     held(&layer, || {
         current().task().detached().spawn(after(20));
     })

@@ -8,7 +8,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Outcome, TaskTrackerLayer, Unfinished, named};
 
 use super::layer;
-use crate::support::{Frames, Log, after, request, respond, told};
+use crate::support::{Frames, Log, after, observed, request, respond};
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_gave_its_last_frame_is_complete() {
@@ -60,7 +60,7 @@ async fn what_a_complete_body_spawns_at_its_drop_is_no_disconnect() {
 /// No client is to get it, and the server drops it: that is its end.
 #[tokio::test(start_paused = true)]
 async fn what_an_unsent_stream_spawns_when_it_is_dropped_is_no_disconnect() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.at_disconnect(Unfinished::Abort);
     let body = || Frames::new(["a"]).spawns_at_drop(20);
     let answer = respond(&layer, http::Method::HEAD, body).await;

@@ -8,7 +8,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{TaskState, Unfinished, named};
 
 use super::{dropped, layer, left_after};
-use crate::support::{Frames, LastWords, Log, after, current, ms, request, told, tracked};
+use crate::support::{Frames, LastWords, Log, after, current, ms, observed, request, tracked};
 use crate::unfinished::destructors::spawn_at_drop;
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ async fn what_destructors_spawn_has_100_ms() {
 
 #[tokio::test(start_paused = true)]
 async fn what_destructors_spawn_when_the_client_has_left_is_reported_and_then_aborted() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = tracked(&layer.at_disconnect(Unfinished::Abort), || {
         spawn_at_drop(current());
     });

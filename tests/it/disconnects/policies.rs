@@ -10,12 +10,13 @@ use tower_task_tracker::{TaskState, Tasks, Unfinished, named, spawn};
 
 use super::{dropped, layer, left_after, slow};
 use crate::support::{
-    DropTime, Frames, LastWords, Log, Slot, after, current, ms, put, request, take, told, tracked,
+    DropTime, Frames, LastWords, Log, Slot, after, current, ms, observed, put, request, take,
+    tracked,
 };
 
 #[tokio::test(start_paused = true)]
 async fn detached_by_default_a_task_runs_on_and_the_report_comes_at_once() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let watched = DropTime::new();
     left_after(&layer, 20, slow(&watched)).await;
     let report = dropped(&log);
@@ -137,7 +138,7 @@ async fn the_handler_is_dropped_before_its_tasks_are_stopped() {
 #[tokio::test(start_paused = true)]
 async fn when_a_client_leaves_the_token_is_cancelled_at_once() {
     for policy in [Unfinished::Abort, Unfinished::Cancel { grace: ms(100) }] {
-        let (_, layer) = told();
+        let (_, layer) = observed();
         let kept = Slot::default();
         let keep = kept.clone();
         let mut service = tracked(&layer.at_disconnect(policy), move || {

@@ -16,7 +16,7 @@ use tower_task_tracker::{
 };
 
 use super::{dropped, layer};
-use crate::support::{Body, Frames, Log, after, ms, request, respond, told, tracked};
+use crate::support::{Body, Frames, Log, after, ms, observed, request, respond, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn at_every_moment_a_drop_is_reported_once() {
@@ -82,7 +82,7 @@ async fn a_blocking_closure_is_a_straggler_when_its_client_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_future_dropped_while_the_handler_runs_is_reported_as_dropped() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = layer.layer(service_fn(|_: Request<()>| async {
         struct SpawnsWhenDropped;
         impl Drop for SpawnsWhenDropped {
@@ -109,7 +109,7 @@ async fn a_future_dropped_while_the_handler_runs_is_reported_as_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_future_dropped_while_the_head_is_held_is_reported_as_dropped() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = tracked(&layer, || {
         spawn(after(100));
     });
@@ -129,7 +129,7 @@ async fn a_future_dropped_while_the_head_is_held_is_reported_as_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_dropped_before_its_end_is_reported_as_dropped() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let response = respond(&layer, Method::GET, || {
         spawn(async {});
         Frames::new(["a", "b"]).spawns_at_drop(10)
@@ -145,7 +145,7 @@ async fn a_body_dropped_before_its_end_is_reported_as_dropped() {
     assert_eq!(
         report.stragglers[0].name.as_deref(),
         Some("last will"),
-        "its destructor was heard"
+        "what its destructor spawned is counted"
     );
 }
 
@@ -222,7 +222,7 @@ impl<F: Send> Wake for Leaves<F> {
 
 #[tokio::test(start_paused = true)]
 async fn a_response_that_is_dropped_by_the_end_of_its_last_task_has_no_straggler() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = tracked(&layer, || drop(spawn(after(20))));
     let leaves = Arc::new(Leaves(Mutex::new(None)));
     let waker = Waker::from(leaves.clone());

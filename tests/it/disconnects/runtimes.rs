@@ -23,7 +23,7 @@ fn without_a_runtime_tasks_are_aborted_and_reported_at_once() {
         drop(held);
         let report = dropped(&log);
         assert_eq!(report.aborted + report.stragglers.len(), 1);
-        // It was told to stop: its runtime drops it when it is driven again.
+        // It is aborted: its runtime drops it when it is driven again.
         runtime.block_on(layer.handle().wait_idle());
     }
 }

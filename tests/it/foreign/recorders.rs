@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use tokio::time::Instant;
 use tower_task_tracker::spawn;
 
-use crate::support::{after, held, ms, paused_runtime, told};
+use crate::support::{after, held, ms, observed, paused_runtime};
 
 struct NoMetrics;
 
@@ -28,7 +28,7 @@ fn a_recorder_that_panics_loses_no_task() {
     let runtime = paused_runtime();
     metrics::with_local_recorder(&NoMetrics, || {
         runtime.block_on(async {
-            let (log, layer) = told();
+            let (log, layer) = observed();
             let begin = Instant::now();
             held(&layer, || {
                 spawn(after(20));

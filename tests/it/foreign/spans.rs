@@ -10,7 +10,7 @@ use tracing::Level;
 use tracing::span::{Attributes, Id, Record};
 
 use crate::subscribers::lines::subscribe;
-use crate::support::{Log, Slot, after, current, held, ms, put, request, take, told, tracked};
+use crate::support::{Log, Slot, after, current, held, ms, observed, put, request, take, tracked};
 
 struct NoSpans;
 
@@ -31,7 +31,7 @@ impl tracing::Subscriber for NoSpans {
 #[tokio::test(start_paused = true)]
 async fn a_task_whose_span_cannot_be_made_runs_and_is_waited_for() {
     let _guard = subscribe(NoSpans, Level::TRACE);
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let spawns = || {
         spawn(after(20));
     };
@@ -67,7 +67,7 @@ async fn a_client_that_leaves_while_a_panic_is_logged_leaves_nothing_behind() {
     }
     let hook = Hook::default();
     let _guard = subscribe(SlowLog(hook.clone()), Level::TRACE);
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let kept = Slot::default();
     let keep = kept.clone();
     let service = tracked(&layer, move || {
@@ -196,7 +196,7 @@ async fn touched(waits: bool) -> Log {
     let touchy = Touchy::default();
     let subscriber = tracing_subscriber::registry().with(touchy.clone());
     let _guard = subscribe(subscriber, Level::TRACE);
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let hooked = Arc::new(AtomicUsize::new(0));
     let hook = hooked.clone();
     let layer = layer.before_release(move |_| {

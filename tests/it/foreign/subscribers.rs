@@ -24,7 +24,7 @@ pub(super) enum Hook {
     Close,
 }
 
-/// A subscriber of which one call panics, when the registry beneath it has done what is asked.
+/// A subscriber of which one call panics, after the registry beneath it was called.
 pub(super) struct Touchy {
     hook: Hook,
     armed: Arc<AtomicBool>,

@@ -27,7 +27,7 @@ use crate::support::{Log, Slot, after, current, ms, put, request, take, tracked}
 pub(super) enum Act {
     #[default]
     Nothing,
-    /// It asks everything that can be asked of the request and of its handle.
+    /// It calls everything that can be read of the request and of its handle.
     Looks,
     /// It moves the deadline.
     Sets,

@@ -114,7 +114,7 @@ async fn from_the_first_snapshot_on_a_request_s_tasks_have_an_age() {
             let _token = named("token").token();
             after(30).await;
             let age = || handle.snapshot().first().map(|task| task.age);
-            assert_eq!(age(), Some(ms(0)), "nobody had looked at it before");
+            assert_eq!(age(), Some(ms(0)), "it was in no snapshot before");
             after(50).await;
             assert_eq!(age(), Some(ms(50)));
             Ok::<_, Infallible>(Response::new(crate::support::Frames::new(["a"])))

@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, Tasks, named, spawn};
 
-use crate::support::{Frames, Log, after, current, ms, request, respond, told};
+use crate::support::{Frames, Log, after, current, ms, observed, request, respond};
 
 #[tokio::test(start_paused = true)]
 async fn what_the_destructor_of_a_finished_body_spawns_is_held_for() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let response = respond(&layer, Method::GET, || {
         Frames::new(["a", "b"]).spawns_at_drop(40)
     })
@@ -69,7 +69,7 @@ async fn tasks_that_a_body_spawns_behind_a_held_head_hold_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_complete_body_leaves_behind_holds_nothing() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         drop(current().token());
         let body = Frames::new(["a", "b"]).always_hints(2).spawns_at_drop(50);
@@ -87,7 +87,7 @@ async fn what_a_complete_body_leaves_behind_holds_nothing() {
     assert_eq!(report.drain, ms(50), "{report}");
 }
 
-/// It is not at its end, and when it is first asked for that with no task alive it spawns one.
+/// It is not at its end. The first call of `is_end_stream` with no task alive spawns one.
 struct SpawnsAtTheLook(AtomicBool, Tasks);
 
 impl Body for SpawnsAtTheLook {
@@ -111,7 +111,7 @@ impl Body for SpawnsAtTheLook {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_without_a_body_waits_for_what_the_body_spawns_when_its_end_is_read() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("first").spawn(after(10));
         let body = SpawnsAtTheLook(AtomicBool::new(false), current());
@@ -134,7 +134,7 @@ async fn a_head_without_a_body_waits_for_what_the_body_spawns_when_its_end_is_re
     assert_eq!(answered, ms(10 + 40), "the head is the end");
 }
 
-/// A body that is not at its end, and spawns when it is first asked for its size.
+/// A body that is not at its end, and that spawns at the first call of `size_hint`.
 pub(crate) struct SpawnsWhenAsked(
     pub(crate) Cell<bool>,
     pub(crate) Tasks,

@@ -34,7 +34,7 @@ async fn a_body_that_is_there_has_its_head_held_also_with_trailers_behind_it() {
     assert_eq!(body.to_bytes(), "whole");
 }
 
-/// It says that its length is five.
+/// A body with an exact length of five.
 struct Exact<B>(B);
 
 impl<B: http_body::Body + Unpin> http_body::Body for Exact<B> {

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, spawn};
 
-use crate::support::{Body, after, full, ms, request, told};
+use crate::support::{Body, after, full, ms, observed, request};
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_error_waits_for_its_tasks() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         spawn(after(60));
         Err::<Response<Body>, &str>("refused")

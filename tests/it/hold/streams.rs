@@ -11,7 +11,7 @@ use crate::support::{Frames, after, ms, respond};
 
 #[tokio::test(start_paused = true)]
 async fn a_data_frame_of_a_stream_passes_and_its_end_is_held() {
-    // Its inner body knows with its only frame that it is at its end; the frame passes all the same.
+    // The inner body is at its end with its only frame. The frame passes all the same.
     let response = respond(&TaskTrackerLayer::new(), Method::GET, || {
         spawn(after(100));
         Frames::new(["x"]).knows_its_end()

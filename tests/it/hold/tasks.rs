@@ -8,12 +8,12 @@ use tower::{Service, ServiceExt};
 use tower_task_tracker::{DrainReport, Outcome, TaskState, TaskTrackerLayer, Tasks, spawn};
 
 use crate::support::{
-    Slot, after, current, ms, put, request, take, timeless_runtime, told, tracked,
+    Slot, after, current, ms, observed, put, request, take, timeless_runtime, tracked,
 };
 
 #[tokio::test(start_paused = true)]
 async fn one_task_holds_the_response_until_it_ends() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         spawn(after(200));
     });
@@ -55,7 +55,7 @@ async fn a_task_that_needs_one_turn_only_holds_without_a_timer() {
 
 #[tokio::test(start_paused = true)]
 async fn many_tasks_hold_the_response_until_the_last_one_ends() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         for millis in (1..=100).rev() {
             spawn(after(millis));
@@ -71,7 +71,7 @@ async fn many_tasks_hold_the_response_until_the_last_one_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn tasks_of_tasks_hold_the_response() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         spawn(async {
             after(50).await;
@@ -99,7 +99,7 @@ async fn tasks_of_tasks_hold_the_response() {
 
 #[tokio::test]
 async fn a_blocking_closure_and_what_it_spawns_hold_the_response() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let (release, blocked) = mpsc::channel::<()>();
     let until = Slot::default();
     put(&until, blocked);
@@ -121,7 +121,7 @@ async fn a_blocking_closure_and_what_it_spawns_hold_the_response() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_holds_the_response_until_it_is_dropped() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let token = current().token();
         let clone = token.clone();
@@ -147,7 +147,7 @@ async fn a_token_holds_the_response_until_it_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_future_tracked_elsewhere_holds_the_response() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let tasks = current();
         tokio::spawn(tasks.named("elsewhere").track_future(async {
@@ -168,7 +168,7 @@ async fn a_library_function_that_is_handed_no_tasks_holds_the_response() {
     fn library() {
         tower_task_tracker::named("deep inside").spawn(after(25));
     }
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let start = Instant::now();
     let response = tracked(&layer, library).oneshot(request()).await;
     assert_eq!(start.elapsed(), ms(25));

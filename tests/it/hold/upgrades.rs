@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{Outcome, Tasks, spawn};
 
-use crate::support::{Slot, after, current, full, ms, put, request, take, told};
+use crate::support::{Slot, after, current, full, ms, observed, put, request, take};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_spawned_after_an_upgrade_is_not_late() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = layer.layer(service_fn(|_: Request<()>| async {
         let tasks = current();
         tasks.spawn(async {
@@ -39,7 +39,7 @@ async fn what_is_spawned_after_an_upgrade_is_not_late() {
 /// Through a `Tasks` that was kept, where no task of the request spawns.
 #[tokio::test(start_paused = true)]
 async fn what_an_upgraded_exchange_spawns_through_a_kept_handle_is_not_late() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let kept = Slot::<Tasks>::default();
     let keep = kept.clone();
     let service = layer.layer(service_fn(move |_: Request<()>| {

@@ -152,7 +152,7 @@ impl Wake for Polls {
     }
 }
 
-/// Its report is made, and it wants to leave, while its last spawner is still about to tell of an end.
+/// The request is reported and about to leave, while its last spawner has not reported an end yet.
 #[test]
 fn a_request_that_ends_with_the_listing_of_its_last_task_leaves_the_handle() {
     let dead = timeless_runtime().handle().clone();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 use tower_task_tracker::{TaskTrackerLayer, named, spawn};
 
-use crate::shutdown::{Got, KINDS};
+use crate::shutdown::{KINDS, WaitLog};
 use crate::support::{Log, after, ms, request, tracked};
 
 /// Whichever of them is polled first goes on at once.
@@ -56,7 +56,7 @@ async fn a_task_that_waits_for_idleness_is_aborted_at_the_end_of_a_shutdown() {
 async fn a_task_that_awaits_idleness_waits_for_all_but_itself() {
     for (kind, run) in KINDS {
         let layer = TaskTrackerLayer::new();
-        let (handle, got) = (layer.handle(), Got::new());
+        let (handle, got) = (layer.handle(), WaitLog::new());
         let (h, g) = (handle.clone(), got.clone());
         let service = tracked(&layer, move || {
             named("sibling").spawn(after(300));

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, spawn};
 
-use crate::support::{after, current, full, ms, request, told, tracked};
+use crate::support::{after, current, full, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn two_clones_of_one_service_hold_their_own_requests_only() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let next = Arc::new(AtomicUsize::new(1));
     let service = tracked(&layer, move || {
         let millis = 100 * next.fetch_add(1, Ordering::SeqCst) as u64;

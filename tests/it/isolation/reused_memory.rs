@@ -10,11 +10,11 @@ use tower_task_tracker::{DrainReport, DrainSettings, TaskSpans, TaskTrackerLayer
 use tracing::{Instrument, info_span};
 
 use crate::subscribers::closed::Closed;
-use crate::support::{Log, after, current, full, ms, request, told, tracked};
+use crate::support::{Log, after, current, full, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_kept_for_longer_leaves_nothing_to_the_next_one() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = layer.layer(service_fn(|request: Request<()>| async move {
         if request.uri().path() == "/first" {
             return Err(current());
@@ -40,9 +40,9 @@ async fn a_request_that_is_kept_for_longer_leaves_nothing_to_the_next_one() {
 #[tokio::test(start_paused = true)]
 async fn a_thread_keeps_nothing_of_the_users_when_the_service_is_gone() {
     let channel = Arc::new(());
-    let (told, awaited) = (channel.clone(), channel.clone());
+    let (observed, awaited) = (channel.clone(), channel.clone());
     for layer in [
-        TaskTrackerLayer::new().on_drain(move |_: &DrainReport| drop(told.clone())),
+        TaskTrackerLayer::new().on_drain(move |_: &DrainReport| drop(observed.clone())),
         TaskTrackerLayer::new().before_release(move |_| {
             drop(awaited.clone());
             std::future::ready(())

@@ -12,11 +12,13 @@ use tower_task_tracker::{
 };
 
 use crate::detached::ends;
-use crate::support::{Frames, Log, Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{
+    Frames, Log, Slot, after, current, ms, observed, put, request, take, tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_tasks_warns_where_the_code_is_no_task_of_that_request() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.drain_timeout(ms(10));
     let kept = Slot::default();
     let keep = kept.clone();
@@ -56,7 +58,7 @@ async fn a_kept_tasks_warns_where_the_code_is_no_task_of_that_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_spawns_inside_of_other_contexts_is_still_the_spawning_task() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.drain_timeout(ms(10));
     let service = tracked(&layer, || {
         let tasks = current();
@@ -109,7 +111,7 @@ async fn a_callback_that_is_called_inside_of_a_straggler_is_no_task() {
         let token = current().token();
         spawn(async move {
             after(100).await;
-            // Its end is told here and now.
+            // Its end is observed at once.
             drop(token);
         });
     });
@@ -122,7 +124,7 @@ async fn a_callback_that_is_called_inside_of_a_straggler_is_no_task() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_body_spawns_after_its_window_has_closed_is_late_as_ever() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer
         .drain_timeout(ms(10))
         .hold(tower_task_tracker::Hold::Head);
@@ -144,7 +146,7 @@ async fn what_a_body_spawns_after_its_window_has_closed_is_late_as_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_in_the_tokio_util_tracker_is_no_task_here() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.drain_timeout(ms(50));
     let service = tracked(&layer, || {
         let tasks = current();

@@ -8,11 +8,11 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_task_tracker::{TaskState, spawn};
 
-use crate::support::{Slot, after, current, put, request, take, told, tracked};
+use crate::support::{Slot, after, current, observed, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_late_spawn_runs_and_is_reported_with_its_place() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let kept = Slot::default();
     let keep = kept.clone();
     let service = tracked(&layer, move || {
@@ -50,7 +50,7 @@ async fn a_late_spawn_runs_and_is_reported_with_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_late_task_that_is_aborted_or_panics_is_observed() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let kept = Slot::default();
     let keep = kept.clone();
     let service = tracked(&layer, move || {

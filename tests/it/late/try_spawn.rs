@@ -5,11 +5,11 @@ use tower::ServiceExt;
 use tower_task_tracker::{TaskState, TaskTrackerLayer, TrySpawnError, named};
 
 use crate::detached::ends;
-use crate::support::{Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{Slot, after, current, ms, observed, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn try_spawn_refuses_a_straggler_and_in_a_detached_task_a_shutdown_alone_refuses() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.drain_timeout(ms(10));
     let handle = layer.handle();
     let refused = Slot::default();
@@ -84,7 +84,7 @@ async fn try_spawn_refuses_what_would_be_late_and_gives_the_future_back() {
 
 #[tokio::test]
 async fn outside_of_a_request_try_spawn_spawns() {
-    let spawned = named("nobody's").try_spawn(std::future::ready(7));
-    let handle = spawned.expect("nobody refuses");
+    let spawned = named("outside").try_spawn(std::future::ready(7));
+    let handle = spawned.expect("it is not refused");
     assert_eq!(handle.await.expect("no panic"), 7);
 }

@@ -45,7 +45,7 @@ async fn a_route_tunes_its_own_timeout() {
     assert_eq!(
         log.report().outcome,
         Outcome::DeadlineExceeded,
-        "told once, although the route's layer was made from the base"
+        "called once, although the route's layer was made from the base"
     );
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn slow(_: Request<()>) -> Result<http::Response<Body>, Infalli
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_is_dropped_with_its_client_is_a_warning_once_a_minute() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = TaskTrackerLayer::new();
     let service = layer.layer(service_fn(slow));
     {
@@ -57,7 +57,7 @@ async fn a_handler_that_is_dropped_with_its_client_is_a_warning_once_a_minute() 
 #[tokio::test(start_paused = true)]
 async fn a_scoped_handler_that_is_dropped_is_a_warning_too_and_a_scope_is_not() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = TaskScopeLayer::new();
     for _ in 0..3 {
         poll_and_leave(layer.layer(service_fn(slow)).oneshot(request()));
@@ -76,7 +76,7 @@ async fn a_scoped_handler_that_is_dropped_is_a_warning_too_and_a_scope_is_not() 
 #[tokio::test(start_paused = true)]
 async fn without_lost_work_there_is_no_warning() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     // The handler runs on.
     for spawns in [false, true] {
         let layer = TaskTrackerLayer::new();
@@ -140,7 +140,7 @@ async fn without_lost_work_there_is_no_warning() {
 #[test]
 fn handlers_that_a_runtime_drops_are_no_warning() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = TaskTrackerLayer::new();
     let served = |runtime: &tokio::runtime::Runtime| {
         let service = layer.layer(service_fn(slow));
@@ -164,7 +164,7 @@ fn handlers_that_a_runtime_drops_are_no_warning() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_an_aborted_task_has_called_is_no_warning() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = TaskTrackerLayer::new();
     let calls = tracked(&layer.clone(), move || {
         let service = layer.layer(service_fn(slow));

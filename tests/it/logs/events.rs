@@ -16,7 +16,7 @@ async fn a_request_that_is_shed_is_logged_with_how_many_tasks_are_alive() {
     drop(tracked(&layer, || {}).oneshot(request()).await);
     let _tokens = [(); 3].map(|()| layer.handle().process_tasks().token());
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let service = tracked(&layer, || {});
     let span = tracing::info_span!("request", id = 7);
     drop(tracing::Instrument::instrument(service.oneshot(request()), span).await);
@@ -93,9 +93,9 @@ async fn what_is_awaited_before_the_release_logs_in_the_requests_span() {
         }
     });
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let mut service = tracked(&layer, || {});
-    // It was called there; whoever polls it may be elsewhere.
+    // The service was called there. Its future may be polled elsewhere.
     let held = tracing::info_span!("request", id = 7).in_scope(|| service.call(request()));
     drop(held.await);
     for part in ["called", "flushed"] {
@@ -106,21 +106,21 @@ async fn what_is_awaited_before_the_release_logs_in_the_requests_span() {
 
 #[tokio::test(start_paused = true)]
 async fn each_event_has_its_level_and_is_in_the_requests_span() {
-    struct Told;
-    impl DrainObserver for Told {
+    struct LogsCalls;
+    impl DrainObserver for LogsCalls {
         fn on_drain(&self, _: &DrainReport) {
             tracing::info!("a callback");
         }
         fn on_late_spawn(&self, task: &TaskInfo) {
-            tracing::info!("told that {task} is late");
+            tracing::info!("called for the late spawn of {task}");
         }
         fn on_late_end(&self, task: &TaskInfo) {
-            tracing::info!("told of the end of {task}");
+            tracing::info!("called for the end of {task}");
         }
     }
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(100))
-        .observer(Told);
+        .observer(LogsCalls);
     let lines = logged(layer, || {
         named("panics").spawn(async { std::panic::resume_unwind(Box::new("no server")) });
         let fails = || async { Err::<(), _>("no stock") };
@@ -142,9 +142,9 @@ async fn each_event_has_its_level_and_is_in_the_requests_span() {
         ("spawned after its request was released", "WARN"),
         ("a task that the response depends on has failed", "ERROR"),
         ("a callback", "INFO"),
-        ("told that late", "INFO"),
-        ("told of the end of slow", "INFO"),
-        ("told of the end of late", "INFO"),
+        ("called for the late spawn of late", "INFO"),
+        ("called for the end of slow", "INFO"),
+        ("called for the end of late", "INFO"),
     ] {
         let line = lines.with(part);
         assert!(line.starts_with(level), "{line}");

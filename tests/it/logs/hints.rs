@@ -19,7 +19,7 @@ async fn a_required_task_that_reads_a_stream_waits_for_itself_under_auto_and_the
         (Hold::End, 0, StatusCode::OK),
     ] {
         let lines = Lines::default();
-        let _listening = lines.listen();
+        let _recording = lines.record();
         let case = Case {
             required: true,
             ..Case::new("a stream", &[Data("01234"), Turn, Data("56789")])
@@ -43,7 +43,7 @@ async fn the_warning_of_a_held_stream_names_the_likely_cause_and_no_other_does()
         (Hold::Auto, &[Data("0123456789")], false),
     ] {
         let lines = Lines::default();
-        let _listening = lines.listen();
+        let _recording = lines.record();
         let case = ten(acts);
         let (body, _) = case.body();
         let log = Log::default();

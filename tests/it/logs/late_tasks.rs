@@ -10,27 +10,29 @@ use tracing::{Instrument, info_span};
 use crate::subscribers::lines::Lines;
 use crate::support::{Slot, after, current, ms, put, take, tracked, with_field};
 
-/// Logs what it is told.
-struct Told;
+/// Logs each of its calls.
+struct LogsCalls;
 
-impl DrainObserver for Told {
+impl DrainObserver for LogsCalls {
     fn on_drain(&self, _: &DrainReport) {
-        tracing::info!("told of the request");
+        tracing::info!("called for the request");
     }
 
     fn on_late_spawn(&self, task: &TaskInfo) {
-        tracing::info!("told that {task} is late");
+        tracing::info!("called for the late spawn of {task}");
     }
 
     fn on_late_end(&self, task: &TaskInfo) {
-        tracing::info!("told of the end of {task}");
+        tracing::info!("called for the end of {task}");
     }
 }
 
 const ID: &str = r#" request_id="r-7""#;
 
 fn layer() -> TaskTrackerLayer {
-    TaskTrackerLayer::new().drain_timeout(ms(10)).observer(Told)
+    TaskTrackerLayer::new()
+        .drain_timeout(ms(10))
+        .observer(LogsCalls)
 }
 
 /// What is logged of a request with an id that runs `start` in a span `request`, and of what `then` does with its
@@ -41,7 +43,7 @@ async fn logged<Fut: Future>(
     then: impl FnOnce(Tasks) -> Fut,
 ) -> Lines {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let kept = Slot::default();
     let keep = kept.clone();
     let service = tracked(&layer, move || {
@@ -73,8 +75,8 @@ async fn events_about_a_late_task_are_in_its_own_span_with_the_requests_id() {
     for (part, level) in [
         ("a task was spawned after its request was released", "WARN"),
         ("a tracked task failed", "WARN"),
-        ("told that late", "INFO"),
-        ("told of the end of late", "INFO"),
+        ("called for the late spawn of late", "INFO"),
+        ("called for the end of late", "INFO"),
     ] {
         let line = lines.with(part);
         let span = format!(r#"{level} task{{name="late" location="#);
@@ -87,13 +89,13 @@ async fn events_about_a_late_task_are_in_its_own_span_with_the_requests_id() {
 async fn events_about_a_straggler_are_in_its_own_span_with_the_requests_id() {
     let start = || drop(named("slow").fallible().spawn(fails()));
     let lines = logged(layer(), start, async |_| {}).await;
-    for part in ["a tracked task failed", "told of the end of slow"] {
+    for part in ["a tracked task failed", "called for the end of slow"] {
         let line = lines.with(part);
         let span = r#"request:task{name="slow" location="#;
         assert!(line.contains(span), "{line}");
     }
     assert!(lines.with("a tracked task failed").contains(ID));
-    let report = lines.with("told of the request");
+    let report = lines.with("called for the request");
     assert!(report.starts_with("INFO request: it::"), "{report}");
 }
 
@@ -101,7 +103,7 @@ async fn events_about_a_straggler_are_in_its_own_span_with_the_requests_id() {
 async fn events_about_a_detached_task_are_in_a_span_that_names_the_request() {
     let start = || drop(named("cache").detached().fallible().spawn(fails()));
     let lines = logged(layer(), start, async |_| {}).await;
-    for part in ["a tracked task failed", "told of the end of cache"] {
+    for part in ["a tracked task failed", "called for the end of cache"] {
         let line = lines.with(part);
         let (span, rest) = line.split_once('}').expect("it is in a span");
         assert!(span.contains(r#" task{name="cache" location="#), "{line}");
@@ -130,7 +132,7 @@ async fn events_about_a_task_that_is_waited_for_are_in_the_requests_span() {
 #[tokio::test(start_paused = true)]
 async fn without_a_span_of_the_task_events_are_in_the_requests_while_it_is_open() {
     let lines = Lines::default();
-    let _listening = lines.listen_from(tracing::Level::WARN);
+    let _recording = lines.record_from(tracing::Level::WARN);
     let layer = layer();
     let service = tracked(&layer, || {
         let _elsewhere = tracing::error_span!(parent: None, "elsewhere").entered();
@@ -156,7 +158,7 @@ async fn without_a_span_of_the_task_events_are_in_the_requests_while_it_is_open(
 #[tokio::test(start_paused = true)]
 async fn events_about_a_request_without_an_id_have_none() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = layer();
     let service = tracked(&layer, || {
         named("order")

@@ -44,7 +44,7 @@ async fn a_required_task_that_does_not_complete_is_one_error_that_names_it() {
     ] {
         let layer = TaskTrackerLayer::new().drain_timeout(ms(10));
         let lines = Lines::default();
-        let _listening = lines.listen();
+        let _recording = lines.record();
         drop(
             tracked(&layer, move || spawn(named("order")))
                 .oneshot(request())
@@ -90,7 +90,7 @@ async fn a_required_task_that_is_late_and_then_fails_is_one_error() {
 async fn required_tasks_that_are_aborted_for_a_client_that_left_are_no_error() {
     let layer = TaskTrackerLayer::new().at_disconnect(Unfinished::Abort);
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let service = tracked(&layer, || {
         let order = named("order").required();
         order.spawn(pending::<Result<(), &str>>());
@@ -135,7 +135,7 @@ async fn a_panic_of_a_task_that_nothing_depends_on_is_an_error() {
 async fn a_required_task_that_did_not_complete_is_an_error_in_the_log_where_no_response_fails_too()
 {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     scope(|_| async {
         named("order")
             .required()
@@ -151,7 +151,7 @@ async fn a_required_task_that_did_not_complete_is_an_error_in_the_log_where_no_r
 async fn a_required_task_that_fails_after_its_client_left_has_an_error_beside_one_that_was_aborted()
 {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let log = Log::default();
     let layer = TaskTrackerLayer::new()
         .at_disconnect(Unfinished::Abort)

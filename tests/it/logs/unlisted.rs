@@ -18,11 +18,11 @@ async fn pass(outer: &TaskTrackerLayer, inner: &TaskTrackerLayer) {
 #[tokio::test(start_paused = true)]
 async fn a_handle_that_does_not_list_a_request_is_a_warning_once_for_its_layer() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let outer = TaskTrackerLayer::new();
     let inner = TaskTrackerLayer::new();
     pass(&outer, &inner).await;
-    assert_eq!(lines.count(UNSEEN), 0, "nobody looks at it");
+    assert_eq!(lines.count(UNSEEN), 0, "the handle was not taken");
     let handle = inner.handle();
     for _ in 0..3 {
         pass(&outer, &inner).await;
@@ -48,10 +48,10 @@ async fn a_handle_that_does_not_list_a_request_is_a_warning_once_for_its_layer()
 #[tokio::test(start_paused = true)]
 async fn a_handle_that_lists_its_requests_is_no_warning() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let outer = TaskTrackerLayer::new();
     let handle = outer.handle();
-    // A route's own layer is made from the router's, or says so.
+    // A route's own layer is made from the router's, or shares its handle.
     pass(&outer, &outer.clone().drain_timeout(ms(10))).await;
     pass(&outer, &TaskTrackerLayer::new().tracked_by(&handle)).await;
     // What it was cloned from has a handle of its own, which nothing is known of.

@@ -60,28 +60,28 @@ async fn closures_and_observers_are_called_in_the_order_they_were_added_in() {
             self.0.lock().expect("no panic holds it").push("observer");
         }
     }
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let observed = Arc::new(Mutex::new(Vec::new()));
     let push = |what: &'static str| {
-        let told = told.clone();
-        move || told.lock().expect("no panic holds it").push(what)
+        let observed = observed.clone();
+        move || observed.lock().expect("no panic holds it").push(what)
     };
     let (first, last) = (push("first"), push("last"));
     let layer = TaskTrackerLayer::new()
         .on_drain(move |_| first())
         .observer(Silent)
-        .observer(Second(told.clone()))
+        .observer(Second(observed.clone()))
         .on_drain(move |_| last());
     let service = tracked(&layer, || drop(spawn(after(1))));
     let Ok(response) = service.oneshot(request()).await;
     drop(response.into_body().collect().await);
-    let told = told.lock().expect("no panic holds it");
-    assert_eq!(*told, ["first", "observer", "last"]);
+    let observed = observed.lock().expect("no panic holds it");
+    assert_eq!(*observed, ["first", "observer", "last"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closure_is_called_with_the_report() {
-    let told = Arc::new(AtomicUsize::new(0));
-    let counter = told.clone();
+    let observed = Arc::new(AtomicUsize::new(0));
+    let counter = observed.clone();
     let layer = TaskTrackerLayer::new().on_drain(move |report| {
         counter.fetch_add(report.spawned, Ordering::SeqCst);
     });
@@ -91,7 +91,7 @@ async fn a_closure_is_called_with_the_report() {
     });
     let Ok(response) = service.oneshot(request()).await;
     drop(response.into_body().collect().await);
-    assert_eq!(told.load(Ordering::SeqCst), 2);
+    assert_eq!(observed.load(Ordering::SeqCst), 2);
 }
 
 /// What was in the log when each callback was called.
@@ -125,7 +125,7 @@ impl DrainObserver for Reads {
 #[tokio::test(start_paused = true)]
 async fn what_an_observer_is_called_for_is_logged_already() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let read = Arc::<Mutex<Vec<_>>>::default();
     let layer = TaskTrackerLayer::new()
         .drain_timeout(ms(10))

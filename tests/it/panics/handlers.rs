@@ -6,11 +6,11 @@ use http::{Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{Outcome, TaskState, Tasks, spawn};
 
-use crate::support::{Body, after, request, told, tracked};
+use crate::support::{Body, after, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_panics_in_call_is_reported_as_dropped() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = layer.layer(service_fn(
         |_: Request<()>| -> std::future::Ready<Result<Response<Body>, Infallible>> {
             tower_task_tracker::named("orphan").spawn(after(5));
@@ -33,7 +33,7 @@ async fn a_handler_that_panics_in_call_is_reported_as_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_panics_when_polled_is_reported_as_dropped() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         spawn(after(5));
         panic!("when polled")

@@ -12,7 +12,7 @@ use tower_task_tracker::{
 
 use crate::support::{request, timeless_runtime, tracked};
 
-/// What is said by a panic of this.
+/// The message of the panic of this.
 #[track_caller]
 fn message_of(panics: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(panics)).expect_err("it panics");
@@ -21,7 +21,7 @@ fn message_of(panics: impl FnOnce()) -> String {
     message.expect("a string")
 }
 
-/// What a future says that panics after a few polls.
+/// The message of a future that panics after a few polls.
 fn polled(future: impl Future) -> String {
     let mut future = Box::pin(future);
     message_of(|| {
@@ -32,7 +32,7 @@ fn polled(future: impl Future) -> String {
     })
 }
 
-/// What a future says that is polled once more after it has ended.
+/// The message of a future that is polled once more after it has ended.
 async fn polled_again(future: impl Future) -> String {
     let mut future = Box::pin(future);
     drop(future.as_mut().await);

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_task_tracker::{TaskState, TaskTrackerLayer, spawn};
 
-use crate::support::{Log, after, current, ms, request, told, tracked};
+use crate::support::{Log, after, current, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_panicking_task_touches_neither_its_siblings_nor_the_response() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let finished = Arc::new(AtomicUsize::new(0));
     let counter = finished.clone();
     let service = tracked(&layer, move || {
@@ -68,7 +68,7 @@ async fn the_end_of_a_straggler_that_panics_is_observed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_spawn_that_panics_is_counted_as_aborted() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         // There is no `LocalSet`.
         let spawned = catch_unwind(AssertUnwindSafe(|| drop(current().spawn_local(async {}))));
@@ -83,7 +83,7 @@ async fn a_spawn_that_panics_is_counted_as_aborted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_dropped_by_a_panicking_thread_counts_as_a_panic() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let token = current().token();
         let actor = std::thread::spawn(move || {

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 use tower_task_tracker::{DrainReport, Limit, Outcome, TaskState, TaskTrackerLayer, spawn};
 
-use crate::support::{Log, after, ms, request, told, tracked};
+use crate::support::{Log, after, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn without_a_task_the_response_is_ready_at_the_first_poll() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.report_extension(true);
     let mut service = tracked(&layer, || {});
 
@@ -34,7 +34,7 @@ async fn without_a_task_the_response_is_ready_at_the_first_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn an_aborted_task_is_counted_as_aborted() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let handle = tower_task_tracker::named("doomed").spawn(pending::<()>());
         spawn(async move {

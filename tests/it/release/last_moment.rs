@@ -21,11 +21,11 @@ use tracing::{Level, Metadata, Subscriber};
 use crate::bodies::case::{Case, End, read};
 use crate::subscribers::lines::subscribe;
 use crate::support::Act::{Data, Trailers};
-use crate::support::{Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{Slot, after, current, ms, observed, put, request, take, tracked};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs the hook each time it is asked whether it reads the report of a request.
+/// Runs the hook each time the library checks whether the subscriber reads the report of a request.
 struct Asked<F>(F);
 
 impl<F: Fn() + Send + Sync + 'static> Subscriber for Asked<F> {
@@ -64,7 +64,7 @@ async fn an_aborted_task_that_is_dropped_in_the_last_moment_was_late() {
             let mut kept = kept.lock().expect("no panic holds this lock");
             let is_stopping = kept.as_ref().is_some_and(|(_, stop)| stop.is_cancelled());
             let task = if is_stopping { kept.take() } else { None };
-            // The drop asks the subscriber again.
+            // The drop checks the subscriber again.
             std::mem::drop(kept);
             drop(task);
         }
@@ -128,7 +128,7 @@ impl Drop for Bomb {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_body_spawns_that_has_panicked_in_the_first_look_is_counted() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_| {
         spawn(after(10));
         async { Ok::<_, Infallible>(Response::new(Bomb)) }
@@ -150,7 +150,7 @@ async fn trailers_that_were_kept_wait_for_what_is_spawned_before_them() {
         version: Version::HTTP_2,
         ..Case::new("trailers", &[Data("0123456789"), Trailers]).hints(10)
     };
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let (arrived, kept) = (Instant::now(), Slot::default());
     let start = || {
         put(&kept, current());
@@ -172,7 +172,7 @@ async fn a_body_that_is_dropped_with_its_length_reached_is_an_end_also_while_its
         version: Version::HTTP_2,
         ..Case::new("data", &[Data("0123456789")]).hints(10)
     };
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let kept = Slot::default();
     let start = || put(&kept, current());
     let response = case.respond(&layer, case.body().0, start).await;

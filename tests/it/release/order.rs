@@ -12,7 +12,7 @@ use tower::{Service, ServiceExt};
 use tower_task_tracker::{ResponseBody, TaskTrackerLayer, named};
 
 use crate::subscribers::lines::Lines;
-use crate::support::{Body, Log, Slot, after, ms, put, request, take, told, tracked};
+use crate::support::{Body, Log, Slot, after, ms, observed, put, request, take, tracked};
 
 type Answer = Result<Response<ResponseBody<Body>>, Infallible>;
 
@@ -100,7 +100,7 @@ const WAYS: [Way; 5] = [
 async fn an_end_is_logged_and_counted_before_it_wakes_the_response() {
     for (what, start, status) in WAYS {
         let lines = Lines::default();
-        let _listening = lines.listen();
+        let _recording = lines.record();
         let log = Log::default();
         let layer = TaskTrackerLayer::new()
             .drain_timeout(None)
@@ -153,7 +153,7 @@ impl Drop for SpawnsAtDrop {
 #[tokio::test(start_paused = true)]
 async fn a_future_that_has_ended_is_dropped_before_its_task_ends() {
     for elsewhere in [false, true] {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let service = tracked(&layer, move || {
             if elsewhere {
                 tokio::spawn(named("first").track_future(SpawnsAtDrop));

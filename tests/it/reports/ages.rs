@@ -11,7 +11,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskState, TaskTrackerLayer, named, spawn};
 
 use crate::support::{
-    Log, Slot, after, current, full, held, ms, put, request, respond, take, told, tracked,
+    Log, Slot, after, current, full, held, ms, observed, put, request, respond, take, tracked,
 };
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_closure_that_is_spawned_while_the_response_waits_has_an_age() {
     let ended = std::sync::Mutex::new(Some(ended));
     let ended = Arc::new(ended);
     held(&layer, move || {
-        let ended = ended.lock().expect("nobody panics").take();
+        let ended = ended.lock().expect("no panic holds it").take();
         spawn(async move {
             after(20).await;
             named("late closure").spawn_blocking(move || ended.map(|ended| ended.recv()));
@@ -41,7 +41,7 @@ async fn a_closure_that_is_spawned_while_the_response_waits_has_an_age() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_task_has_an_age_at_its_end() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let slot = Slot::default();
     let kept = slot.clone();
     held(&layer, move || put(&kept, current())).await;
@@ -77,7 +77,7 @@ async fn ages_begin_when_a_task_is_first_seen_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_task_that_waits_gives_the_others_an_age() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let token = Slot::default();
     let kept = token.clone();
     let service = layer.layer(service_fn(move |_: Request<()>| {

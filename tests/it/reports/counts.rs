@@ -8,11 +8,11 @@ use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, Outcome, named, spawn};
 
-use crate::support::{Frames, after, current, full, ms, request, told, tracked};
+use crate::support::{Frames, after, current, full, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn the_report_of_a_head_counts_no_running_task_as_completed() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.report_extension(true);
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(400));
@@ -40,7 +40,7 @@ async fn the_report_of_a_head_counts_no_running_task_as_completed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_from_outside_does_not_make_a_report() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let handle = layer.handle();
     let service = layer.layer(service_fn(move |_: Request<()>| {
         let handle = handle.clone();
@@ -63,7 +63,7 @@ async fn a_look_from_outside_does_not_make_a_report() {
 
 #[tokio::test(start_paused = true)]
 async fn tasks_that_end_before_the_handler_does_are_reported_but_not_held_for() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tower::Layer::layer(
         &layer,
         tower::service_fn(|_: http::Request<()>| async {
@@ -82,7 +82,7 @@ async fn tasks_that_end_before_the_handler_does_are_reported_but_not_held_for() 
 /// Its request announces the ends of tasks, for the wait: that is no reason to report them twice.
 #[tokio::test(start_paused = true)]
 async fn beside_a_task_that_waits_for_the_handle_an_end_is_reported_once() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let handle = layer.handle();
     let service = tracked(&layer, move || {
         let handle = handle.clone();

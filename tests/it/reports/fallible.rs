@@ -6,11 +6,11 @@ use std::fmt;
 use tower::ServiceExt;
 use tower_task_tracker::{TaskState, TaskTrackerLayer, named, spawn};
 
-use crate::support::{Log, after, current, ms, request, told, tracked};
+use crate::support::{Log, after, current, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_message() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let tasks = current();
         let failing = tasks.named("mail").fallible().spawn(async {
@@ -24,7 +24,7 @@ async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_messa
         named("fine")
             .fallible()
             .spawn(async { Ok::<_, Infallible>(7) });
-        // Not fallible: what it returns is nobody's business.
+        // Not fallible: its result does not count.
         spawn(async { Err::<(), _>("ignored") });
         spawn(async move {
             let result = failing.await.expect("no panic");
@@ -43,7 +43,7 @@ async fn a_fallible_task_that_returns_an_err_is_counted_as_failed_with_its_messa
         .failures
         .iter()
         .find(|task| task.name.as_deref() == Some("mail"));
-    let mail = mail.expect("it is told of");
+    let mail = mail.expect("it is in the report");
     assert_eq!(mail.state, TaskState::Failed);
     assert_eq!(mail.message.as_deref(), Some("no server"));
     assert_eq!(mail.to_string(), "mail (failed, 10.0ms: no server)");
@@ -77,7 +77,7 @@ async fn an_error_whose_message_panics_is_counted_as_a_panic() {
             panic!("unspeakable")
         }
     }
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("mute")
             .fallible()

@@ -10,7 +10,9 @@ use http_body_util::{BodyExt, StreamBody};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, TaskState, TaskTrackerLayer, named};
 
-use crate::support::{Frames, Log, Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{
+    Frames, Log, Slot, after, current, ms, observed, put, request, take, tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_task_that_lets_a_response_go_is_named_with_what_became_of_it() {
@@ -18,7 +20,7 @@ async fn the_task_that_lets_a_response_go_is_named_with_what_became_of_it() {
         (true, TaskState::Failed, Some("planned")),
         (false, TaskState::Completed, None),
     ] {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let service = tracked(&layer, move || {
             named("first").spawn(after(10));
             named("last").fallible().spawn(async move {

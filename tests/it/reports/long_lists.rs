@@ -5,7 +5,7 @@ use std::future::pending;
 use tower::ServiceExt;
 use tower_task_tracker::{TaskTrackerLayer, named, spawn};
 
-use crate::support::{Log, after, current, ms, request, told, tracked};
+use crate::support::{Log, after, current, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_long_list_of_tasks_is_compacted_and_no_task_is_lost() {
@@ -49,7 +49,7 @@ async fn a_long_list_of_tasks_is_compacted_and_no_task_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn the_list_of_failures_has_a_bound() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         spawn(async {
             for _ in 0..10_000 {

@@ -6,12 +6,12 @@ use tower_task_tracker::{
     DrainReport, ShutdownReport, TaskTrackerLayer, TrackerHandle, named, spawn,
 };
 
-use crate::support::{Log, after, ms, request, told, tracked};
+use crate::support::{Log, after, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_line_has_the_first_sixteen_tasks_and_places_in_the_place_of_names() {
     for (count, more) in [(16, ""), (17, " and 1 more"), (20, " and 4 more")] {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let service = tracked(&layer, move || {
             for _ in 0..count {
                 spawn(std::future::pending::<()>()).abort();
@@ -53,7 +53,7 @@ async fn a_report_is_one_line() {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_counts_no_tasks_where_none_was_waited_for() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || drop(named("slow").detached().spawn(after(100))));
     let Ok(response) = service.oneshot(request()).await;
     drop(response.into_body().collect().await);
@@ -65,7 +65,7 @@ async fn a_line_counts_no_tasks_where_none_was_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_time_of_zero_is_written_in_words() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tower::Layer::layer(
         &layer,
         tower::service_fn(|_: http::Request<()>| async {
@@ -142,7 +142,7 @@ async fn a_required_task_that_failed_stands_before_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_required_task_whose_client_left_has_not_failed() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("charge")
             .required()

@@ -52,13 +52,13 @@ where
         match frame {
             None => return (data, None),
             Some(Err(error)) => {
-                assert!(body.frame().await.is_none(), "after its end it says so");
+                assert!(body.frame().await.is_none(), "it stays at its end");
                 return (data, Some(Err(error)));
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(bytes) => data.push(bytes),
                 Err(frame) => {
-                    assert!(body.frame().await.is_none(), "after its end it says so");
+                    assert!(body.frame().await.is_none(), "it stays at its end");
                     return (data, frame.into_trailers().ok().map(Ok));
                 }
             },
@@ -102,7 +102,7 @@ async fn a_held_end_becomes_an_error() {
 async fn a_failure_before_the_end_is_not_forgotten() {
     for hold in [Hold::End, Hold::Never] {
         let answer = answer(hold, Response::new(Frames::new(["a", "b"])), fails_later).await;
-        // Nothing is alive any more when the end is asked for.
+        // No task is alive any more when the body is polled for its end.
         after(100).await;
         let (data, end) = read(answer).await;
         assert_eq!(data, ["a", "b"], "{hold:?}");
@@ -149,7 +149,7 @@ async fn before_the_error_the_server_has_a_turn_to_send_what_it_has() {
         let turn = body.enter(|cx, body| body.poll_frame(cx));
         // In one poll hyper would discard the frame.
         assert!(turn.is_pending(), "{which}");
-        assert!(body.is_woken(), "nobody else would wake it: {which}");
+        assert!(body.is_woken(), "nothing else would wake it: {which}");
         let end = body.enter(|cx, body| body.poll_frame(cx));
         let Poll::Ready(Some(Err(error))) = end else {
             panic!("it ends as an error: {which}");

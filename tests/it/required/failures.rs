@@ -17,7 +17,7 @@ use tower_task_tracker::{
 };
 
 use super::{FAILURE, Outcome, required};
-use crate::support::{Frames, Log, after, ms, request, told, tracked};
+use crate::support::{Frames, Log, after, ms, observed, request, tracked};
 
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
@@ -65,7 +65,7 @@ async fn err_panic_abort_and_lateness_of_a_required_task_fail_the_response() {
         ("lateness", || drop(required(60_000, Ok(())))),
     ];
     for (way, start) in ways {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let layer = layer.report_extension(true);
         let (answer, _) = answer(&layer, start).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{way}");
@@ -129,7 +129,7 @@ async fn a_stream_has_its_head_held_while_a_required_task_is_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_service_is_passed_on_as_it_is() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         required(20, FAILURE);
         Err::<Response<Full<Bytes>>, _>("broken")
@@ -141,7 +141,7 @@ async fn an_error_of_the_service_is_passed_on_as_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn the_body_of_a_failed_head_is_dropped_in_its_request_and_what_that_spawns_is_waited_for() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let arrived = Instant::now();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         required(20, FAILURE);
@@ -194,7 +194,7 @@ async fn a_required_token_fails_the_response_if_it_is_late() {
 
 #[tokio::test(start_paused = true)]
 async fn of_required_and_detached_the_last_call_wins() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let (answer, took) = answer(&layer, || {
         let failing = async {
             after(20).await;
@@ -213,7 +213,7 @@ async fn of_required_and_detached_the_last_call_wins() {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_task_fails_nothing() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let (answer, took) = answer(&layer, || {
         let failing = async {
             after(20).await;

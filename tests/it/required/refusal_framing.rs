@@ -89,7 +89,7 @@ pub(crate) async fn http1(
     answer
 }
 
-/// The two heads that are all there is: what follows each of them is what it says of itself, nothing.
+/// The two heads, which are the whole answer: no body follows.
 #[track_caller]
 pub(crate) fn two_heads(answer: &str) -> [&str; 2] {
     let mut rest = answer;

@@ -14,9 +14,9 @@ use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{DrainReport, TaskTrackerLayer, Tasks, Unfinished, named};
 
-use crate::support::{Log, current, ms, request, slow_with, told, tracked};
+use crate::support::{Log, current, ms, observed, request, slow_with, tracked};
 
-/// A body that meddles with its request when it is asked the n-th time whether it is at its end:
+/// A body that drops a required task at the n-th call of `is_end_stream`:
 /// it stands in for another thread, between the look at the failures and the release.
 struct Meddles(Cell<usize>, usize);
 
@@ -55,7 +55,7 @@ thread_local! {
 async fn a_required_task_that_fails_between_the_look_and_the_release_is_no_success() {
     let mut meddled = 0;
     for when in 1..5 {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let service = layer.layer(service_fn(move |_: Request<()>| async move {
             // Something was spawned: the answer is looked at closely.
             drop(current().token());

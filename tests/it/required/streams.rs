@@ -12,12 +12,12 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Outcome, TaskTrackerLayer, Tasks, Unfinished, named};
 
 use crate::hold::body_spawns::SpawnsWhenAsked;
-use crate::support::{Log, after, current, ms, request, told};
+use crate::support::{Log, after, current, ms, observed, request};
 
 /// "A producer task that feeds its own response must never deadlock under `Auto`."
 #[tokio::test(start_paused = true)]
 async fn a_producer_beside_a_required_task_does_not_stall() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         // Done long before anything else.
         named("order").required().spawn(async {

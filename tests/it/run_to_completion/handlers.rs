@@ -28,10 +28,7 @@ async fn a_handler_runs_on_as_a_task_of_its_request() {
     let straggler = &report.stragglers[0];
     assert_eq!(straggler.name.as_deref(), Some(HANDLER));
     let file = straggler.location.file();
-    assert!(
-        file.ends_with("run_to_completion/mod.rs"),
-        "where the layer is made: {file}"
-    );
+    assert!(file.ends_with("run_to_completion/mod.rs"), "{file}");
     assert_eq!(layer.handle().live_tasks(), 1);
 
     layer.handle().wait_idle().await;
@@ -144,7 +141,7 @@ async fn after_a_panic_nothing_of_it_runs_again() {
 #[tokio::test(start_paused = true)]
 async fn outside_of_a_request_it_runs_on_with_a_warning_and_untracked_without() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let steps = Steps::default();
     let counted = steps.clone();
     let service = RunToCompletionLayer::new().layer(service_fn(move |millis: u64| {

@@ -16,7 +16,7 @@ use tower_task_tracker::{
 
 use super::{Steps, poll_and_leave};
 use crate::subscribers::lines::Lines;
-use crate::support::{Log, Slot, after, full, ms, put, request, take, told};
+use crate::support::{Log, Slot, after, full, ms, observed, put, request, take};
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_between_the_layers_has_its_answer_held_for_the_handler() {
@@ -63,8 +63,8 @@ async fn a_timeout_between_the_layers_has_its_answer_held_for_the_handler() {
 #[tokio::test(start_paused = true)]
 async fn outside_of_the_tracker_s_layer_the_handler_and_its_hold_run_on_in_a_plain_spawn() {
     let lines = Lines::default();
-    let _listening = lines.listen();
-    let (log, layer) = told();
+    let _recording = lines.record();
+    let (log, layer) = observed();
     let service = ServiceBuilder::new()
         .layer(RunToCompletionLayer::new())
         .layer(layer.clone())
@@ -90,7 +90,7 @@ async fn outside_of_the_tracker_s_layer_the_handler_and_its_hold_run_on_in_a_pla
 #[tokio::test(start_paused = true)]
 async fn the_rest_of_a_handler_logs_in_the_span_of_its_request() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = TaskTrackerLayer::new();
     let service = ServiceBuilder::new()
         .layer(

@@ -10,11 +10,11 @@ use tower_task_tracker::{
 };
 
 use super::poll_and_leave;
-use crate::support::{Log, Slot, after, current, full, ms, put, request, take, told};
+use crate::support::{Log, Slot, after, current, full, ms, observed, put, request, take};
 
 #[tokio::test(start_paused = true)]
 async fn what_it_spawns_after_the_report_is_tracked_and_not_late() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(RunToCompletionLayer::new())
@@ -37,7 +37,7 @@ async fn what_it_spawns_after_the_report_is_tracked_and_not_late() {
 
 #[tokio::test(start_paused = true)]
 async fn what_others_spawn_late_is_late_all_the_same() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let kept = Slot::<Tasks>::default();
     let out = kept.clone();
     let service = ServiceBuilder::new()

@@ -85,7 +85,7 @@ async fn inside_of_another_scope_a_layer_only_adds_its_sources_and_observers() {
         due: Some(start + ms(30)),
     };
     let _ = service.oneshot(event).await;
-    assert_eq!(start.elapsed(), ms(30), "the inner source is heard");
+    assert_eq!(start.elapsed(), ms(30), "the inner source counts");
     assert_eq!(outer_log.report(), inner_log.report());
     assert_eq!(inner.handle().live_tasks(), 0);
     assert_eq!(outer.handle().live_tasks(), 1);
@@ -167,7 +167,7 @@ async fn a_scope_layer_inside_of_a_tracker_layer_holds_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_straggler_that_calls_a_scope_is_a_request_of_its_own() {
-    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut observed) = tokio::sync::mpsc::unbounded_channel();
     let layer = TaskScopeLayer::new().drain_timeout(ms(10));
     let inner = layer.layer(service_fn(handle));
     let service = layer.layer(service_fn(move |(): ()| {
@@ -183,7 +183,7 @@ async fn a_straggler_that_calls_a_scope_is_a_request_of_its_own() {
         }
     }));
     let _ = service.oneshot(()).await;
-    assert_eq!(told.recv().await, Some(ms(5)), "it was held by itself");
+    assert_eq!(observed.recv().await, Some(ms(5)), "it was held by itself");
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,9 +39,9 @@ fn slow(watched: &DropTime, millis: u64) -> impl Fn() + Clone + Send + use<> {
     }
 }
 
-/// What waits got, and when, in their order.
+/// Which waits are over, since when, and with which report, in their order.
 #[derive(Clone)]
-pub(crate) struct Got {
+pub(crate) struct WaitLog {
     pub(crate) began: Instant,
     pub(crate) all: Arc<Mutex<Vec<Entry>>>,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Got {
 /// The name of a wait, when it was over, and the report of a shutdown.
 type Entry = (&'static str, Duration, Option<ShutdownReport>);
 
-impl Got {
+impl WaitLog {
     pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),

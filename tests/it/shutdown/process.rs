@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use tower_task_tracker::{TaskState, TrackerHandle, named};
 
 use super::slow;
-use crate::support::{DropTime, Wakes, after, ms, request, told, tracked};
+use crate::support::{DropTime, Wakes, after, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn the_work_of_the_process_is_of_no_request_and_is_waited_for() {
@@ -39,7 +39,7 @@ async fn the_work_of_the_process_is_of_no_request_and_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_the_process_itself_calls_is_the_outermost() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let handle = layer.handle();
     let service = tracked(&layer, slow(&DropTime::new(), 30));
     let asked = Instant::now();

@@ -13,11 +13,11 @@ use tower_task_tracker::{
 };
 
 use super::slow;
-use crate::support::{DropTime, Frames, Log, after, current, full, ms, request, told, tracked};
+use crate::support::{DropTime, Frames, Log, after, current, full, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let handle = layer.handle();
     let began = Instant::now();
     let held = tracked(&layer, slow(&DropTime::new(), 5000)).oneshot(request());
@@ -35,7 +35,7 @@ async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
             .to_string()
             .starts_with("shut down (shutdown): 0 of 1")
     );
-    // It ran on, and nobody can wait for it any longer.
+    // It ran on, and its response cannot wait for it any longer.
     assert_eq!((report.completed, report.aborted), (0, 1));
     assert!(!report.is_clean());
     assert_eq!(began.elapsed(), ms(1050));
@@ -44,7 +44,7 @@ async fn a_held_response_is_released_when_the_shutdown_is_to_be_over() {
 
 #[tokio::test(start_paused = true)]
 async fn windows_that_open_later_are_capped_too() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     layer.handle().begin_shutdown(ms(1000));
     after(900).await;
     let asked = Instant::now();
@@ -59,7 +59,7 @@ async fn windows_that_open_later_are_capped_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_end_is_capped_too() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(60_000));
         Ok::<_, Infallible>(Response::new(Frames::new(["a"])))
@@ -155,7 +155,7 @@ async fn with_no_task_alive_a_shutdown_is_over_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn new_work_is_refused_by_try_spawn_and_waited_for_by_spawn() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let handle = layer.handle();
     let service = tracked(&layer, || {
         let tasks = current();
@@ -201,7 +201,7 @@ fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
             .enable_all()
             .build()
             .expect("a runtime");
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let handle = layer.handle();
         let service = tracked(&layer, slow(&DropTime::new(), 60_000));
         let report = runtime.block_on(async {
@@ -220,7 +220,7 @@ fn what_the_end_of_a_shutdown_aborts_has_not_drained() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_that_is_not_awaited_releases_held_responses() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let handle = layer.handle();
     let began = Instant::now();
     let service = tracked(&layer, slow(&DropTime::new(), 5000));
@@ -228,7 +228,7 @@ async fn a_shutdown_that_is_not_awaited_releases_held_responses() {
     tokio::join!(held, async {
         after(50).await;
         handle.begin_shutdown(ms(1000));
-        // Nobody can have it later than that.
+        // The earlier end counts.
         handle.begin_shutdown(ms(9000));
     });
     assert_eq!(began.elapsed(), ms(1050));
@@ -268,7 +268,7 @@ async fn a_request_that_comes_at_the_last_moment_has_what_is_left() {
 /// What the handler has aborted itself is no reason.
 #[tokio::test(start_paused = true)]
 async fn after_the_end_of_a_shutdown_what_ends_in_its_turn_has_drained() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     layer.handle().begin_shutdown(ms(0));
     let service = layer.layer(service_fn(|_: Request<()>| async {
         spawn(after(600_000)).abort();

@@ -6,14 +6,14 @@ use http::Request;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, named, scope, spawn, untracked};
 
-use super::Got;
+use super::WaitLog;
 use super::waits_in_handlers::answered;
 use crate::support::{Slot, after, current, full, ms, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn several_waits_do_not_wait_for_each_other() {
     let layer = TaskTrackerLayer::new();
-    let (handle, got) = (layer.handle(), Got::new());
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let (h, g) = (handle.clone(), got.clone());
     // Two in one request, one in a handler, one of the process, and one for idleness.
     let service = tracked(&layer, move || {
@@ -51,7 +51,7 @@ async fn several_waits_do_not_wait_for_each_other() {
 #[tokio::test(start_paused = true)]
 async fn what_runs_in_a_tracker_is_waited_for_also_in_the_request_of_the_wait() {
     let layer = TaskTrackerLayer::new();
-    let (handle, got) = (layer.handle(), Got::new());
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let (h, g) = (handle.clone(), got.clone());
     let service = tracked(&layer, move || {
         current().tracker().spawn(after(300));
@@ -65,7 +65,7 @@ async fn what_runs_in_a_tracker_is_waited_for_also_in_the_request_of_the_wait() 
 #[tokio::test(start_paused = true)]
 async fn a_wait_from_outside_waits_for_the_tasks_that_wait_and_for_what_they_do_then() {
     let layer = TaskTrackerLayer::new();
-    let (handle, got) = (layer.handle(), Got::new());
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let wait = got.stop("stop", &handle);
     let kept: Slot<_> = Slot::default();
     put(&kept, wait);

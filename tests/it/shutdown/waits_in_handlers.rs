@@ -12,16 +12,16 @@ use tower_task_tracker::{
     RunToCompletionLayer, TaskTrackerLayer, TrackerHandle, Unfinished, named, spawn,
 };
 
-use super::Got;
+use super::WaitLog;
 use crate::run_to_completion::poll_and_leave;
-use crate::support::{after, full, ms, request, told, tracked};
+use crate::support::{after, full, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_awaits_the_shutdown_waits_for_the_tasks_of_its_request() {
     for unfinished in [Unfinished::Continue, Unfinished::Abort] {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let layer = layer.at_deadline(unfinished);
-        let (handle, got) = (layer.handle(), Got::new());
+        let (handle, got) = (layer.handle(), WaitLog::new());
         let (h, g) = (handle.clone(), got.clone());
         let service = layer.layer(service_fn(move |_: Request<()>| {
             named("own").spawn(after(300));
@@ -45,7 +45,7 @@ async fn a_handler_that_awaits_the_shutdown_waits_for_the_tasks_of_its_request()
 
 #[tokio::test(start_paused = true)]
 async fn a_hook_and_a_body_that_await_the_shutdown_do_not_wait_for_their_response() {
-    let got = Got::new();
+    let got = WaitLog::new();
     let handle = TrackerHandle::new();
     let (h, g) = (handle.clone(), got.clone());
     let layer = TaskTrackerLayer::new()
@@ -58,7 +58,7 @@ async fn a_hook_and_a_body_that_await_the_shutdown_do_not_wait_for_their_respons
     drop(service.oneshot(request()).await);
     assert_eq!(got.times(), [("hook", ms(300))]);
 
-    let (handle, got) = (TrackerHandle::new(), Got::new());
+    let (handle, got) = (TrackerHandle::new(), WaitLog::new());
     let layer = TaskTrackerLayer::new().tracked_by(&handle);
     let (h, g) = (handle.clone(), got.clone());
     let service = layer.layer(service_fn(move |_: Request<()>| {
@@ -80,7 +80,7 @@ async fn a_hook_and_a_body_that_await_the_shutdown_do_not_wait_for_their_respons
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_runs_on_without_its_client_waits_as_the_task_that_it_is_then() {
     let layer = TaskTrackerLayer::new();
-    let (handle, got) = (layer.handle(), Got::new());
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let (h, g) = (handle.clone(), got.clone());
     let service = ServiceBuilder::new()
         .layer(layer.clone())

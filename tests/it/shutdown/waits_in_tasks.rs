@@ -8,14 +8,14 @@ use tower_task_tracker::{
     Outcome, ShutdownReport, TaskTrackerLayer, TrackerHandle, Unfinished, named, spawn,
 };
 
-use super::{Got, KINDS};
-use crate::support::{Slot, after, ms, put, request, take, told, tracked};
+use super::{KINDS, WaitLog};
+use crate::support::{Slot, after, ms, observed, put, request, take, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_awaits_the_shutdown_waits_for_all_but_itself() {
     for (kind, run) in KINDS {
-        let (log, layer) = told();
-        let (handle, got) = (layer.handle(), Got::new());
+        let (log, layer) = observed();
+        let (handle, got) = (layer.handle(), WaitLog::new());
         let (h, g) = (handle.clone(), got.clone());
         let service = tracked(&layer, move || {
             named("sibling").spawn(after(300));
@@ -34,8 +34,8 @@ async fn a_task_that_awaits_the_shutdown_waits_for_all_but_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn what_awaits_a_task_that_awaits_the_shutdown_is_let_go_at_its_end() {
-    let (log, layer) = told();
-    let (handle, got) = (layer.handle(), Got::new());
+    let (log, layer) = observed();
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let (h, g) = (handle.clone(), got.clone());
     let service = tracked(&layer, move || {
         let wait = g.stop("stop", &h);
@@ -63,7 +63,7 @@ async fn what_awaits_a_task_that_awaits_the_shutdown_is_let_go_at_its_end() {
 async fn a_task_that_awaits_the_shutdown_is_not_aborted_at_its_end_and_is_not_named() {
     for (kind, run) in KINDS {
         let layer = TaskTrackerLayer::new();
-        let (handle, got) = (layer.handle(), Got::new());
+        let (handle, got) = (layer.handle(), WaitLog::new());
         let (h, g) = (handle.clone(), got.clone());
         // Nothing can end this one, and the others are slow.
         let stuck = handle.process_tasks().named("stuck").token();
@@ -99,7 +99,7 @@ async fn the_window_of_its_response_has_a_policy_that_also_counts_for_a_task_tha
  {
     for (detached, name) in [(false, None), (true, Some("stop"))] {
         let layer = TaskTrackerLayer::new().at_deadline(Unfinished::Abort);
-        let (handle, got) = (layer.handle(), Got::new());
+        let (handle, got) = (layer.handle(), WaitLog::new());
         let (h, g) = (handle.clone(), got.clone());
         let service = tracked(&layer, move || {
             named("slow").spawn(after(600_000));
@@ -120,7 +120,7 @@ async fn a_straggler_that_awaits_the_shutdown_is_spared_by_the_policy_of_its_lay
         let layer = TaskTrackerLayer::new()
             .at_deadline(policy)
             .deadline_source(tower_task_tracker::deadline::grpc_timeout());
-        let (handle, got) = (layer.handle(), Got::new());
+        let (handle, got) = (layer.handle(), WaitLog::new());
         let (h, g) = (handle.clone(), got.clone());
         let service = tracked(&layer, move || {
             named("slow").spawn(after(600_000));
@@ -153,7 +153,7 @@ async fn a_straggler_that_awaits_the_shutdown_is_spared_by_the_policy_of_its_lay
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_dropped_half_way_leaves_an_ordinary_task() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(10));
-    let (handle, got) = (layer.handle(), Got::new());
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let h = handle.clone();
     let service = tracked(&layer, move || {
         let h = h.clone();
@@ -174,7 +174,7 @@ async fn a_wait_that_is_dropped_half_way_leaves_an_ordinary_task() {
 #[tokio::test(start_paused = true)]
 async fn a_task_that_is_tracked_elsewhere_waits_for_everything_here() {
     let (here, elsewhere) = (TaskTrackerLayer::new(), TaskTrackerLayer::new());
-    let (handle, got) = (here.handle(), Got::new());
+    let (handle, got) = (here.handle(), WaitLog::new());
     drop(
         tracked(&here, || drop(named("slow").detached().spawn(after(300))))
             .oneshot(request())
@@ -191,7 +191,7 @@ async fn a_task_that_is_tracked_elsewhere_waits_for_everything_here() {
 #[tokio::test(start_paused = true)]
 async fn a_task_that_waits_in_two_ways_is_one_task() {
     let layer = TaskTrackerLayer::new();
-    let (handle, got) = (layer.handle(), Got::new());
+    let (handle, got) = (layer.handle(), WaitLog::new());
     let (h, g) = (handle.clone(), got.clone());
     let service = tracked(&layer, move || {
         let (stop, idle) = (g.stop("stop", &h), g.idle("idle", &h));
@@ -231,7 +231,7 @@ fn a_blocking_closure_that_awaits_the_shutdown_waits_for_all_but_itself() {
     assert!(report.waited < Duration::from_secs(60), "{report}");
 }
 
-/// By then nothing else has to be told to it.
+/// It has its report, and waits for nothing else.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_has_the_report_of_a_shutdown_is_not_aborted_by_another_one() {
     let handle = TrackerHandle::new();

@@ -29,7 +29,7 @@ impl AtWake {
         })
     }
 
-    /// At each moment since this was asked last.
+    /// What had closed at each wake-up since the last call of `take`.
     fn take(&self) -> Vec<Vec<&'static str>> {
         std::mem::take(&mut *self.seen.lock().expect("no panic holds this lock"))
     }
@@ -45,7 +45,7 @@ impl Wake for AtWake {
     }
 }
 
-/// Polls a future that waits, lets time pass until it is woken, and says what has closed by then.
+/// Polls a future that waits, lets time pass until it is woken, and returns what has closed by then.
 async fn closed_at_wake(closed: &Closed, waits: impl Future) -> Vec<&'static str> {
     let at_wake = AtWake::new(closed);
     let waker = at_wake.clone().into();

@@ -17,21 +17,21 @@ async fn each_task_runs_in_a_span_of_its_own_under_the_requests() {
             after(1).await;
             tracing::info!("from audit");
         });
-        spawn(async { tracing::info!("from nobody") });
+        spawn(async { tracing::info!("without a name") });
     })
     .await;
     let line = lines.with("from audit");
     let file = file!();
     let span = format!("request{{id=7}}:task{{name=\"audit\" location={file}:");
     assert!(line.contains(&span), "{line}");
-    let line = lines.with("from nobody");
+    let line = lines.with("without a name");
     assert!(line.contains("request{id=7}:task{location="), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_a_span_is_not_in_that_of_the_one_before() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let service = tracked(&TaskTrackerLayer::new(), || {
         drop(
             named("fails")
@@ -65,7 +65,7 @@ async fn without_a_span_of_its_own_a_task_runs_in_the_one_it_was_spawned_in() {
 #[tokio::test(start_paused = true)]
 async fn a_route_may_switch_the_spans_of_tasks_off() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let route = tracked(
         &TaskTrackerLayer::new().settings(DrainSettings::new().task_spans(TaskSpans::Inherit)),
         || {
@@ -97,7 +97,7 @@ async fn a_computed_name_is_in_the_span_of_its_task_and_in_the_events_about_it()
 async fn a_linked_span_is_a_root_span_with_the_id_of_its_request() {
     let settings = DrainSettings::new().task_spans(TaskSpans::Linked);
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let service = tracked(&TaskTrackerLayer::new().settings(settings), || {
         named("audit").spawn(async { tracing::info!("from audit") });
     });
@@ -118,7 +118,7 @@ async fn a_scope_sets_the_spans_of_its_tasks() {
         let own = spans != TaskSpans::Inherit;
         let settings = DrainSettings::new().task_spans(spans);
         let lines = Lines::default();
-        let _listening = lines.listen();
+        let _recording = lines.record();
         let layer = TaskScopeLayer::new().settings(settings.clone());
         let service = layer.layer(service_fn(|(): ()| async {
             spawn(async { tracing::info!("from a service") });
@@ -139,7 +139,7 @@ async fn a_scope_sets_the_spans_of_its_tasks() {
 #[tokio::test(start_paused = true)]
 async fn where_the_filter_leaves_the_tasks_span_out_the_requests_is_kept() {
     let lines = Lines::default();
-    let _listening = lines.listen_from(tracing::Level::WARN);
+    let _recording = lines.record_from(tracing::Level::WARN);
     let service = tracked(&TaskTrackerLayer::new(), || {
         spawn(async { tracing::warn!("from a task") });
     });

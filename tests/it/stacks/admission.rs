@@ -10,7 +10,7 @@ use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 use tower_task_tracker::Outcome;
 
 use super::handlers::{stream, text};
-use super::{NoBody, WORK, answer, request, told};
+use super::{NoBody, WORK, answer, observed, request};
 use crate::support::{Log, ms};
 
 /// How long the handler takes.
@@ -43,7 +43,7 @@ async fn both<S: Service<Request<NoBody>> + Clone>(service: S) -> [Duration; 2] 
 #[tokio::test(start_paused = true)]
 async fn a_concurrency_limit_outside_counts_a_held_head() {
     let stack = ServiceBuilder::new().concurrency_limit(1);
-    let stack = stack.layer(told(&Log::default()));
+    let stack = stack.layer(observed(&Log::default()));
     let answered = both(stack.service(text(HANDLING))).await;
     assert_eq!(answered, [WORK, 2 * WORK]);
 }
@@ -52,7 +52,7 @@ async fn a_concurrency_limit_outside_counts_a_held_head() {
 async fn a_concurrency_limit_outside_does_not_count_a_held_end() {
     let log = Log::default();
     let stack = ServiceBuilder::new().concurrency_limit(1);
-    let service = stack.layer(told(&log)).service(stream());
+    let service = stack.layer(observed(&log)).service(stream());
     let (first, _) = answer(service.clone()).await;
     let (_, took) = answer(service).await;
     assert_eq!(took, Duration::ZERO, "the end of the first one is held");
@@ -69,7 +69,7 @@ async fn a_concurrency_limit_outside_does_not_count_a_held_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_concurrency_limit_inside_counts_handlers_that_run_and_nothing_held() {
-    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = ServiceBuilder::new().layer(observed(&Log::default()));
     let stack = stack.concurrency_limit(1);
     let answered = both(stack.service(text(HANDLING))).await;
     assert_eq!(answered, [WORK, HANDLING + WORK]);
@@ -86,7 +86,7 @@ fn assert_shed(second: (Result<(), BoxError>, Duration), later: Duration) {
 async fn shedding_outside_refuses_while_a_head_is_held() {
     let log = Log::default();
     let stack = ServiceBuilder::new().load_shed().concurrency_limit(1);
-    let service = stack.layer(told(&log)).service(text(HANDLING));
+    let service = stack.layer(observed(&log)).service(text(HANDLING));
     let held = HANDLING + ms(40);
     let [(first, at), second] = two(service.clone(), held).await;
     assert!(first.is_ok());
@@ -98,7 +98,7 @@ async fn shedding_outside_refuses_while_a_head_is_held() {
 #[tokio::test(start_paused = true)]
 async fn shedding_inside_refuses_only_while_the_handler_runs() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.load_shed().concurrency_limit(1);
     let service = stack.service(text(HANDLING));
     let running = HANDLING / 2;
@@ -116,7 +116,7 @@ async fn shedding_inside_refuses_only_while_the_handler_runs() {
 #[tokio::test(start_paused = true)]
 async fn shedding_outside_sees_a_limit_inside_because_readiness_is_passed_through() {
     let stack = ServiceBuilder::new().load_shed();
-    let stack = stack.layer(told(&Log::default())).concurrency_limit(1);
+    let stack = stack.layer(observed(&Log::default())).concurrency_limit(1);
     let service = stack.service(text(HANDLING));
     let running = HANDLING / 2;
     let [first, second] = two(service.clone(), running).await;

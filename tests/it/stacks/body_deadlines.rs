@@ -16,7 +16,7 @@ use tower_task_tracker::{Hold, Outcome, TaskTrackerLayer, named};
 
 use super::handlers::{TEXT, stream, text};
 use super::wire::exchange;
-use super::{LIMIT, NoBody, WORK, answer, told};
+use super::{LIMIT, NoBody, WORK, answer, observed};
 use crate::support::{Log, full};
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -28,7 +28,9 @@ fn deadline() -> ResponseBodyDeadlineLayer {
 #[tokio::test(start_paused = true)]
 async fn a_body_deadline_outside_breaks_off_a_held_end() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(deadline()).layer(told(&log));
+    let stack = ServiceBuilder::new()
+        .layer(deadline())
+        .layer(observed(&log));
     let got = exchange(stack.service(stream())).await;
     assert_eq!((got.head_after, got.body), (AT_ONCE, TEXT.into()));
     assert_eq!((got.ended_after, got.is_whole), (LIMIT, false));
@@ -38,13 +40,15 @@ async fn a_body_deadline_outside_breaks_off_a_held_end() {
 #[tokio::test(start_paused = true)]
 async fn a_body_deadline_outside_counts_from_the_release_of_a_held_head() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(deadline()).layer(told(&log));
+    let stack = ServiceBuilder::new()
+        .layer(deadline())
+        .layer(observed(&log));
     let got = exchange(stack.service(text(AT_ONCE))).await;
     assert_eq!((got.head_after, got.is_whole), (WORK, true));
     assert_eq!(log.report().outcome, Outcome::Drained);
 
     let log = Log::default();
-    let layer = told(&log).hold(Hold::Head);
+    let layer = observed(&log).hold(Hold::Head);
     let stack = ServiceBuilder::new().layer(deadline()).layer(layer);
     let got = exchange(stack.service(stream())).await;
     assert_eq!((got.head_after, got.is_whole), (WORK, true));
@@ -54,14 +58,18 @@ async fn a_body_deadline_outside_counts_from_the_release_of_a_held_head() {
 #[tokio::test(start_paused = true)]
 async fn a_body_deadline_inside_does_not_see_a_held_end_nor_the_held_head_of_a_whole_body() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(deadline());
+    let stack = ServiceBuilder::new()
+        .layer(observed(&log))
+        .layer(deadline());
     let got = exchange(stack.service(stream())).await;
     assert_eq!((got.ended_after, got.is_whole), (WORK, true));
     assert_eq!(log.report().outcome, Outcome::Drained);
 
     // It passes on how long the body is, so that the head is held as without it.
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(deadline());
+    let stack = ServiceBuilder::new()
+        .layer(observed(&log))
+        .layer(deadline());
     let got = exchange(stack.service(text(AT_ONCE))).await;
     assert_eq!((got.head_after, got.body), (WORK, TEXT.into()));
     assert!(got.is_whole, "its body was taken before the deadline");

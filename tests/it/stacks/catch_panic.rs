@@ -11,7 +11,7 @@ use tower_task_tracker::{Outcome, TaskState, Unfinished};
 
 use super::handlers::leave_work_behind;
 use super::wire::exchange;
-use super::{LIMIT, NoBody, WORK, answer, told};
+use super::{LIMIT, NoBody, WORK, answer, observed};
 use crate::support::{Body, Log};
 
 /// A handler that leaves work behind, and panics a little later.
@@ -25,7 +25,7 @@ fn panics<R: Send + 'static>() -> impl Service<
     service_fn(async |_| {
         leave_work_behind();
         tokio::time::sleep(LIMIT).await;
-        // It says nothing on stderr.
+        // It prints nothing on stderr.
         std::panic::resume_unwind(Box::new("no database"))
     })
 }
@@ -48,7 +48,7 @@ const PANICKED: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 #[tokio::test(start_paused = true)]
 async fn a_panic_caught_outside_is_answered_at_once_and_its_tasks_run_on() {
     let log = Log::default();
-    let layer = told(&log);
+    let layer = observed(&log);
     let handle = layer.handle();
     let stack = ServiceBuilder::new().layer(CatchPanicLayer::new());
     let (answer, took) = answer(stack.layer(layer).service(panics())).await;
@@ -65,7 +65,7 @@ async fn a_panic_caught_outside_is_answered_at_once_and_its_tasks_run_on() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_caught_outside_is_a_disconnect_to_the_policy() {
     let log = Log::default();
-    let layer = told(&log).at_disconnect(Unfinished::Abort);
+    let layer = observed(&log).at_disconnect(Unfinished::Abort);
     let handle = layer.handle();
     let stack = ServiceBuilder::new().layer(CatchPanicLayer::new());
     let (answer, _) = answer(stack.layer(layer).service(panics())).await;
@@ -78,7 +78,7 @@ async fn a_panic_caught_outside_is_a_disconnect_to_the_policy() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_caught_inside_is_an_answer_that_is_held() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.layer(CatchPanicLayer::new());
     let (answer, took) = answer(stack.service(panics())).await;
     assert_eq!((answer.status(), took), (PANICKED, WORK));
@@ -91,12 +91,12 @@ async fn a_panic_caught_inside_is_an_answer_that_is_held() {
 async fn a_panic_in_call_is_treated_like_one_of_the_future() {
     let log = Log::default();
     let stack = ServiceBuilder::new().layer(CatchPanicLayer::new());
-    let (outside, took) = answer(stack.layer(told(&log)).service(panics_in_call())).await;
+    let (outside, took) = answer(stack.layer(observed(&log)).service(panics_in_call())).await;
     assert_eq!((outside.status(), took), (PANICKED, Duration::ZERO));
     assert_eq!(log.report().outcome, Outcome::Dropped);
 
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.layer(CatchPanicLayer::new());
     let (inside, took) = answer(stack.service(panics_in_call())).await;
     assert_eq!((inside.status(), took), (PANICKED, WORK));
@@ -106,9 +106,9 @@ async fn a_panic_in_call_is_treated_like_one_of_the_future() {
 #[tokio::test(start_paused = true)]
 async fn on_the_wire_both_are_whole_answers() {
     let stack = ServiceBuilder::new().layer(CatchPanicLayer::new());
-    let stack = stack.layer(told(&Log::default()));
+    let stack = stack.layer(observed(&Log::default()));
     let outside = exchange(stack.service(panics())).await;
-    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = ServiceBuilder::new().layer(observed(&Log::default()));
     let stack = stack.layer(CatchPanicLayer::new());
     let inside = exchange(stack.service(panics())).await;
     for (got, after) in [(outside, LIMIT), (inside, WORK)] {

@@ -13,7 +13,7 @@ use tower_task_tracker::{Hold, Outcome, named};
 
 use super::handlers::{TEXT, leave_work_behind, stream, text};
 use super::wire::{Exchange, exchange};
-use super::{LIMIT, WORK, told};
+use super::{LIMIT, WORK, observed};
 use crate::support::{Log, full};
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -29,7 +29,7 @@ fn is_compressed(got: &Exchange) -> bool {
 async fn a_compressor_outside_leaves_the_head_held() {
     let log = Log::default();
     let stack = ServiceBuilder::new().layer(CompressionLayer::new());
-    let got = exchange(stack.layer(told(&log)).service(text(AT_ONCE))).await;
+    let got = exchange(stack.layer(observed(&log)).service(text(AT_ONCE))).await;
     assert!(is_compressed(&got), "{got:?}");
     assert_eq!((got.head_after, got.ended_after), (WORK, WORK));
     let report = log.report();
@@ -39,7 +39,7 @@ async fn a_compressor_outside_leaves_the_head_held() {
 #[tokio::test(start_paused = true)]
 async fn a_compressor_inside_has_the_end_held_instead_of_the_head() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.layer(CompressionLayer::new());
     let got = exchange(stack.service(text(AT_ONCE))).await;
     assert!(is_compressed(&got), "{got:?}");
@@ -50,7 +50,7 @@ async fn a_compressor_inside_has_the_end_held_instead_of_the_head() {
     assert_eq!((report.outcome, report.held), (Outcome::Drained, WORK));
 
     // Asked for it, the head is held there too.
-    let layer = told(&Log::default()).hold(Hold::Head);
+    let layer = observed(&Log::default()).hold(Hold::Head);
     let stack = ServiceBuilder::new().layer(layer);
     let stack = stack.layer(CompressionLayer::new());
     let got = exchange(stack.service(text(AT_ONCE))).await;
@@ -62,7 +62,7 @@ async fn a_compressor_inside_has_the_end_held_instead_of_the_head() {
 async fn a_deadline_changes_the_status_only_with_the_compressor_outside() {
     let late = StatusCode::GATEWAY_TIMEOUT;
     let layer = |log: &Log| {
-        let layer = told(log).drain_timeout(LIMIT);
+        let layer = observed(log).drain_timeout(LIMIT);
         layer.deadline_status(late)
     };
     let log = Log::default();
@@ -93,9 +93,9 @@ async fn a_required_task_fails_the_response_in_both_orders() {
         })
     };
     let (log, stack) = (Log::default(), ServiceBuilder::new());
-    let stack = stack.layer(CompressionLayer::new()).layer(told(&log));
+    let stack = stack.layer(CompressionLayer::new()).layer(observed(&log));
     let outside = exchange(stack.service(handler())).await;
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.layer(CompressionLayer::new());
     let inside = exchange(stack.service(handler())).await;
     for (ours, got) in [("inside", outside), ("outside", inside)] {
@@ -110,9 +110,9 @@ async fn a_required_task_fails_the_response_in_both_orders() {
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_compressed_stream_is_held_in_both_orders() {
     let (log, stack) = (Log::default(), ServiceBuilder::new());
-    let stack = stack.layer(CompressionLayer::new()).layer(told(&log));
+    let stack = stack.layer(CompressionLayer::new()).layer(observed(&log));
     let outside = exchange(stack.service(stream())).await;
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.layer(CompressionLayer::new());
     let inside = exchange(stack.service(stream())).await;
     for (ours, got) in [("inside", outside), ("outside", inside)] {
@@ -134,9 +134,9 @@ async fn what_is_not_compressed_has_its_head_held_in_both_orders() {
         })
     };
     let stack = ServiceBuilder::new().layer(CompressionLayer::new());
-    let stack = stack.layer(told(&Log::default()));
+    let stack = stack.layer(observed(&Log::default()));
     let outside = exchange(stack.service(handler())).await;
-    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = ServiceBuilder::new().layer(observed(&Log::default()));
     let stack = stack.layer(CompressionLayer::new());
     let inside = exchange(stack.service(handler())).await;
     for (ours, got) in [("inside", outside), ("outside", inside)] {

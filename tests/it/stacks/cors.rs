@@ -12,7 +12,7 @@ use tower_http::cors::CorsLayer;
 use tower_task_tracker::{Outcome, TaskTrackerLayer, named};
 
 use super::handlers::text;
-use super::{LIMIT, NoBody, WORK, request, told};
+use super::{LIMIT, NoBody, WORK, observed, request};
 use crate::support::{Body, Log, full};
 
 const SHOP: HeaderValue = HeaderValue::from_static("https://shop.example");
@@ -22,7 +22,7 @@ fn cors() -> CorsLayer {
     layer.allow_methods([Method::GET])
 }
 
-/// What a script of the shop asks for.
+/// A request of a script of the shop.
 fn from_the_shop(method: Method) -> Request<NoBody> {
     let mut request = request();
     request.headers_mut().insert(ORIGIN, SHOP);
@@ -30,7 +30,7 @@ fn from_the_shop(method: Method) -> Request<NoBody> {
     request
 }
 
-/// What its browser asks before.
+/// The preflight that its browser sends before.
 fn preflight() -> Request<NoBody> {
     let mut request = from_the_shop(Method::OPTIONS);
     let get = HeaderValue::from_static("GET");
@@ -87,13 +87,13 @@ fn failing() -> impl Service<
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_held_and_shown_to_scripts_in_both_orders() {
     let (outside, inside) = (Log::default(), Log::default());
-    let stack = ServiceBuilder::new().layer((cors(), told(&outside)));
+    let stack = ServiceBuilder::new().layer((cors(), observed(&outside)));
     let first = ask(
         stack.service(text(Duration::ZERO)),
         from_the_shop(Method::GET),
     )
     .await;
-    let stack = ServiceBuilder::new().layer((told(&inside), cors()));
+    let stack = ServiceBuilder::new().layer((observed(&inside), cors()));
     let second = ask(
         stack.service(text(Duration::ZERO)),
         from_the_shop(Method::GET),
@@ -110,7 +110,7 @@ async fn an_answer_is_held_and_shown_to_scripts_in_both_orders() {
 async fn an_answer_that_a_failure_or_a_deadline_replaces_is_shown_to_scripts_in_both_orders() {
     let late = StatusCode::GATEWAY_TIMEOUT;
     let layer = || {
-        let layer = told(&Log::default()).drain_timeout(LIMIT);
+        let layer = observed(&Log::default()).drain_timeout(LIMIT);
         layer.deadline_status(late)
     };
     let get = || from_the_shop(Method::GET);
@@ -172,7 +172,7 @@ async fn a_preflight_is_shed_with_cors_inside_and_never_reaches_a_layer_inside_o
 #[tokio::test(start_paused = true)]
 async fn a_preflight_is_not_held_with_cors_inside_but_waits_for_what_is_awaited_before_each_release()
  {
-    let stack = ServiceBuilder::new().layer((told(&Log::default()), cors()));
+    let stack = ServiceBuilder::new().layer((observed(&Log::default()), cors()));
     let inside = ask(stack.service(text(Duration::ZERO)), preflight()).await;
     assert_eq!((inside.took, inside.is_shown()), (Duration::ZERO, true));
 

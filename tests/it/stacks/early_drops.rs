@@ -16,7 +16,7 @@ use tower_task_tracker::{Outcome, named};
 
 use super::handlers::{stream, text};
 use super::wire::exchange;
-use super::{LIMIT, NoBody, answer, request, told};
+use super::{LIMIT, NoBody, answer, observed, request};
 use crate::support::{Body, Log};
 
 /// What was dropped before its end.
@@ -79,14 +79,14 @@ async fn a_client_that_leaves_while_the_handler_runs_is_seen_in_both_orders() {
     let seen = Seen::default();
     let stack = ServiceBuilder::new()
         .layer(seen.layer())
-        .layer(told(&Log::default()));
+        .layer(observed(&Log::default()));
     let left = timeout(LIMIT, stack.service(handler()).oneshot(request())).await;
     assert!(left.is_err(), "the handler runs");
     assert_eq!(seen.all(), [Dropped::Future]);
 
     let seen = Seen::default();
     let stack = ServiceBuilder::new()
-        .layer(told(&Log::default()))
+        .layer(observed(&Log::default()))
         .layer(seen.layer());
     let left = timeout(LIMIT, stack.service(handler()).oneshot(request())).await;
     assert!(left.is_err(), "the handler runs");
@@ -96,7 +96,9 @@ async fn a_client_that_leaves_while_the_handler_runs_is_seen_in_both_orders() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_a_held_head_is_seen_only_from_outside() {
     let (seen, log) = (Seen::default(), Log::default());
-    let stack = ServiceBuilder::new().layer(seen.layer()).layer(told(&log));
+    let stack = ServiceBuilder::new()
+        .layer(seen.layer())
+        .layer(observed(&log));
     let left = timeout(
         LIMIT,
         stack.service(text(Duration::ZERO)).oneshot(request()),
@@ -107,7 +109,9 @@ async fn a_client_that_leaves_a_held_head_is_seen_only_from_outside() {
     assert_eq!(log.report().outcome, Outcome::Dropped);
 
     let (seen, log) = (Seen::default(), Log::default());
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(seen.layer());
+    let stack = ServiceBuilder::new()
+        .layer(observed(&log))
+        .layer(seen.layer());
     let left = timeout(
         LIMIT,
         stack.service(text(Duration::ZERO)).oneshot(request()),
@@ -121,7 +125,9 @@ async fn a_client_that_leaves_a_held_head_is_seen_only_from_outside() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_a_held_end_is_seen_only_from_outside() {
     let (seen, log) = (Seen::default(), Log::default());
-    let stack = ServiceBuilder::new().layer(seen.layer()).layer(told(&log));
+    let stack = ServiceBuilder::new()
+        .layer(seen.layer())
+        .layer(observed(&log));
     let (streamed, _) = answer(stack.service(stream())).await;
     let left = timeout(LIMIT, streamed.into_body().collect()).await;
     assert!(left.is_err(), "its end is held");
@@ -129,7 +135,9 @@ async fn a_client_that_leaves_a_held_end_is_seen_only_from_outside() {
     assert_eq!(log.report().outcome, Outcome::Dropped);
 
     let (seen, log) = (Seen::default(), Log::default());
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(seen.layer());
+    let stack = ServiceBuilder::new()
+        .layer(observed(&log))
+        .layer(seen.layer());
     let (streamed, _) = answer(stack.service(stream())).await;
     let left = timeout(LIMIT, streamed.into_body().collect()).await;
     assert!(left.is_err(), "its end is held");
@@ -143,11 +151,11 @@ async fn a_response_that_ends_is_no_drop_in_both_orders() {
     let outside = || {
         ServiceBuilder::new()
             .layer(seen.layer())
-            .layer(told(&Log::default()))
+            .layer(observed(&Log::default()))
     };
     let inside = || {
         ServiceBuilder::new()
-            .layer(told(&Log::default()))
+            .layer(observed(&Log::default()))
             .layer(seen.layer())
     };
     for got in [
@@ -177,14 +185,14 @@ async fn a_stream_that_a_failure_replaces_is_taken_for_a_drop_inside() {
     let seen = Seen::default();
     let stack = ServiceBuilder::new()
         .layer(seen.layer())
-        .layer(told(&Log::default()));
+        .layer(observed(&Log::default()));
     let got = exchange(stack.service(handler())).await;
     assert_eq!((got.head.status, got.is_whole), (failed, true));
     assert_eq!(seen.all(), []);
 
     let seen = Seen::default();
     let stack = ServiceBuilder::new()
-        .layer(told(&Log::default()))
+        .layer(observed(&Log::default()))
         .layer(seen.layer());
     let got = exchange(stack.service(handler())).await;
     assert_eq!((got.head.status, got.is_whole), (failed, true));

@@ -69,8 +69,8 @@ fn request() -> Request<NoBody> {
     Request::new(Empty::new())
 }
 
-/// A layer that tells the log.
-fn told(log: &Log) -> TaskTrackerLayer {
+/// A layer that is observed by the log.
+fn observed(log: &Log) -> TaskTrackerLayer {
     TaskTrackerLayer::new().observer(log.clone())
 }
 

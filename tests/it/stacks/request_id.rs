@@ -34,7 +34,7 @@ fn propagate() -> PropagateRequestIdLayer {
     PropagateRequestIdLayer::x_request_id()
 }
 
-/// A handler that sees the id, whoever else does.
+/// A handler that gets the id from any layer.
 fn identified() -> impl Service<
     Request<NoBody>,
     Response = Response<Body>,
@@ -50,7 +50,7 @@ fn identified() -> impl Service<
     })
 }
 
-/// The id that the handle knows the request's task by.
+/// The request id of the task in the handle's snapshot.
 async fn id_seen<S>(service: S, request: Request<NoBody>, handle: &TrackerHandle) -> Option<String>
 where
     S: Service<Request<NoBody>, Response: Send, Error: Send, Future: Send> + Send + 'static,

@@ -10,7 +10,7 @@ use tower_task_tracker::{Outcome, TaskState};
 
 use super::handlers::{TEXT, stream, text};
 use super::wire::exchange;
-use super::{FOR_EVER, LIMIT, WORK, answer, answered, told};
+use super::{FOR_EVER, LIMIT, WORK, answer, answered, observed};
 use crate::support::{Log, ms};
 
 fn timeout() -> TimeoutLayer {
@@ -20,7 +20,7 @@ fn timeout() -> TimeoutLayer {
 #[tokio::test(start_paused = true)]
 async fn a_timeout_outside_cuts_the_hold_short_and_the_tasks_run_on() {
     let log = Log::default();
-    let layer = told(&log);
+    let layer = observed(&log);
     let handle = layer.handle();
     let stack = ServiceBuilder::new().layer(timeout()).layer(layer);
     let (answer, took) = answer(stack.service(text(ms(10)))).await;
@@ -42,7 +42,7 @@ async fn a_timeout_outside_cuts_the_hold_short_and_the_tasks_run_on() {
 async fn a_timeout_inside_bounds_the_handler_and_not_the_hold() {
     // In time.
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(timeout());
+    let stack = ServiceBuilder::new().layer(observed(&log)).layer(timeout());
     let (quick, took) = answer(stack.service(text(ms(10)))).await;
     assert_eq!((quick.status(), took), (StatusCode::OK, WORK));
     assert_eq!(log.report().outcome, Outcome::Drained);
@@ -50,7 +50,7 @@ async fn a_timeout_inside_bounds_the_handler_and_not_the_hold() {
 
     // Too late: the timeout's answer waits for the work like the handler's own.
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(timeout());
+    let stack = ServiceBuilder::new().layer(observed(&log)).layer(timeout());
     let (late, took) = answer(stack.service(text(FOR_EVER))).await;
     assert_eq!((late.status(), took), (StatusCode::GATEWAY_TIMEOUT, WORK));
     assert_eq!(log.report().outcome, Outcome::Drained);
@@ -60,7 +60,7 @@ async fn a_timeout_inside_bounds_the_handler_and_not_the_hold() {
 #[tokio::test(start_paused = true)]
 async fn a_timeout_outside_bounds_no_held_end() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(timeout()).layer(told(&log));
+    let stack = ServiceBuilder::new().layer(timeout()).layer(observed(&log));
     let got = exchange(stack.service(stream())).await;
     assert_eq!(got.head.status, StatusCode::OK);
     assert_eq!(got.head_after, Duration::ZERO);
@@ -72,7 +72,7 @@ async fn a_timeout_outside_bounds_no_held_end() {
 #[tokio::test(start_paused = true)]
 async fn on_the_wire_a_hold_cut_short_is_a_whole_answer_of_the_timeout() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(timeout()).layer(told(&log));
+    let stack = ServiceBuilder::new().layer(timeout()).layer(observed(&log));
     let got = exchange(stack.service(text(Duration::ZERO))).await;
     assert_eq!(got.head.status, StatusCode::GATEWAY_TIMEOUT);
     assert_eq!((got.ended_after, got.is_whole), (LIMIT, true));
@@ -80,7 +80,7 @@ async fn on_the_wire_a_hold_cut_short_is_a_whole_answer_of_the_timeout() {
     assert_eq!(log.report().outcome, Outcome::Dropped);
 
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(timeout());
+    let stack = ServiceBuilder::new().layer(observed(&log)).layer(timeout());
     let got = exchange(stack.service(text(Duration::ZERO))).await;
     assert_eq!((got.head.status, got.head_after), (StatusCode::OK, WORK));
     assert_eq!(got.body, TEXT.as_bytes());
@@ -90,7 +90,7 @@ async fn on_the_wire_a_hold_cut_short_is_a_whole_answer_of_the_timeout() {
 #[tokio::test(start_paused = true)]
 async fn towers_own_timeout_does_the_same_with_an_error() {
     let log = Log::default();
-    let outside = ServiceBuilder::new().timeout(LIMIT).layer(told(&log));
+    let outside = ServiceBuilder::new().timeout(LIMIT).layer(observed(&log));
     let (answer, took) = answered(outside.service(text(Duration::ZERO))).await;
     let error = answer.expect_err("it took too long");
     assert!(error.is::<Elapsed>(), "{error}");
@@ -99,7 +99,7 @@ async fn towers_own_timeout_does_the_same_with_an_error() {
 
     // The error is held like any answer.
     let log = Log::default();
-    let inside = ServiceBuilder::new().layer(told(&log)).timeout(LIMIT);
+    let inside = ServiceBuilder::new().layer(observed(&log)).timeout(LIMIT);
     let (answer, took) = answered(inside.service(text(FOR_EVER))).await;
     assert!(answer.expect_err("it took too long").is::<Elapsed>());
     assert_eq!(took, WORK);
@@ -109,7 +109,7 @@ async fn towers_own_timeout_does_the_same_with_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_total_timeout_within_an_outer_timeout_keeps_the_handlers_answer() {
     let log = Log::default();
-    let layer = told(&log).total_timeout(LIMIT - ms(10));
+    let layer = observed(&log).total_timeout(LIMIT - ms(10));
     let stack = ServiceBuilder::new().layer(timeout()).layer(layer);
     let (answer, took) = answer(stack.service(text(Duration::ZERO))).await;
     assert_eq!((answer.status(), took), (StatusCode::OK, LIMIT - ms(10)));

@@ -9,7 +9,7 @@ use tower_task_tracker::{Hold, Outcome};
 
 use super::handlers::{TEXT, stream, text};
 use super::wire::exchange;
-use super::{LIMIT, WORK, told};
+use super::{LIMIT, WORK, observed};
 use crate::support::Log;
 
 fn timeout() -> ResponseBodyTimeoutLayer {
@@ -19,7 +19,7 @@ fn timeout() -> ResponseBodyTimeoutLayer {
 #[tokio::test(start_paused = true)]
 async fn a_body_timeout_outside_breaks_off_a_held_end() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(timeout()).layer(told(&log));
+    let stack = ServiceBuilder::new().layer(timeout()).layer(observed(&log));
     let got = exchange(stack.service(stream())).await;
     assert_eq!(got.head.status, StatusCode::OK);
     assert_eq!(got.body, TEXT.as_bytes(), "all of it was there");
@@ -28,7 +28,7 @@ async fn a_body_timeout_outside_breaks_off_a_held_end() {
 
     // A held head is none of its business.
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(timeout()).layer(told(&log));
+    let stack = ServiceBuilder::new().layer(timeout()).layer(observed(&log));
     let got = exchange(stack.service(text(Duration::ZERO))).await;
     assert_eq!((got.head_after, got.is_whole), (WORK, true));
     assert_eq!(log.report().outcome, Outcome::Drained);
@@ -37,7 +37,7 @@ async fn a_body_timeout_outside_breaks_off_a_held_end() {
 #[tokio::test(start_paused = true)]
 async fn a_body_timeout_inside_does_not_see_the_hold() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(timeout());
+    let stack = ServiceBuilder::new().layer(observed(&log)).layer(timeout());
     let got = exchange(stack.service(stream())).await;
     assert_eq!((got.ended_after, got.is_whole), (WORK, true));
     assert_eq!(log.report().outcome, Outcome::Drained);
@@ -45,15 +45,15 @@ async fn a_body_timeout_inside_does_not_see_the_hold() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_timeout_inside_makes_a_stream_of_a_whole_body() {
-    // It does not say how long the body is that it wraps: so its end is held, not its head.
+    // It hides the length of the body that it wraps: so the end is held, and not the head.
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).layer(timeout());
+    let stack = ServiceBuilder::new().layer(observed(&log)).layer(timeout());
     let got = exchange(stack.service(text(Duration::ZERO))).await;
     assert_eq!(got.head_after, Duration::ZERO);
     assert_eq!((got.ended_after, got.is_whole), (WORK, true));
 
     let log = Log::default();
-    let layer = told(&log).hold(Hold::Head);
+    let layer = observed(&log).hold(Hold::Head);
     let stack = ServiceBuilder::new().layer(layer).layer(timeout());
     let got = exchange(stack.service(text(Duration::ZERO))).await;
     assert_eq!((got.head_after, got.ended_after), (WORK, WORK));

@@ -15,10 +15,10 @@ use tower_http::trace::{
 use tracing::Span;
 
 use super::handlers::{stream, text};
-use super::{LIMIT, WORK, answer, told};
+use super::{LIMIT, WORK, answer, observed};
 use crate::support::Log;
 
-/// What a trace has told, and when.
+/// Which callbacks of a trace were called, and when.
 #[derive(Debug, Clone)]
 struct Heard {
     start: Instant,
@@ -80,7 +80,7 @@ impl OnEos for Heard {
 async fn a_trace_outside_counts_a_held_head_in_and_one_inside_does_not() {
     let heard = Heard::from_now_on();
     let stack = ServiceBuilder::new().layer(heard.layer());
-    let stack = stack.layer(told(&Log::default()));
+    let stack = stack.layer(observed(&Log::default()));
     let (answer_outside, took) = answer(stack.service(text(Duration::ZERO))).await;
     drop(answer_outside.into_body().collect().await);
     assert_eq!(took, WORK);
@@ -88,7 +88,7 @@ async fn a_trace_outside_counts_a_held_head_in_and_one_inside_does_not() {
     assert_eq!(heard.all(), [response, (Said::End, WORK)]);
 
     let heard = Heard::from_now_on();
-    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = ServiceBuilder::new().layer(observed(&Log::default()));
     let stack = stack.layer(heard.layer());
     let (answer_inside, took) = answer(stack.service(text(Duration::ZERO))).await;
     drop(answer_inside.into_body().collect().await);
@@ -106,14 +106,14 @@ async fn a_trace_outside_counts_a_held_end_in_and_one_inside_does_not() {
 
     let heard = Heard::from_now_on();
     let stack = ServiceBuilder::new().layer(heard.layer());
-    let stack = stack.layer(told(&Log::default()));
+    let stack = stack.layer(observed(&Log::default()));
     let (streamed, _) = answer(stack.service(stream())).await;
     drop(streamed.into_body().collect().await);
     assert_eq!(heard.start.elapsed(), WORK);
     assert_eq!(heard.all(), [response, (Said::End, WORK)]);
 
     let heard = Heard::from_now_on();
-    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = ServiceBuilder::new().layer(observed(&Log::default()));
     let stack = stack.layer(heard.layer());
     let (streamed, _) = answer(stack.service(stream())).await;
     drop(streamed.into_body().collect().await);
@@ -125,7 +125,7 @@ async fn a_trace_outside_counts_a_held_end_in_and_one_inside_does_not() {
 async fn only_a_trace_outside_sees_the_status_that_replaces_the_handlers() {
     let late = StatusCode::GATEWAY_TIMEOUT;
     let layer = || {
-        let layer = told(&Log::default()).drain_timeout(LIMIT);
+        let layer = observed(&Log::default()).drain_timeout(LIMIT);
         layer.deadline_status(late)
     };
     let heard = Heard::from_now_on();
@@ -145,7 +145,7 @@ async fn only_a_trace_outside_sees_the_status_that_replaces_the_handlers() {
 #[tokio::test(start_paused = true)]
 async fn a_trace_inside_sees_the_data_of_a_whole_body_before_the_head_goes_out() {
     let seen = Chunks::from_now_on();
-    let stack = ServiceBuilder::new().layer(told(&Log::default()));
+    let stack = ServiceBuilder::new().layer(observed(&Log::default()));
     let stack = stack.layer(seen.layer());
     let (inside, took) = answer(stack.service(text(Duration::ZERO))).await;
     assert_eq!(took, WORK, "the head");
@@ -155,7 +155,7 @@ async fn a_trace_inside_sees_the_data_of_a_whole_body_before_the_head_goes_out()
 
     let seen = Chunks::from_now_on();
     let stack = ServiceBuilder::new().layer(seen.layer());
-    let stack = stack.layer(told(&Log::default()));
+    let stack = stack.layer(observed(&Log::default()));
     let (outside, took) = answer(stack.service(text(Duration::ZERO))).await;
     assert_eq!((took, seen.all()), (WORK, vec![]));
     drop(outside.into_body().collect().await);

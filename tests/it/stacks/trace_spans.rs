@@ -11,10 +11,10 @@ use super::{LIMIT, NoBody, WORK, answer, answered};
 use crate::subscribers::lines::Lines;
 use crate::support::{Body, full};
 
-/// Of the trace's event that tells of an answer.
+/// A part of the trace's event about an answer.
 const RESPONDED: &str = "finished processing request";
 
-/// Of the event that tells of a drain.
+/// A part of the event about a drain.
 const DRAINED: &str = "the tasks of a request report=drained";
 
 #[track_caller]
@@ -26,7 +26,7 @@ fn layer() -> TaskTrackerLayer {
     TaskTrackerLayer::new().on_drain(|_: &DrainReport| tracing::info!("in the callback"))
 }
 
-/// A handler whose work says when it is done.
+/// A handler whose work logs its end.
 fn talking() -> impl Service<
     Request<NoBody>,
     Response = Response<Body>,
@@ -45,7 +45,7 @@ fn talking() -> impl Service<
 #[tokio::test(start_paused = true)]
 async fn with_a_trace_outside_tasks_callbacks_and_our_events_are_in_the_requests_span() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let stack = ServiceBuilder::new().layer(TraceLayer::new_for_http());
     answer(stack.layer(layer()).service(talking())).await;
     for part in ["the work is done", "in the callback", DRAINED] {
@@ -56,7 +56,7 @@ async fn with_a_trace_outside_tasks_callbacks_and_our_events_are_in_the_requests
 #[tokio::test(start_paused = true)]
 async fn with_a_trace_inside_only_the_handlers_own_tasks_are_in_the_requests_span() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let stack = ServiceBuilder::new().layer(layer());
     let stack = stack.layer(TraceLayer::new_for_http());
     answer(stack.service(talking())).await;
@@ -69,7 +69,7 @@ async fn with_a_trace_inside_only_the_handlers_own_tasks_are_in_the_requests_spa
 #[tokio::test(start_paused = true)]
 async fn the_event_about_a_hold_that_is_cut_short_is_in_the_span_of_a_trace_outside() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let stack = ServiceBuilder::new().timeout(LIMIT);
     let stack = stack.layer(TraceLayer::new_for_http()).layer(layer());
     let (cut, _) = answered(stack.service(talking())).await;
@@ -83,7 +83,7 @@ async fn the_event_about_a_hold_that_is_cut_short_is_in_the_span_of_a_trace_outs
 #[tokio::test]
 async fn the_latency_that_a_trace_outside_logs_has_the_hold_in_it() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let stack = ServiceBuilder::new().layer(TraceLayer::new_for_http());
     answer(stack.layer(layer()).service(talking())).await;
     let line = lines.with(RESPONDED);
@@ -98,7 +98,7 @@ async fn the_latency_that_a_trace_outside_logs_has_the_hold_in_it() {
 #[tokio::test(start_paused = true)]
 async fn a_trace_inside_logs_the_response_before_the_hold() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let stack = ServiceBuilder::new().layer(layer());
     let stack = stack.layer(TraceLayer::new_for_http());
     answer(stack.service(talking())).await;

@@ -11,7 +11,7 @@ use tower::ServiceBuilder;
 use tower_task_tracker::Outcome;
 
 use super::handlers::{stream, text};
-use super::{WORK, answer, told};
+use super::{WORK, answer, observed};
 use crate::support::Log;
 
 /// As it is done to sign a body, or to log it.
@@ -33,7 +33,9 @@ fn replace<B>(response: Response<B>) -> Response<Full<Bytes>> {
 #[tokio::test(start_paused = true)]
 async fn a_layer_outside_that_collects_the_body_waits_for_its_held_end() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().and_then(collect).layer(told(&log));
+    let stack = ServiceBuilder::new()
+        .and_then(collect)
+        .layer(observed(&log));
     let (_, took) = answer(stack.service(stream())).await;
     assert_eq!(took, WORK, "nothing goes out before");
     assert_eq!(log.report().outcome, Outcome::Drained);
@@ -42,7 +44,9 @@ async fn a_layer_outside_that_collects_the_body_waits_for_its_held_end() {
 #[tokio::test(start_paused = true)]
 async fn a_layer_inside_that_collects_the_body_has_the_head_held() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log)).and_then(collect);
+    let stack = ServiceBuilder::new()
+        .layer(observed(&log))
+        .and_then(collect);
     let (_, took) = answer(stack.service(stream())).await;
     assert_eq!(took, WORK);
     assert_eq!(log.report().outcome, Outcome::Drained);
@@ -52,13 +56,13 @@ async fn a_layer_inside_that_collects_the_body_has_the_head_held() {
 async fn a_layer_outside_that_replaces_the_body_drops_a_held_end_and_changes_no_held_head() {
     let log = Log::default();
     let stack = ServiceBuilder::new().map_response(replace);
-    let (_, took) = answer(stack.layer(told(&log)).service(stream())).await;
+    let (_, took) = answer(stack.layer(observed(&log)).service(stream())).await;
     assert_eq!(took, Duration::ZERO);
     assert_eq!(log.report().outcome, Outcome::Dropped);
 
     let log = Log::default();
     let stack = ServiceBuilder::new().map_response(replace);
-    let held = stack.layer(told(&log)).service(text(Duration::ZERO));
+    let held = stack.layer(observed(&log)).service(text(Duration::ZERO));
     assert_eq!(answer(held).await.1, WORK);
     assert_eq!(log.report().outcome, Outcome::Drained);
 }
@@ -66,7 +70,7 @@ async fn a_layer_outside_that_replaces_the_body_drops_a_held_end_and_changes_no_
 #[tokio::test(start_paused = true)]
 async fn a_layer_inside_that_replaces_the_body_has_the_new_one_held() {
     let log = Log::default();
-    let stack = ServiceBuilder::new().layer(told(&log));
+    let stack = ServiceBuilder::new().layer(observed(&log));
     let stack = stack.map_response(replace).service(stream());
     assert_eq!(answer(stack).await.1, WORK, "it is there as a whole");
     assert_eq!(log.report().outcome, Outcome::Drained);

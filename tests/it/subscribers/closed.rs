@@ -14,7 +14,7 @@ use super::lines::subscribe;
 pub(crate) struct Closed(pub(crate) Arc<Mutex<Vec<&'static str>>>);
 
 impl Closed {
-    /// Sees the spans of this thread, until what is given back is dropped.
+    /// Records the spans of this thread, until the returned value is dropped.
     pub(crate) fn watch(&self) -> impl Sized + use<> {
         let subscriber = tracing_subscriber::registry().with(self.clone());
         subscribe(subscriber, Level::TRACE)

@@ -14,16 +14,16 @@ use crate::support::{request, tracked};
 
 /// Everything that was logged on this thread.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// Listens to this thread, until what is given back is dropped.
-    pub(crate) fn listen(&self) -> impl Sized + use<> {
-        self.listen_from(Level::DEBUG)
+    /// Records this thread, until the returned value is dropped.
+    pub(crate) fn record(&self) -> impl Sized + use<> {
+        self.record_from(Level::DEBUG)
     }
 
-    pub(crate) fn listen_from(&self, level: Level) -> impl Sized + use<> {
-        listen(self.clone(), level)
+    pub(crate) fn record_from(&self, level: Level) -> impl Sized + use<> {
+        record(self.clone(), level)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -77,8 +77,8 @@ impl MakeWriter<'_> for Lines {
     }
 }
 
-/// Listens to what is logged on this thread, until it is dropped.
-fn listen(lines: Lines, level: Level) -> (DefaultGuard, Dispatch) {
+/// Records what is logged on this thread, until it is dropped.
+fn record(lines: Lines, level: Level) -> (DefaultGuard, Dispatch) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(lines)
@@ -88,11 +88,10 @@ fn listen(lines: Lines, level: Level) -> (DefaultGuard, Dispatch) {
     subscribe(subscriber, level)
 }
 
-/// Has this thread's events and spans go there, until what is given back is dropped.
+/// Sends the events and spans of this thread to a subscriber, until the returned value is dropped.
 ///
-/// As long as there is one subscriber only, tracing asks a thread's own whether anybody cares for an
-/// event that comes up first on it, and keeps the answer: of a thread without one that is "nobody",
-/// for all. Hence a second one.
+/// While there is only one subscriber, tracing checks the interest in an event on the thread where it occurs first, and
+/// keeps the result for all threads. A thread without a subscriber has no interest. Hence the second subscriber.
 pub(crate) fn subscribe(
     subscriber: impl Subscriber + Send + Sync + 'static,
     level: Level,
@@ -121,7 +120,7 @@ pub(crate) async fn logged_of(
     start: impl Fn() + Clone + Send + 'static,
 ) -> Lines {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let request_span = tracing::info_span!("request", id = 7);
     let handle = layer.handle();
     let held = request_span.in_scope(|| tracked(&layer, start).oneshot(request));

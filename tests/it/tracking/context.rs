@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, Tasks, spawn};
 
-use crate::support::{after, current, full, request, told, tracked};
+use crate::support::{after, current, full, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn the_request_is_current_in_call_in_poll_in_tasks_and_nowhere_else() {
@@ -43,7 +43,7 @@ async fn the_request_is_current_in_call_in_poll_in_tasks_and_nowhere_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_scope_brings_the_context_to_code_that_lost_it() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let tasks = current();
         let token = tasks.token();
@@ -58,7 +58,7 @@ async fn a_scope_brings_the_context_to_code_that_lost_it() {
     assert_eq!(log.report().spawned, 2);
 }
 
-/// Streams three frames, and says where it was polled.
+/// Streams three frames, and records where it was polled.
 struct Watching(u8);
 
 impl Body for Watching {

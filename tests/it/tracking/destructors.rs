@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskTrackerLayer, spawn};
 
-use crate::support::{after, full, request, told};
+use crate::support::{after, full, observed, request};
 
 #[tokio::test(start_paused = true)]
 async fn what_the_destructors_of_handler_task_and_closure_spawn_is_tracked() {
@@ -18,7 +18,7 @@ async fn what_the_destructors_of_handler_task_and_closure_spawn_is_tracked() {
             tower_task_tracker::named(self.0).spawn(after(1));
         }
     }
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| {
         let of_handler = SpawnsWhenDropped("handler");
         async move {

@@ -47,7 +47,7 @@ async fn a_handler_takes_its_tasks_as_an_argument() {
 #[tokio::test]
 async fn without_the_layer_the_answer_and_the_log_have_the_line_that_adds_it() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let started = std::time::Instant::now();
     let missing = Router::new().route("/orders", get(|_: Tasks| async { "unreachable" }));
     let too_far_in = Router::new()
@@ -106,7 +106,7 @@ async fn a_middleware_inside_of_the_layer_takes_its_tasks() {
 #[tokio::test]
 async fn a_handler_that_does_without_the_layer_logs_no_error() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let handler = async |tasks: Result<Tasks, MissingTaskTracker>| tasks.is_ok().to_string();
     let app = Router::new().route("/", get(handler));
     let response = app.oneshot(to("/")).await.expect("infallible");

@@ -8,7 +8,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{RunToCompletionLayer, TaskState, TaskTrackerLayer, Tasks, named, scope};
 
 use crate::subscribers::lines::Lines;
-use crate::support::{Log, current, request, runtime, timeless_runtime, told, tracked};
+use crate::support::{Log, current, observed, request, runtime, timeless_runtime, tracked};
 
 /// The handle of a runtime that is gone: it drops what it is to spawn.
 fn dead() -> Handle {
@@ -18,7 +18,7 @@ fn dead() -> Handle {
 #[test]
 fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
     let handle = dead();
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, move || {
         let tasks = current();
         struct AsksItsTasks;
@@ -36,11 +36,11 @@ fn a_spawn_on_a_dead_runtime_drops_the_future_and_counts_it_as_aborted() {
     assert_eq!(log.report().aborted, 1);
 }
 
-/// They end before they are listed: who lists them tells of it.
+/// They end before they are listed. The call that lists them reports the end.
 #[test]
 fn the_end_of_a_task_that_never_ran_is_logged_and_observed_with_its_name() {
     let (log, lines) = (Log::default(), Lines::default());
-    let _listening = lines.listen();
+    let _recording = lines.record();
     let layer = TaskTrackerLayer::new().observer(log.clone());
     let handle = dead();
     let service = tracked(&layer, move || {
@@ -48,10 +48,10 @@ fn the_end_of_a_task_that_never_ran_is_logged_and_observed_with_its_name() {
         named("awaited").spawn_on(async {}, &handle);
     });
     drop(tokio_test::block_on(service.oneshot(request())));
-    let told = log.late_ends();
-    assert_eq!(told.len(), 1, "{told:?}");
+    let observed = log.late_ends();
+    assert_eq!(observed.len(), 1, "{observed:?}");
     assert_eq!(
-        (told[0].name.as_deref(), told[0].state),
+        (observed[0].name.as_deref(), observed[0].state),
         (Some("detached"), TaskState::Aborted)
     );
     assert_eq!(log.report().failures.len(), 1);
@@ -64,7 +64,7 @@ fn the_end_of_a_task_that_never_ran_is_logged_and_observed_with_its_name() {
 
 #[test]
 fn the_ends_of_tasks_that_die_with_their_runtime_are_observed() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         tower_task_tracker::named("cut off").spawn(std::future::pending::<()>());
     });

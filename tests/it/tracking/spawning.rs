@@ -9,11 +9,11 @@ use tokio::task::{JoinSet, LocalSet};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{TaskBuilder, TaskTrackerLayer, scope, spawn};
 
-use crate::support::{after, current, full, request, told, tracked};
+use crate::support::{after, current, full, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_spawn_is_tracked_and_has_its_place() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let line = Arc::new(Mutex::new(0));
     let first_line = line.clone();
     let local = LocalSet::new();
@@ -88,7 +88,7 @@ async fn what_a_task_returns_comes_through_its_join_handle() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_many_threads_every_task_is_counted_once() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     for _ in 0..50 {
         let service = tracked(&layer, || {
             for index in 0..20 {

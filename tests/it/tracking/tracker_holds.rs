@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, TaskTrackerLayer, named, spawn};
 
-use crate::support::{Slot, after, current, ms, put, request, take, told, tracked};
+use crate::support::{Slot, after, current, ms, observed, put, request, take, tracked};
 
 /// A stream of unknown length.
 pub(crate) fn stream() -> UnsyncBoxBody<Bytes, Infallible> {
@@ -21,7 +21,7 @@ pub(crate) fn stream() -> UnsyncBoxBody<Bytes, Infallible> {
 
 #[tokio::test(start_paused = true)]
 async fn a_tokio_util_tracker_holds_the_response() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         let tasks = current();
         tasks.tracker().spawn(after(90));
@@ -40,7 +40,7 @@ async fn a_tokio_util_tracker_holds_the_response() {
 
 #[tokio::test(start_paused = true)]
 async fn tasks_of_a_tokio_util_tracker_hold_the_end_of_a_body() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         current().tracker().spawn(after(90));
         Ok::<_, Infallible>(Response::new(stream()))
@@ -100,7 +100,7 @@ async fn a_task_that_awaits_the_tracker_of_a_held_response_goes_on() {
 async fn what_a_hook_spawns_in_the_tracker_is_waited_for() {
     let tracker = Slot::<tokio_util::task::TaskTracker>::default();
     let kept = tracker.clone();
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.before_release(move |_| {
         take(&kept).spawn(after(20));
         async {}

@@ -11,11 +11,11 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_task_tracker::{Hold, Scope, named};
 
 use super::tracker_holds::stream;
-use crate::support::{after, current, ms, request, told, tracked};
+use crate::support::{after, current, ms, observed, request, tracked};
 
 #[tokio::test(start_paused = true)]
 async fn a_quick_task_of_a_tracker_is_reported_where_a_head_is_held() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         current().tracker().spawn(async {});
     });
@@ -25,7 +25,7 @@ async fn a_quick_task_of_a_tracker_is_reported_where_a_head_is_held() {
 
 #[tokio::test(start_paused = true)]
 async fn quick_tasks_of_a_tracker_are_reported_beside_one_of_the_request() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         current().spawn(yield_now());
         current().tracker().spawn(yield_now());
@@ -36,7 +36,7 @@ async fn quick_tasks_of_a_tracker_are_reported_beside_one_of_the_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quick_task_of_a_tracker_is_reported_where_an_end_is_held() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         current().tracker().spawn(async {});
         let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from("a")))];
@@ -52,7 +52,7 @@ async fn a_quick_task_of_a_tracker_is_reported_where_an_end_is_held() {
 #[tokio::test(start_paused = true)]
 async fn a_quick_task_of_a_tracker_is_reported_where_nothing_is_held() {
     for extension in [true, false] {
-        let (log, layer) = told();
+        let (log, layer) = observed();
         let layer = layer.hold(Hold::Never).report_extension(extension);
         let service = layer.layer(service_fn(|_: Request<()>| async {
             current().tracker().spawn(async {});
@@ -81,7 +81,7 @@ async fn a_quick_task_of_a_tracker_is_reported_by_a_scope() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_ends_after_those_of_the_tracker_is_the_last() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("own").spawn(after(60));
         current().tracker().spawn(after(30));
@@ -93,7 +93,7 @@ async fn a_task_that_ends_after_those_of_the_tracker_is_the_last() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_of_the_tracker_that_ends_after_the_others_is_the_last() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let service = tracked(&layer, || {
         named("own").spawn(after(30));
         current().tracker().spawn(after(60));
@@ -106,7 +106,7 @@ async fn a_task_of_the_tracker_that_ends_after_the_others_is_the_last() {
 /// A response that is dropped has what was alive then, also in a tracker that has got more since it was looked at.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_response_counts_what_its_tracker_has_got_meanwhile() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let mut service = tracked(&layer, || {
         let tasks = current();
         tasks.tracker().spawn(after(100));

@@ -9,7 +9,7 @@ use crate::support::{request, tracked};
 #[tokio::test]
 async fn a_spawn_outside_of_a_request_is_a_warning_once_for_each_place() {
     let lines = Lines::default();
-    let _listening = lines.listen();
+    let _recording = lines.record();
     for index in 0..3 {
         let value = spawn(async move { index }).await;
         assert_eq!(value.expect("it runs"), index);
@@ -26,7 +26,7 @@ async fn a_spawn_outside_of_a_request_is_a_warning_once_for_each_place() {
 #[tokio::test]
 async fn a_spawn_that_is_untracked_on_purpose_is_no_warning() {
     let lines = Lines::default();
-    let _guard = lines.listen();
+    let _guard = lines.record();
     let layer = TaskTrackerLayer::new().drain_timeout(None);
     let mut service = tracked(&layer, || {
         let mut outside = tokio_test::task::spawn(untracked(async {

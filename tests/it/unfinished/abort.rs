@@ -34,7 +34,7 @@ async fn aborted_just_before_the_deadline_a_task_has_time_for_its_destructors() 
         assert!(report.stragglers.is_empty(), "none is alive: {report}");
         let aborted = |task: &TaskInfo| task.state == TaskState::Aborted;
         assert!(report.failures.iter().all(aborted), "{report}");
-        // The token is told too late.
+        // The token is cancelled too late for this.
         assert_eq!((report.spawned, report.aborted), (2, 2), "{window} ms");
         let ends = log.late_ends();
         assert!(ends.is_empty(), "all is in the report: {window} ms");

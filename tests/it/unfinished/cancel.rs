@@ -95,7 +95,7 @@ async fn a_token_is_a_child_and_is_cancelled_by_a_cancellation_before_it_was_mad
         let tasks = current();
         let (mine, other) = (tasks.cancellation_token(), tasks.cancellation_token());
         mine.cancel();
-        assert!(!other.is_cancelled(), "a child cancels nobody else");
+        assert!(!other.is_cancelled(), "a child cancels no other token");
         named("late to ask").spawn(async move {
             after(600).await;
             assert!(other.is_cancelled());

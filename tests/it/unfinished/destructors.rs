@@ -80,7 +80,7 @@ pub(crate) fn spawn_at_drop(tasks: Tasks) {
     });
 }
 
-/// What the outcome says must not hang on how the aborted task ends.
+/// The outcome does not depend on how the aborted task ends.
 #[tokio::test(start_paused = true)]
 async fn a_destructor_that_panics_makes_no_success_of_a_deadline() {
     let log = Log::default();

@@ -3,7 +3,9 @@
 use tower::ServiceExt;
 use tower_task_tracker::{Outcome, TaskState, TaskTrackerLayer, Unfinished, named};
 
-use crate::support::{DropTime, Log, after, current, held, ms, request, slow_with, told, tracked};
+use crate::support::{
+    DropTime, Log, after, current, held, ms, observed, request, slow_with, tracked,
+};
 
 /// "While the response waits already, it counts from now on."
 #[tokio::test(start_paused = true)]
@@ -55,7 +57,7 @@ async fn a_deadline_that_was_moved_after_the_abort_aborts_in_time_too() {
 /// What was aborted first counts, however often the deadline moves.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_moves_after_its_abort_and_is_not_met_has_cut_tasks_short_all_the_same() {
-    let (log, layer) = told();
+    let (log, layer) = observed();
     let layer = layer.drain_timeout(ms(1000)).at_deadline(Unfinished::Abort);
     let service = tracked(&layer, || {
         let tasks = current();

@@ -24,7 +24,7 @@ async fn under_continue_a_task_runs_on_after_the_deadline_and_its_end_is_observe
             named("slow").spawn(async move {
                 let _watch = watch;
                 after(300).await;
-                assert!(!cancelled.is_cancelled(), "nobody is told to stop");
+                assert!(!cancelled.is_cancelled(), "no task is cancelled");
             });
         }
     })

@@ -51,7 +51,7 @@ impl Body for Fed {
     }
 }
 
-/// A handler whose only task feeds the body, and ends early if nobody wants it.
+/// A handler whose only task feeds the body, and ends early if the body is dropped.
 fn fed(layer: &TaskTrackerLayer, status: u16, size: Option<u64>) -> impl HttpService + use<> {
     layer.layer(service_fn(move |_: Request<Incoming>| {
         let (sender, frames) = mpsc::channel(1);

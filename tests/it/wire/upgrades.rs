@@ -20,7 +20,7 @@ use super::harness::pipe::Pipe;
 use super::harness::serve::HttpService;
 use crate::support::Log;
 
-/// Spawns a task, and goes on as a stream that says everything twice over.
+/// Spawns a task, and goes on as a stream that sends everything back twice.
 fn echo(status: StatusCode, gate: Option<Gate>) -> impl HttpService + use<> {
     service_fn(move |mut request: Request<Incoming>| {
         let tasks = Tasks::current();

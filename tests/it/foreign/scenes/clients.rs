@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower::{Layer, service_fn};
 use tower_task_tracker::{RunToCompletionLayer, TaskTrackerLayer, Unfinished, named, spawn};
 
-use super::parts::{listens, panics, streaming, tracked};
+use super::parts::{cancellable, panics, streaming, tracked};
 use crate::foreign::stage::Stage;
 use crate::support::{Body, after, full, ms, request};
 
@@ -28,7 +28,7 @@ pub(super) async fn the_client_leaves_and_tasks_are_cancelled(stage: Stage) {
 
 async fn leaves_a_held_head(stage: &Stage, layer: &TaskTrackerLayer) {
     let mut service = tracked(stage, layer, |_| {
-        named("listens").spawn(listens());
+        named("listens").spawn(cancellable());
         named("does not").spawn(after(700));
         named("panics").spawn(panics(20));
     });

@@ -2,7 +2,7 @@
 
 use tower_task_tracker::{Unfinished, named, spawn};
 
-use super::parts::{fails, listens, panics, tracked};
+use super::parts::{cancellable, fails, panics, tracked};
 use crate::foreign::stage::Stage;
 use crate::support::{after, current, ms};
 
@@ -41,7 +41,7 @@ pub(super) async fn tasks_are_cancelled_at_the_deadline(stage: Stage) {
     let policy = Unfinished::Cancel { grace: ms(500) };
     let layer = stage.layer().drain_timeout(ms(1000)).at_deadline(policy);
     let service = tracked(&stage, &layer, |_| {
-        named("listens").spawn(listens());
+        named("listens").spawn(cancellable());
         named("does not").spawn(after(600_000));
     });
     stage.serve(service).await;

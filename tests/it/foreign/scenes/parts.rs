@@ -81,8 +81,8 @@ pub(super) async fn panics(millis: u64) {
     planned();
 }
 
-/// Ends when it is asked to.
-pub(super) fn listens() -> impl Future<Output = ()> + Send {
+/// Ends when it is cancelled.
+pub(super) fn cancellable() -> impl Future<Output = ()> + Send {
     let token = current().cancellation_token();
     async move {
         let _ = tokio::time::timeout(Duration::from_millis(700), token.cancelled()).await;

@@ -26,7 +26,7 @@ const WAYS: [Way; 2] = [Way::PipeHalfClosed, Way::TcpHalfClosed];
 /// All that comes of an answer.
 const WHOLE: &str = "HTTP/1.1 200 OK\ncontent-length: 5\n\nwhole<closed>";
 
-/// What hyper is told about such clients.
+/// How hyper is set up for such clients.
 #[derive(Debug, Clone, Copy)]
 enum HalfClose {
     /// Nothing.
@@ -132,7 +132,7 @@ fn a_half_closed_client_gets_none_that_waits_for_a_task() {
 
 #[test]
 fn a_half_closed_client_that_is_noticed_with_its_request_gets_no_answer_unless_it_is_allowed() {
-    // In memory: a kernel may tell of the request first, and of the rest when there is an answer.
+    // In memory: a kernel may deliver the request first, and the rest when there is an answer.
     let way = Way::PipeHalfClosed;
     way.run(async {
         let gate = Gate::default();

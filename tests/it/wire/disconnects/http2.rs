@@ -127,8 +127,8 @@ fn http2_a_connection_that_is_lost_drops_each_of_its_streams() {
                 let mut client = reach_http2(stage, &scene, way).await;
                 open_other(&scene, &mut client).await;
                 let _half_open = way.leave(client.into_io()).await;
-                scene.told().await;
-                scene.told().await;
+                scene.observed().await;
+                scene.observed().await;
                 scene.layer.handle().wait_idle().await;
                 let reports = scene.log.reports();
                 assert_eq!(reports.len(), 2, "one report each: {reports:?}");

@@ -90,7 +90,7 @@ fn http1_a_client_that_left_unnoticed_is_waited_for_until_the_deadline() {
                 let layer = TaskTrackerLayer::new().total_timeout(ms(5000));
                 let mut scene = Scene::new(layer.at_disconnect(Unfinished::Abort));
                 let _left = leave_unread(SECOND, stage, way, &scene).await;
-                let was_freed = scene.told().await;
+                let was_freed = scene.observed().await;
                 assert!(!was_freed, "it was not aborted");
                 let report = scene.log.report();
                 assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
@@ -125,7 +125,7 @@ fn http1_a_client_that_left_unnoticed_is_noticed_when_more_data_is_sent() {
             way.leave(client).await;
             way.settle().await;
             scene.assert_goes_on();
-            // A kernel takes some, until it has heard that nobody reads it.
+            // A kernel takes some, until it has noticed that there is no reader.
             while scene.log.all().is_empty() {
                 more.notify_one();
                 way.settle().await;

@@ -107,8 +107,8 @@ fn http1_a_client_that_left_is_noticed_when_its_body_is_dropped_and_the_rest_of_
                 way.settle().await;
                 scene.assert_goes_on();
                 scene.gate.open();
-                scene.told().await;
-                // The task's end drops the body. hyper reads before it asks for the response.
+                scene.observed().await;
+                // The task's end drops the body. hyper reads before it polls for the response.
                 let report = scene.log.report();
                 assert_eq!(report.outcome, Outcome::Dropped, "{report}");
                 assert!(report.is_clean(), "nothing was left to abort: {report}");

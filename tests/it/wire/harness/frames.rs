@@ -26,7 +26,7 @@ pub(crate) struct Stream {
 }
 
 /// A line for each frame; ` END` stands on the one that ends the stream, and `end` for a frame
-/// that has nothing else to say.
+/// that sends nothing else.
 type Frames = Arc<Mutex<String>>;
 
 impl Client {

@@ -19,7 +19,7 @@ pub(crate) enum Way {
     /// Nobody reads or writes the other end of the pipe any more: what is written fails at once.
     PipeClosed,
     PipeHalfClosed,
-    /// The server's kernel is told that no more will come, and takes what is written all the same.
+    /// The server's kernel learns that no more will come, and takes what is written all the same.
     TcpClosed,
     /// The server's next read fails.
     TcpReset,
@@ -27,7 +27,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// Those in which a server hears that nothing more will come. One that does not allow a
+    /// Those in which a server notices that nothing more will come. One that does not allow a
     /// connection to be half closed takes all of them for the same.
     pub(crate) const ALL: [Self; 5] = [
         Self::PipeClosed,
@@ -40,7 +40,7 @@ impl Way {
     /// Those that run in paused time.
     pub(crate) const IN_MEMORY: [Self; 2] = [Self::PipeClosed, Self::PipeHalfClosed];
 
-    /// Those in which nobody is left to read.
+    /// Those in which no reader is left.
     pub(crate) const FOR_GOOD: [Self; 3] = [Self::PipeClosed, Self::TcpClosed, Self::TcpReset];
 
     pub(crate) fn is_tcp(self) -> bool {

@@ -23,17 +23,17 @@ pub(crate) struct Row {
     pub(crate) status: u16,
     pub(crate) headers: &'static [(&'static str, &'static str)],
     pub(crate) steps: &'static [Step],
-    /// The length that the body knows of itself.
+    /// The exact length in the body's `size_hint`.
     pub(crate) size: Option<u64>,
-    /// Whether the body tells its end in advance; the row has to hold for each of these.
-    pub(crate) told: &'static [bool],
+    /// Whether `is_end_stream` is true with the last frame. The row has to hold for each of these.
+    pub(crate) announced: &'static [bool],
     /// What arrives while the task is alive.
     pub(crate) first: &'static str,
     /// What arrives once it has ended. Without a task a client sees the two as one.
     pub(crate) rest: &'static str,
 }
 
-/// What a row does not say.
+/// The defaults of a row.
 pub(crate) const GET: Row = Row {
     method: "GET",
     version: "HTTP/1.1",
@@ -43,7 +43,7 @@ pub(crate) const GET: Row = Row {
     headers: &[],
     steps: &[],
     size: None,
-    told: &[true, false],
+    announced: &[true, false],
     first: "",
     rest: "",
 };
@@ -70,7 +70,7 @@ impl Row {
 
     pub(crate) fn service(
         &self,
-        told: bool,
+        announced: bool,
         work: Work,
     ) -> impl HttpService<Body = Script> + use<> {
         let row = *self;
@@ -81,12 +81,12 @@ impl Row {
                     let pong = Script::new(&[Step::Data("pong")], Some(4), true, None);
                     return Ok::<_, Infallible>(Response::new(pong));
                 }
-                Ok(row.response(told, work).await)
+                Ok(row.response(announced, work).await)
             }
         })
     }
 
-    pub(crate) async fn response(self, told: bool, work: Work) -> Response<Script> {
+    pub(crate) async fn response(self, announced: bool, work: Work) -> Response<Script> {
         let gate = match work {
             Work::Nothing => None,
             Work::Before => {
@@ -103,7 +103,7 @@ impl Row {
         for (name, value) in self.headers {
             response = response.header(*name, *value);
         }
-        let body = Script::new(self.steps, self.size, told, gate);
+        let body = Script::new(self.steps, self.size, announced, gate);
         response.body(body).expect("a sound response")
     }
 

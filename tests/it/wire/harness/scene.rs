@@ -52,9 +52,9 @@ impl Stage {
             Self::EndHeld => (&[Data("one")], None),
             Self::DataHeld => (&[Data("one"), Turn, Data("two")], Some(6)),
         };
-        // What is there as a whole knows its end. A server may ask the others for theirs, or not.
-        let told = self == Self::HeadHeld;
-        Response::new(Script::new(steps, size, told, None))
+        // A complete body is at its end. A server may poll the others for theirs, or not.
+        let observed = self == Self::HeadHeld;
+        Response::new(Script::new(steps, size, observed, None))
     }
 }
 
@@ -66,19 +66,19 @@ pub(crate) struct Scene {
     pub(crate) layer: TaskTrackerLayer,
     pub(crate) gate: Gate,
     pub(crate) other: Gate,
-    /// There is a second task, which ends when it is asked to.
+    /// There is a second task, which ends when it is cancelled.
     pub(crate) listens: bool,
     /// The task keeps the request's body, without reading it. Otherwise the handler drops it.
     pub(crate) keeps_body: bool,
     /// What the task owned was dropped.
     pub(crate) freed: Arc<AtomicBool>,
-    pub(crate) told: mpsc::UnboundedReceiver<bool>,
+    pub(crate) observed: mpsc::UnboundedReceiver<bool>,
 }
 
 impl Scene {
     pub(crate) fn new(layer: TaskTrackerLayer) -> Self {
         let (log, freed) = (Log::default(), Arc::<AtomicBool>::default());
-        let (bell, told) = mpsc::unbounded_channel();
+        let (bell, observed) = mpsc::unbounded_channel();
         let bell = Bell {
             freed: freed.clone(),
             bell,
@@ -92,7 +92,7 @@ impl Scene {
             listens: false,
             keeps_body: false,
             freed,
-            told,
+            observed,
         }
     }
 
@@ -106,8 +106,8 @@ impl Scene {
 
     /// Waits until an observer is told of something: of the report, or of the end of a task that was
     /// left behind. Says whether what the task owned had been dropped by then.
-    pub(crate) async fn told(&mut self) -> bool {
-        self.told.recv().await.expect("the layer is there")
+    pub(crate) async fn observed(&mut self) -> bool {
+        self.observed.recv().await.expect("the layer is there")
     }
 
     pub(crate) fn service(&self, stage: Stage) -> impl HttpService + use<> {
@@ -138,7 +138,7 @@ impl Scene {
     }
 }
 
-/// Wakes the test, and says whether what the task owned had been dropped by then.
+/// Wakes the test, and records whether what the task owned had been dropped by then.
 #[derive(Debug)]
 struct Bell {
     freed: Arc<AtomicBool>,

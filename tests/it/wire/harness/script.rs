@@ -31,11 +31,11 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) steps: &'static [Step],
-    /// What is left of the length that it knows of itself.
+    /// What is left of the length in its `size_hint`.
     pub(crate) size: Option<u64>,
     /// Whether it says at its last frame that nothing follows, as a whole body does and a stream
     /// cannot.
-    pub(crate) told: bool,
+    pub(crate) observed: bool,
     /// What the task of [`Step::Spawn`] waits for.
     pub(crate) gate: Option<Gate>,
     pub(crate) ended: bool,
@@ -45,13 +45,13 @@ impl Script {
     pub(crate) fn new(
         steps: &'static [Step],
         size: Option<u64>,
-        told: bool,
+        observed: bool,
         gate: Option<Gate>,
     ) -> Self {
         Self {
             steps,
             size,
-            told,
+            observed,
             gate,
             ended: false,
         }
@@ -105,7 +105,7 @@ impl Body for Script {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.told && self.steps.is_empty()
+        self.observed && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -50,7 +50,7 @@ pub(crate) async fn serve_http1(
     drop(connection.await);
 }
 
-/// The same, for clients that may say that they send no more and still be answered.
+/// The same, for clients that may close their sending half and still be answered.
 pub(crate) async fn serve_half_closable_http1(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: impl HttpService,

@@ -15,18 +15,18 @@ pub(crate) const CANCEL: Unfinished = Unfinished::Cancel {
 };
 
 impl Scene {
-    /// The client is there, or nobody has noticed yet that it is not.
+    /// The client is there, or the server has not noticed yet that it is not.
     #[track_caller]
     pub(crate) fn assert_goes_on(&self) {
-        let told = self.log.all();
-        assert!(told.is_empty(), "nothing has happened: {told:?}");
+        let observed = self.log.all();
+        assert!(observed.is_empty(), "nothing has happened: {observed:?}");
         let tasks = 1 + usize::from(self.listens);
         assert_eq!(self.layer.handle().live_tasks(), tasks, "nothing has ended");
     }
 
     /// The request was dropped, and its task runs on: it ends by itself.
     pub(crate) async fn check_left_behind(&mut self) {
-        let was_freed = self.told().await;
+        let was_freed = self.observed().await;
         assert!(!was_freed, "the task was not dropped");
         let report = self.dropped();
         assert_eq!((report.spawned, report.completed), (1, 0), "{report}");
@@ -34,7 +34,7 @@ impl Scene {
         assert_eq!(states(&report.stragglers), left, "{report}");
 
         self.gate.open();
-        self.told().await;
+        self.observed().await;
         assert!(self.gate.was_passed(), "it was not aborted");
         let ended = [(Some("work"), TaskState::Completed)];
         assert_eq!(states(&self.log.late_ends()), ended);
@@ -43,14 +43,14 @@ impl Scene {
 
     /// The request was dropped, and its task with it.
     pub(crate) async fn check_aborted(&mut self) {
-        let was_freed = self.told().await;
+        let was_freed = self.observed().await;
         assert!(was_freed, "the destructor ran before the report");
         let report = self.dropped();
         assert_eq!((report.spawned, report.aborted), (1, 1), "{report}");
         self.assert_no_work_left(&report).await;
     }
 
-    /// The same, and nobody has waited for anything. In paused time only.
+    /// The same, and no time has passed. In paused time only.
     pub(crate) async fn check_aborted_at_once(&mut self) {
         soon(self.check_aborted()).await;
     }
@@ -60,7 +60,7 @@ impl Scene {
     pub(crate) async fn check_cancelled(&mut self) {
         let left = Instant::now();
         self.assert_asked().await;
-        let was_freed = self.told().await;
+        let was_freed = self.observed().await;
         assert!(was_freed, "the destructor ran before the report");
         let waited = left.elapsed();
         assert!((ms(800)..=ms(1000)).contains(&waited), "after {waited:?}");
@@ -76,7 +76,7 @@ impl Scene {
         let left = Instant::now();
         self.assert_asked().await;
         self.gate.open();
-        self.told().await;
+        self.observed().await;
         let waited = left.elapsed();
         assert!(waited < ms(10), "after {waited:?}");
         let report = self.dropped();
@@ -88,7 +88,7 @@ impl Scene {
 
     /// The response came to its end, and its task before it.
     pub(crate) async fn check_drained(&mut self) {
-        self.told().await;
+        self.observed().await;
         let report = self.log.report();
         assert_eq!(report.outcome, Outcome::Drained, "{report}");
         assert_eq!((report.spawned, report.completed), (1, 1), "{report}");
@@ -103,15 +103,15 @@ impl Scene {
         report
     }
 
-    /// One task has ended when it was asked to, and there is time for the other one.
+    /// One task has ended when it was cancelled, and there is time for the other one.
     async fn assert_asked(&self) {
         after(1).await;
-        let told = self.log.all();
-        assert!(told.is_empty(), "its time is not up: {told:?}");
+        let observed = self.log.all();
+        assert!(observed.is_empty(), "its time is not up: {observed:?}");
         assert_eq!(self.layer.handle().live_tasks(), 1, "one has listened");
     }
 
-    /// The task was aborted, and nothing is told of it but by the report.
+    /// The task was aborted, and only the report has it.
     async fn assert_no_work_left(&self, report: &DrainReport) {
         let aborted = [(Some("work"), TaskState::Aborted)];
         assert_eq!(states(&report.failures), aborted, "{report}");

@@ -136,7 +136,7 @@ fn http1_a_body_of_known_length_that_ends_short_holds_its_end() {
         size: Some(6),
         first: "HTTP/1.1 200 OK\ncontent-length: 6\n\none",
         rest: "<closed>",
-        told: &[false],
+        announced: &[false],
         ..GET
     };
     row.check_http1();

@@ -68,7 +68,7 @@ fn http1_204_waits_with_its_head() {
         size: Some(0),
         ..row
     });
-    // A handler should not send one, but its body is never asked for.
+    // A handler should not send one, but its body is never polled.
     check_held(Row {
         steps: &[Data("one"), Turn, Data("two")],
         ..row
@@ -100,7 +100,7 @@ fn http1_an_empty_body_waits_with_its_head() {
     check_held(row);
     check_held(Row {
         size: None,
-        told: &[true],
+        announced: &[true],
         ..row
     });
     check_held(Row {
@@ -132,13 +132,13 @@ fn http1_a_stream_that_turns_out_to_be_empty_waits_with_its_last_chunk() {
     let row = Row {
         first: "HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n",
         rest: "0\n\n",
-        told: &[false],
+        announced: &[false],
         ..GET
     };
     row.check_http1();
     Row {
         steps: &[Turn, Data(""), Turn],
-        told: &[true, false],
+        announced: &[true, false],
         ..row
     }
     .check_http1();

@@ -91,7 +91,7 @@ fn http2_a_body_of_known_length_that_ends_short_holds_its_end() {
         size: Some(6),
         first: "head 200 content-length=6\ndata one\n",
         rest: "reset 1\n",
-        told: &[false],
+        announced: &[false],
         ..GET
     };
     row.check_http2();

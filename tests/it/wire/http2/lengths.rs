@@ -87,7 +87,7 @@ fn http2_a_whole_body_that_is_already_there_waits_with_its_head() {
 fn http2_empty_frames_pass_in_their_order() {
     Row {
         steps: &[Data("one"), Data(""), Data("two"), Data(""), Turn],
-        // The client is not told of empty ones, but the bytes are compared too.
+        // The client does not see empty ones, but the bytes are compared too.
         first: "head 200\ndata one\ndata two\n",
         rest: "end\n",
         ..GET

@@ -25,13 +25,13 @@ fn http2_an_empty_body_waits_with_its_head() {
     let row = Row {
         size: Some(0),
         rest: "head 200 content-length=0\nend\n",
-        told: &[false],
+        announced: &[false],
         ..GET
     };
     check_held(row);
     check_held(Row {
         rest: "head 200\nend\n",
-        told: &[true],
+        announced: &[true],
         ..row
     });
 }

@@ -95,7 +95,7 @@ async fn http2_a_stream_that_the_client_resets_is_dropped_and_touches_nothing_el
         after(1).await;
         assert_eq!(left.arrived(), first_and_rest(reset)[0]);
         assert_eq!(other.arrived(), first_and_rest(2)[0]);
-        assert!(log.all().is_empty(), "nobody has left");
+        assert!(log.all().is_empty(), "no client has left");
 
         left.reset();
         after(1).await;

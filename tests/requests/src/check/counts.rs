@@ -94,7 +94,9 @@ pub(super) fn a_policy_stops_tasks(plan: &Plan, run: &Run) {
     let (must_stop, may_stop) = report.map_or((false, false), |report| stops(plan, report));
     assert!(may_stop || !has_stopped, "a task was stopped: {report:?}");
     let stragglers = report.map_or(&[][..], |report| &report.stragglers);
-    let all_stopped = stragglers.iter().all(|task| task.name.is_none());
+    // A body may spawn at the moment of the release. Such a task is a straggler, and is stopped right after.
+    let named = stragglers.iter().filter(|task| task.name.is_some()).count();
+    let all_stopped = run.calls.late_stops >= named;
     assert!(all_stopped || !must_stop, "a task runs on: {report:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo};
+use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo, TaskState};
 
 use crate::world::{Facts, World};
 
@@ -18,6 +18,8 @@ pub(crate) struct Calls {
     pub(crate) reports: Vec<(DrainReport, Facts)>,
     pub(crate) late_spawns: usize,
     pub(crate) late_ends: usize,
+    /// How many of these tasks were stopped: aborted, perhaps with a destructor that panics.
+    pub(crate) late_stops: usize,
 }
 
 impl Calls {
@@ -57,6 +59,10 @@ impl DrainObserver for Observer {
     }
 
     fn on_late_end(&self, task: &TaskInfo) {
-        self.record(&task.to_string(), |calls| calls.late_ends += 1);
+        let is_stopped = matches!(task.state, TaskState::Aborted | TaskState::Panicked);
+        self.record(&task.to_string(), |calls| {
+            calls.late_ends += 1;
+            calls.late_stops += usize::from(is_stopped);
+        });
     }
 }
