@@ -29,7 +29,7 @@ mod enabled {
     const TARGET: &str = "tower_task_tracker";
 
     /// An enabled span.
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     pub(crate) struct Span(tracing::Span);
 
     impl Span {
@@ -341,7 +341,7 @@ mod disabled {
         true
     }
 
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     pub(crate) struct Span;
 
     impl Span {

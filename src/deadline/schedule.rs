@@ -34,24 +34,31 @@ pub(crate) struct Schedule {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HandOffPoint {
     pub(crate) at: Instant,
+    /// When the request's token is cancelled, so that these tasks have the whole grace of [`Unfinished::Cancel`] before
+    /// they are stopped. `None` under any other policy.
+    cancel: Option<Instant>,
     pub(crate) why: NotDone,
 }
 
 impl HandOffPoint {
     /// Returns the point of a window that opened at `opened`, for its limit at `end`. `grace`: the time that is kept
-    /// free before the limit, if it was set. It begins with the window at the earliest.
+    /// free before the limit, if it was set. It begins with the window at the earliest. `unfinished`: what happens to
+    /// other tasks at the limit.
     pub(crate) fn before(
         opened: Instant,
         end: Instant,
         grace: Option<Duration>,
+        unfinished: Unfinished,
         why: NotDone,
     ) -> Self {
         let window = end.saturating_duration_since(opened);
         let grace = grace.unwrap_or_else(|| DEFAULT_HAND_OFF_GRACE.min(window / 4));
-        Self {
-            at: before(end, grace).max(opened),
-            why,
-        }
+        let at = before(end, grace).max(opened);
+        let cancel = match unfinished {
+            Unfinished::Cancel { grace } => Some(before(at, grace).max(opened)),
+            Unfinished::Abort | Unfinished::Continue => None,
+        };
+        Self { at, cancel, why }
     }
 }
 
@@ -95,20 +102,14 @@ impl Schedule {
         }
     }
 
-    /// Adds the hand-offs. `unfinished`: as in [`at_deadline`](Self::at_deadline).
+    /// Adds the hand-offs.
     #[cold]
-    pub(crate) fn with_hand_off(
-        mut self,
-        opened: Instant,
-        point: HandOffPoint,
-        unfinished: Unfinished,
-    ) -> Self {
-        self.hand_off = Some(point);
-        if let (Some(cancel), Unfinished::Cancel { grace }) = (&mut self.cancel, unfinished) {
-            // The tasks that are handed off have the whole grace before that.
-            *cancel = before(point.at, grace).max(opened).min(*cancel);
+    pub(crate) fn with_hand_off(self, point: HandOffPoint) -> Self {
+        Self {
+            cancel: [self.cancel, point.cancel].into_iter().flatten().min(),
+            hand_off: Some(point),
+            ..self
         }
-        self
     }
 
     /// Returns the schedule for a client that has left; `None` if the tasks run on.

@@ -12,7 +12,7 @@ use super::steps::{Leaving, Steps};
 use super::{Drain, Stage};
 use crate::deadline::schedule::Schedule;
 use crate::report::{NotDone, Outcome};
-use crate::tasks::abandoned::can_spawn_rest;
+use crate::request::abandoned::can_spawn_rest;
 use crate::trace;
 
 impl Drain {

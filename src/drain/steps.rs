@@ -14,6 +14,8 @@ use crate::request::Request;
 pub(super) struct Steps {
     /// Runs until the next step.
     pub(super) timer: Timer,
+    /// The end of the schedule at the last turn that tasks with a hand-off got at that end.
+    last_turn: Option<Instant>,
     /// `Some` once the tasks that were alive shortly before the end were aborted.
     aborted: Option<AbortStep>,
 }
@@ -55,9 +57,13 @@ impl Steps {
             }
             if let Some(point) = schedule.hand_off {
                 if point.at <= now && request.stop_for_hand_off(point.why) {
-                    // The tasks get one turn of the scheduler to stop, and the hand-offs to begin.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    // The tasks get one turn of the scheduler to stop, and the hand-offs to begin. At the end they get
+                    // one in all: tasks that are spawned again and again do not postpone it.
+                    let is_last = schedule.end <= now;
+                    if !is_last || self.last_turn.replace(schedule.end) != Some(schedule.end) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                 }
             }
             let has_aborted = self

@@ -66,6 +66,8 @@ impl Request {
             (admitted, state.arm(&admitted, f))
         };
         self.carry_out(effects);
+        // A shutdown that is awaited has one more step now, also if the request was listed before.
+        self.process().registry().joined();
         let mut guard = self.admitted(admitted, label);
         guard.arm();
         guard
@@ -182,11 +184,13 @@ impl Request {
     #[inline(always)]
     pub(crate) fn attach(&self, ticket: Ticket, handle: AbortHandle) {
         let attached = self.lock().attach(ticket.slot, ticket.id, handle);
-        match attached {
-            Attached::Kept => {}
-            Attached::Ended(handle) => drop(handle),
-            Attached::ToAbort(handle) => abort(&handle),
-        }
+        attached.carry_out();
+    }
+
+    /// Like [`attach`](Self::attach), for the abort handle of a hand-off.
+    pub(super) fn attach_hand_off(&self, ticket: Ticket, handle: AbortHandle) {
+        let attached = self.lock().attach_hand_off(ticket, handle);
+        attached.carry_out();
     }
 
     /// Gives a start to this task, and to every other one that has none.
@@ -201,5 +205,16 @@ impl Request {
     fn stamp_now(&self, slot: u32, id: u32) {
         let now = Instant::now();
         self.lock().stamp_first(slot, id, now);
+    }
+}
+
+impl Attached<AbortHandle> {
+    #[inline(always)]
+    fn carry_out(self) {
+        match self {
+            Attached::Kept => {}
+            Attached::Ended(handle) => drop(handle),
+            Attached::ToAbort(handle) => abort(&handle),
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use super::hand_off::HandOffFn;
-use super::task::{Task, TaskSpec};
+use super::hand_off::BesideClosure;
+use super::task::TaskSpec;
 use crate::process::registry::Registration;
-use crate::report::{NotDone, TaskInfo};
+use crate::report::TaskInfo;
 use crate::trace::Span;
 
 /// What a caller must do once the lock is free. Wakers, handles and spans may run code of others, which may take the
@@ -81,8 +81,8 @@ pub(crate) struct LateEnd {
 pub(crate) struct Stops<H> {
     /// The handles of the tasks to abort.
     pub(crate) handles: Vec<H>,
-    /// The hand-offs to start: of blocking closures, which cannot be stopped.
-    pub(crate) hand_offs: Vec<(Task, HandOffFn, NotDone)>,
+    /// The hand-offs of blocking closures to start.
+    pub(crate) hand_offs: Vec<BesideClosure>,
 }
 
 impl<H> Stops<H> {

@@ -121,16 +121,8 @@ impl TaskGuard {
     /// Like [`run`](Self::run), but returns a panic as a value.
     #[inline]
     pub(crate) fn try_run<T>(&mut self, work: impl FnOnce() -> T) -> thread::Result<T> {
-        let running = RunningTask {
-            id: self.task.ticket.id,
-            is_detached: self.task.is_detached,
-        };
         let span = self.extra.as_ref().and_then(|extra| extra.span.as_ref());
-        let work = AssertUnwindSafe(work);
-        let caught = self.context.run_task(running, || match span {
-            Some(span) => span.in_scope(|| catch_unwind(work)),
-            None => catch_unwind(work),
-        });
+        let caught = run_part(&mut self.context, &self.task, span, work);
         if let Err(payload) = &caught {
             self.note_panic(panics::message(&**payload));
         }
@@ -176,13 +168,10 @@ impl TaskGuard {
         self.extra.get_or_insert_default().hand_off = HandOffRole::Armed;
     }
 
-    /// Notes that a blocking closure begins to run: it cannot be stopped from now on.
-    pub(crate) fn closure_begins(&mut self) {
-        let extra = self.extra.as_ref();
-        if extra.is_some_and(|extra| extra.hand_off == HandOffRole::Armed) {
-            if let Some(request) = self.context.own() {
-                request.closure_begins(self.task);
-            }
+    /// Notes that the task is a blocking closure, which an abort does not end.
+    pub(crate) fn note_closure(&self) {
+        if let Some(request) = self.context.own() {
+            request.note_closure(self.task, self.span().cloned());
         }
     }
 
@@ -234,6 +223,25 @@ impl TaskGuard {
         }
         drop(self.extra.take());
     }
+}
+
+/// Runs a part of a task, in this context of its request and in its span. Returns a panic as a value.
+#[inline]
+pub(super) fn run_part<T>(
+    context: &mut Context,
+    task: &Task,
+    span: Option<&Span>,
+    work: impl FnOnce() -> T,
+) -> thread::Result<T> {
+    let running = RunningTask {
+        id: task.ticket.id,
+        is_detached: task.is_detached,
+    };
+    let work = AssertUnwindSafe(work);
+    context.run_task(running, || match span {
+        Some(span) => span.in_scope(|| catch_unwind(work)),
+        None => catch_unwind(work),
+    })
 }
 
 impl Drop for TaskGuard {

@@ -3,20 +3,24 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 use tokio::time::Instant;
 
 use super::Request;
-use super::guard::{Extra, TaskGuard};
-use super::hand_off::{Begun, HandOffFn, HandOffFuture};
+use super::abandoned::abandon;
+use super::context::Context;
+use super::guard::{Extra, TaskGuard, run_part};
+use super::hand_off::{Armed, Begun, BesideClosure, Closure, HandOffFn, HandOffFuture};
 use super::state::hand_off::{EndOfArmed, HandedOff, NotCompleted};
 use super::task::Task;
 use crate::report::{NotDone, TaskInfo, TaskState};
 use crate::sync::spawn;
+use crate::trace::Span;
 use crate::{metrics, panics, trace};
 
-const SHUT_DOWN: &str = "the shutdown ended before the hand-off began";
+const NOT_BEGUN: &str = "the shutdown ended before the hand-off began";
+const STOPPED: &str = "the shutdown ended before the hand-off did";
 const PANICKED: &str = "the hand-off panicked";
 const DROPPED: &str =
     "the hand-off was dropped before its end: its runtime shut down, or there is none";
@@ -27,8 +31,8 @@ impl Request {
         let ended = self.lock().disarm(task.ticket.id);
         match ended {
             EndOfArmed::Ignored => {}
-            EndOfArmed::Ends(f) => {
-                let _ = panics::caught(|| drop(f));
+            EndOfArmed::Ends(armed) => {
+                self.drop_armed(task, extra.as_deref(), armed);
                 self.note_end(task, TaskState::Completed);
                 self.end_spanned(task, None, extra);
             }
@@ -46,25 +50,33 @@ impl Request {
         let own_message = message.clone();
         let not_completed = self.lock().hand_off(task.ticket, own, message);
         match not_completed {
-            NotCompleted::HandOff { f, why, handle } => {
+            NotCompleted::HandOff { armed, why, handle } => {
                 drop(handle);
-                self.start_hand_off(*task, extra, f, why);
+                self.start_hand_off(*task, extra, armed.f, why);
             }
-            NotCompleted::Refused(f) => {
-                let _ = panics::caught(|| drop(f));
+            NotCompleted::Refused(armed) => {
+                self.drop_armed(task, extra.as_deref(), armed);
                 let begun = Begun {
                     why: NotDone::Shutdown,
                     own,
                     message: own_message,
+                    is_stopped: true,
                 };
-                self.not_handed_off(task, &begun, SHUT_DOWN.to_owned(), extra);
+                self.not_handed_off(task, &begun, NOT_BEGUN.to_owned(), extra);
             }
             NotCompleted::Ignored => {}
         }
     }
 
-    /// Spawns the task of a hand-off, which takes the place of this task. `extra`: of the task, if it has ended.
-    pub(super) fn start_hand_off(
+    /// Drops a hand-off that does not begin, as a part of its task, which may run code of the user.
+    fn drop_armed(self: &Arc<Self>, task: &Task, extra: Option<&Extra>, armed: Armed) {
+        let mut context = Context::within(self.clone());
+        let span = extra.and_then(|extra| extra.span.as_ref());
+        let _ = run_part(&mut context, task, span, || panics::caught(|| drop(armed)));
+    }
+
+    /// Spawns the task of a hand-off, which takes the place of this task. `extra`: what the guard of the task had.
+    fn start_hand_off(
         self: &Arc<Self>,
         task: Task,
         extra: Option<Box<Extra>>,
@@ -77,16 +89,23 @@ impl Request {
             guard,
         };
         if let Some(handle) = spawn(hand_off) {
-            self.attach(task.ticket, handle);
+            self.attach_hand_off(task.ticket, handle);
         }
     }
 
-    /// Notes that a blocking closure with a hand-off begins to run.
-    pub(super) fn closure_begins(self: &Arc<Self>, task: Task) {
-        let not_completed = self.lock().closure_begins(task);
-        if let Some(NotCompleted::HandOff { f, why, handle }) = not_completed {
-            drop(handle);
-            self.start_hand_off(task, None, f, why);
+    /// Starts the hand-off of a blocking closure that was stopped.
+    pub(super) fn start_beside_closure(self: &Arc<Self>, beside: BesideClosure) {
+        let BesideClosure { closure, f, why } = beside;
+        let Closure { task, span } = closure;
+        self.start_hand_off(task, span.map(Extra::of_span), f, why);
+    }
+
+    /// Notes that a task with a hand-off is a blocking closure. `span`: of the task.
+    pub(super) fn note_closure(self: &Arc<Self>, task: Task, span: Option<Span>) {
+        let mut closure = Some(Closure { task, span });
+        let beside = self.lock().note_closure(&mut closure);
+        if let Some(beside) = beside {
+            self.start_beside_closure(beside);
         }
     }
 
@@ -121,15 +140,20 @@ impl Request {
         message: Option<String>,
         extra: Option<Box<Extra>>,
     ) {
-        let begun = self.lock().take_begun(task.ticket.id);
+        let begun = self.lock().begun(task.ticket.id);
         let begun = begun.unwrap_or(Begun {
             why: NotDone::Aborted,
             own: state,
             message: None,
+            is_stopped: false,
         });
-        let message = message.unwrap_or_else(|| match state {
-            TaskState::Panicked => PANICKED.to_owned(),
-            _ => DROPPED.to_owned(),
+        let message = message.unwrap_or_else(|| {
+            let message = match state {
+                TaskState::Panicked => PANICKED,
+                _ if begun.is_stopped => STOPPED,
+                _ => DROPPED,
+            };
+            message.to_owned()
         });
         self.not_handed_off(task, &begun, message, extra);
     }
@@ -168,7 +192,7 @@ enum Work {
 }
 
 impl Work {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), String>> {
         if let Work::New(..) = self {
             if let Work::New(f, why) = std::mem::replace(self, Work::Done) {
                 *self = Work::Running(f.call(why));
@@ -184,7 +208,7 @@ impl Work {
 impl Future for HandOffTask {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let Self { work, guard } = self.get_mut();
         let polled = guard.try_run(|| {
             let polled = work.poll(cx);
@@ -205,7 +229,9 @@ impl Future for HandOffTask {
             }
             Err(payload) => {
                 let _ = panics::caught(|| drop(payload));
-                let _ = panics::caught(|| guard.run(|| *work = Work::Done));
+                abandon(|| {
+                    let _ = panics::caught(|| guard.run(|| *work = Work::Done));
+                });
                 guard.abandon();
                 Poll::Ready(())
             }
@@ -217,7 +243,9 @@ impl Drop for HandOffTask {
     fn drop(&mut self) {
         if !self.guard.has_ended() {
             let Self { work, guard } = self;
-            let _ = panics::caught(|| guard.run(|| *work = Work::Done));
+            abandon(|| {
+                let _ = panics::caught(|| guard.run(|| *work = Work::Done));
+            });
         }
     }
 }

@@ -21,7 +21,8 @@ pub(crate) struct Deadline {
     pub(crate) at: Instant,
     pub(crate) limit: Limit,
     pub(crate) unfinished: Unfinished,
-    /// When the tasks with a hand-off are stopped. `None` if there are none, or the window is not open.
+    /// When the tasks with a hand-off are stopped. `None` if there are none, or the window is not open, or closes before
+    /// that.
     pub(crate) hand_off: Option<HandOffPoint>,
 }
 
@@ -40,7 +41,7 @@ impl Deadline {
     pub(crate) fn schedule(&self, opened: Instant) -> Schedule {
         let schedule = Schedule::at_deadline(opened, self.at, self.unfinished, self.why());
         match self.hand_off {
-            Some(point) => schedule.with_hand_off(opened, point, self.unfinished),
+            Some(point) => schedule.with_hand_off(point),
             None => schedule,
         }
     }
@@ -77,7 +78,10 @@ pub(super) fn earliest(
     let mut earliest = [ours, clients].into_iter().flatten().min_by_key(|d| d.at)?;
     if let (true, Some(ours), Some(opened)) = (hands_off, ours, opened) {
         let grace = settings.hand_off_grace;
-        earliest.hand_off = Some(HandOffPoint::before(opened, ours.at, grace, ours.why()));
+        let point = HandOffPoint::before(opened, ours.at, grace, unfinished, ours.why());
+        // If the client does not wait until then, its deadline ends the wait, and stops nothing.
+        let comes_first = ours.at <= earliest.at || point.at <= earliest.at;
+        earliest.hand_off = comes_first.then_some(point);
     }
     Some(earliest)
 }

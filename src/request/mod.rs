@@ -10,6 +10,7 @@
 //! | `account` | what a wait finds in a request, and what a report contains |
 //! | `admission` | lists a task |
 //! | `guard` | the life of a task, as a value |
+//! | `abandoned` | marks a task that is dropped before its end |
 //! | `ending` | ends a task |
 //! | `context` | the request and the task that code runs in |
 //! | `hand_off` | the hand-offs of the tasks |
@@ -58,12 +59,14 @@
 //!   the slot belongs to the next task
 //! ```
 //!
-//! Three kinds of tasks are listed by another method than `Request::admit`:
+//! Four kinds of tasks are listed by another method than `Request::admit`:
 //!
 //! * `Tasks::try_spawn`: `Request::try_admit`
 //! * a task with a computed name: `Request::admit_named`
+//! * a task with a hand-off: `Request::admit_with_hand_off`
 //! * work that runs elsewhere: `Request::admit_elsewhere`
 
+pub(crate) mod abandoned;
 pub(crate) mod account;
 mod admission;
 pub(crate) mod context;

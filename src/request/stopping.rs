@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Request;
 use super::effects::Stops;
+use super::hand_off::Which;
 use super::state::Phase;
 use super::state::stop::Stop;
 use super::tuning::window_settings;
@@ -52,13 +53,19 @@ impl Request {
             let settings = window_settings(&state, &self.shared().settings);
             let unfinished = settings.at_deadline.unwrap_or_default();
             let why = NotDone::Shutdown;
-            let mut schedule = Schedule::at_deadline(began, end, unfinished, why);
-            if state.any_hand_off_due(false) {
-                let point = HandOffPoint::before(began, end, settings.hand_off_grace, why);
-                schedule = schedule.with_hand_off(began, point, unfinished);
-            }
             // An open window has its own schedule.
             let is_open = matches!(state.phase(), Phase::Window { .. });
+            let these = if is_open {
+                Which::NotAwaited
+            } else {
+                Which::All
+            };
+            let mut schedule = Schedule::at_deadline(began, end, unfinished, why);
+            if state.any_hand_off_due(these) {
+                let grace = settings.hand_off_grace;
+                let point = HandOffPoint::before(began, end, grace, unfinished, why);
+                schedule = schedule.with_hand_off(point);
+            }
             let is_due = |step: Option<Instant>| step.is_some_and(|at| at <= now && !is_open);
             let token = if is_due(schedule.cancel) {
                 state.cancel()
@@ -67,9 +74,9 @@ impl Request {
             };
             // Before the release, the window of a request is still to come.
             let has_window = !state.is_released() && state.phase() != Phase::Process;
-            // Whatever the phase is: a response that is not ready may open its window too late for this.
+            // Also before the release: a response that is not ready may open its window too late for this.
             let hand_offs = match schedule.hand_off {
-                Some(point) if point.at <= now => state.stop_for_hand_off(why, false, spared),
+                Some(point) if point.at <= now => state.stop_for_hand_off(why, these, spared),
                 _ => Stops::none(),
             };
             let others = if is_due(schedule.abort) && !has_window {
@@ -91,12 +98,12 @@ impl Request {
         self.stop(stops);
     }
 
-    /// Stops the unfinished tasks that have a hand-off. Returns whether there were any.
+    /// Stops the unfinished tasks that have a hand-off and that a response waits for. Returns whether there were any.
     pub(crate) fn stop_for_hand_off(self: &Arc<Self>, why: NotDone) -> bool {
         let (any, stops) = {
             let mut state = self.lock();
-            let any = state.awaits_hand_off();
-            (any, state.stop_for_hand_off(why, true, &[]))
+            let any = state.any_hand_off_due(Which::Awaited);
+            (any, state.stop_for_hand_off(why, Which::Awaited, &[]))
         };
         self.stop(stops);
         any
@@ -120,8 +127,8 @@ impl Request {
         for handle in handles {
             abort(&handle);
         }
-        for (task, f, why) in hand_offs {
-            self.start_hand_off(task, None, f, why);
+        for beside in hand_offs {
+            self.start_beside_closure(beside);
         }
     }
 }

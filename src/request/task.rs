@@ -115,8 +115,12 @@ pub(crate) enum SlotState<H> {
     Spawning,
     /// Like `Spawning`, and the task is to be aborted when its handle is attached.
     AbortPending,
-    /// The task was spawned, and this handle aborts it.
+    /// The task, or its hand-off, was spawned, and this handle aborts it.
     Spawned(H),
+    /// The hand-off of the task has begun and is about to be spawned, in place of the task.
+    HandOffSpawning,
+    /// Like `HandOffSpawning`, and the hand-off is to be aborted when its handle is attached.
+    HandOffAbortPending,
     /// The task runs elsewhere, and cannot be aborted.
     Elsewhere,
     /// The end of the task was recorded. The task counts out next.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Request;
 #[cfg(feature = "http")]
 use super::Shared;
+use super::hand_off::Which;
 use super::limits::{Deadline, earliest};
 use super::state::State;
 use crate::deadline::SourceLimit;
@@ -175,6 +176,6 @@ fn deadline<H>(state: &State<H>, ours: &Settings, closes_at: Option<Instant>) ->
     if let (None, None) = (limits, closes_at) {
         return drain;
     }
-    let hands_off = state.awaits_hand_off();
+    let hands_off = state.any_hand_off_due(Which::Awaited);
     earliest(drain, limits, opened, settings, closes_at, hands_off)
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::panics;
-use crate::tasks::abandoned::can_spawn_rest;
+use crate::request::abandoned::can_spawn_rest;
 use crate::tasks::handler::spawn_rest;
 use crate::trace::Span;
 

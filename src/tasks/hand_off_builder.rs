@@ -193,6 +193,7 @@ impl HandOffBuilder {
         spawn: impl FnOnce(TrackedClosure<F>) -> JoinHandle<T>,
     ) -> JoinHandle<T> {
         let (request, guard) = self.admit();
+        guard.note_closure();
         let spawning = Spawning::new(Some(&request), &guard);
         spawning.spawned(spawn(TrackedClosure::new(f, guard)))
     }

@@ -1,6 +1,5 @@
 //! The tasks of one request, and the ways to spawn them.
 
-pub(crate) mod abandoned;
 mod blocking;
 mod builder;
 mod hand_off_builder;

@@ -1,7 +1,7 @@
 //! A blocking closure that counts as a task.
 
-use super::abandoned::abandon;
 use super::kind::TaskKind;
+use crate::request::abandoned::abandon;
 use crate::request::guard::TaskGuard;
 
 /// A closure that runs as a task. If it never runs, it is dropped in the task's context.
@@ -27,7 +27,6 @@ impl<F> TrackedClosure<F> {
         if self.guard.has_ended() {
             return f();
         }
-        self.guard.closure_begins();
         let (output, failure) = self.guard.run(|| {
             let output = f();
             let failure = OutputKind::failure(&output);

@@ -10,9 +10,9 @@ use std::thread;
 
 use pin_project_lite::pin_project;
 
-use super::abandoned::abandon;
 use super::kind::{Plain, TaskKind};
 use crate::panics;
+use crate::request::abandoned::abandon;
 use crate::request::guard::TaskGuard;
 
 pin_project! {

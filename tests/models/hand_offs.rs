@@ -13,8 +13,8 @@ use crate::request::task::{Kind, TaskSpec};
 use crate::sync::{AbortHandle, join_spawned};
 use crate::world::{World, account, check, named, query};
 
-/// A required task with a hand-off, which counts its calls.
-fn armed(request: &Arc<Request>) -> (TaskGuard, Arc<AtomicUsize>) {
+/// A required task with a hand-off, which counts its calls. Another thread attaches the abort handle.
+fn armed(request: &Arc<Request>) -> (TaskGuard, Arc<AtomicUsize>, Attaching) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
     let f = HandOffFn::new(move |_| {
@@ -26,8 +26,18 @@ fn armed(request: &Arc<Request>) -> (TaskGuard, Arc<AtomicUsize>) {
         ..named("task")
     };
     let task = request.admit_with_hand_off(spec, None, f);
-    request.attach(task.ticket(), AbortHandle::default());
-    (task, calls)
+    let (request, ticket) = (request.clone(), task.ticket());
+    let attaching = thread::spawn(move || request.attach(ticket, AbortHandle::default()));
+    (task, calls, Attaching(attaching))
+}
+
+/// The thread that has spawned a task, and attaches its abort handle.
+struct Attaching(thread::JoinHandle<()>);
+
+impl Attaching {
+    fn join(self) {
+        self.0.join().expect("no panic");
+    }
 }
 
 #[test]
@@ -35,10 +45,11 @@ fn a_task_that_fails_while_it_is_stopped_is_handed_off_once() {
     check(Some(2), || {
         let world = World::new();
         let request = world.request();
-        let (mut task, calls) = armed(&request);
+        let (mut task, calls, attaching) = armed(&request);
         let fails = thread::spawn(move || task.end_of_run(Some("no".to_owned())));
         request.stop_for_hand_off(NotDone::Deadline);
         fails.join().expect("no panic");
+        attaching.join();
         join_spawned();
         assert_eq!(calls.load(SeqCst), 1);
         assert_eq!(request.alive(), 0, "one entry, which has ended");
@@ -51,10 +62,11 @@ fn a_task_that_completes_while_it_is_stopped_is_not_handed_off() {
     check(Some(2), || {
         let world = World::new();
         let request = world.request();
-        let (mut task, calls) = armed(&request);
+        let (mut task, calls, attaching) = armed(&request);
         let completes = thread::spawn(move || task.end_of_run(None));
         request.stop_for_hand_off(NotDone::Deadline);
         completes.join().expect("no panic");
+        attaching.join();
         join_spawned();
         assert_eq!(calls.load(SeqCst), 0);
         assert_eq!(request.alive(), 0);
@@ -66,28 +78,28 @@ fn while_a_task_is_handed_off_the_request_counts_it() {
     check(Some(2), || {
         let world = World::new();
         let request = world.request();
-        let (mut task, calls) = armed(&request);
+        let (mut task, calls, attaching) = armed(&request);
         let fails = thread::spawn(move || task.end_of_run(Some("no".to_owned())));
         if request.alive() == 0 {
             assert_eq!(calls.load(SeqCst), 1, "not alive, so handed off");
         }
         fails.join().expect("no panic");
+        attaching.join();
         join_spawned();
     });
 }
 
 #[test]
-fn a_closure_that_begins_while_it_is_stopped_completes_or_is_handed_off_and_counts_once() {
+fn a_closure_that_completes_while_it_is_stopped_completes_or_is_handed_off_and_counts_once() {
     check(Some(2), || {
         let world = World::new();
         let request = world.request();
-        let (mut task, calls) = armed(&request);
-        let runs = thread::spawn(move || {
-            task.closure_begins();
-            task.end_of_run(None);
-        });
+        let (mut task, calls, attaching) = armed(&request);
+        task.note_closure();
+        let runs = thread::spawn(move || task.end_of_run(None));
         request.stop_for_hand_off(NotDone::Deadline);
         runs.join().expect("no panic");
+        attaching.join();
         join_spawned();
         assert!(calls.load(SeqCst) <= 1);
         assert_eq!(request.alive(), 0);
@@ -102,13 +114,14 @@ fn a_task_that_fails_during_a_release_is_in_the_report_or_late_and_not_both() {
     check(Some(2), || {
         let world = World::observed();
         let request = world.request();
-        let (mut task, calls) = armed(&request);
+        let (mut task, calls, attaching) = armed(&request);
         let fails = thread::spawn(move || task.end_of_run(Some("no".to_owned())));
         let (release_state, _) = request.release(query(Outcome::DeadlineExceeded), None);
         let late = release_state.stragglers.len();
         let handed_off = account(release_state).tally.handed_off;
         request.conclude();
         fails.join().expect("no panic");
+        attaching.join();
         join_spawned();
         assert_eq!(calls.load(SeqCst), 1);
         assert_eq!((late + handed_off, world.seen.late_ends()), (1, late));
@@ -121,13 +134,34 @@ fn at_the_end_of_a_shutdown_a_hand_off_has_begun_or_does_not_begin() {
     check(Some(2), || {
         let world = World::new();
         let request = world.request();
-        let (mut task, calls) = armed(&request);
+        let (mut task, calls, attaching) = armed(&request);
         let fails = thread::spawn(move || task.end_of_run(Some("no".to_owned())));
         request.stop_all_except(&[]);
         fails.join().expect("no panic");
+        attaching.join();
         join_spawned();
         assert_eq!(request.alive(), 0);
         let is_refused = calls.load(SeqCst) == 0;
         assert_eq!(request.required_failed(), is_refused);
+    });
+}
+
+#[test]
+fn a_closure_that_is_stopped_before_it_is_noted_as_one_is_handed_off() {
+    check(Some(2), || {
+        let world = World::new();
+        let request = world.request();
+        let (task, calls, attaching) = armed(&request);
+        let notes = thread::spawn(move || {
+            task.note_closure();
+            task
+        });
+        request.stop_for_hand_off(NotDone::Deadline);
+        let task = notes.join().expect("no panic");
+        join_spawned();
+        assert_eq!(calls.load(SeqCst), 1, "although the closure has not ended");
+        attaching.join();
+        drop(task);
+        assert_eq!(request.alive(), 0);
     });
 }

@@ -181,23 +181,27 @@ impl<H> State<H> {
     ///
     /// * The task has ended by now, and its slot may belong to another one. The caller drops the handle outside of the
     ///   lock.
-    /// * The task is to be aborted. The caller aborts it.
+    /// * The task is to be aborted. The caller aborts it. That is also so if its hand-off has begun, because the task
+    ///   may be a blocking closure that still waits for a thread.
     #[inline]
     pub(crate) fn attach(&mut self, slot: u32, id: u32, handle: H) -> Attached<H> {
-        match self
-            .table
-            .get_mut(slot, id)
-            .map(|entry| &mut entry.slot_state)
-        {
+        let entry = self.table.get_mut(slot, id);
+        match entry.map(|entry| &mut entry.slot_state) {
             Some(slot_state @ SlotState::Spawning) => {
                 *slot_state = SlotState::Spawned(handle);
-                Attached::Kept
+                return Attached::Kept;
             }
             Some(slot_state @ SlotState::AbortPending) => {
                 *slot_state = SlotState::Elsewhere;
-                Attached::ToAbort(handle)
+                return Attached::ToAbort(handle);
             }
-            _ => Attached::Ended(handle),
+            _ => {}
+        }
+        let rare = self.rare.as_ref();
+        if rare.is_some_and(|rare| rare.hand_offs.begun(id).is_some()) {
+            Attached::ToAbort(handle)
+        } else {
+            Attached::Ended(handle)
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Phase, State, WakesOn};
+use super::{Phase, Rare, State, WakesOn};
 use crate::report::{MAX_FAILURES, TaskState};
 use crate::request::account::Last;
 use crate::request::effects::{Completed, Effects, Failure, LateEnd};
@@ -38,10 +38,17 @@ impl<H> State<H> {
         if is_counted {
             self.required_failed |= entry.kind == Kind::Required;
             self.tally.count_end(state);
-            let failures = &mut self.rare.get_or_insert_default().failures;
+            let Rare {
+                failures,
+                hand_offs,
+                ..
+            } = &mut **self.rare.get_or_insert_default();
+            hand_offs.remove_failed(id, true);
             if failures.len() < MAX_FAILURES {
                 failures.push((id, info.clone()));
             }
+        } else if let Some(rare) = &mut self.rare {
+            rare.hand_offs.remove_failed(id, false);
         }
         Some(Failure {
             info,

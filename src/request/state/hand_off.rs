@@ -2,18 +2,18 @@
 
 use tokio::time::Instant;
 
-use super::{Phase, Rare, State};
+use super::{Phase, State};
 use crate::report::{NotDone, TaskInfo, TaskState};
-use crate::request::effects::Effects;
-use crate::request::hand_off::{Armed, Begun, HandOff, HandOffFn};
+use crate::request::effects::{Attached, Effects};
+use crate::request::hand_off::{Armed, Begun, BesideClosure, Closure, HandOff, HandOffFn, Which};
 use crate::request::names::put_name;
-use crate::request::task::{Admitted, ReportedAs, SlotState, Task, Ticket};
+use crate::request::task::{Admitted, ReportedAs, SlotState, Ticket};
 
 /// What follows from the end of a task that has a hand-off.
 #[derive(Debug)]
 pub(crate) enum EndOfArmed {
-    /// The task ends as any other task. The caller drops the closure outside of the lock.
-    Ends(HandOffFn),
+    /// The task ends as any other task. The caller drops its hand-off outside of the lock, and then counts it out.
+    Ends(Armed),
     /// The end is ignored, because the hand-off has begun: the task is a blocking closure that could not be stopped.
     Ignored,
 }
@@ -23,12 +23,13 @@ pub(crate) enum EndOfArmed {
 pub(crate) enum NotCompleted<H> {
     /// The hand-off begins. The caller drops the handle, and starts the hand-off.
     HandOff {
-        f: HandOffFn,
+        armed: Armed,
         why: NotDone,
         handle: Option<H>,
     },
-    /// The task ends without a hand-off, because a shutdown has ended. The caller drops the closure outside of the lock.
-    Refused(HandOffFn),
+    /// The task ends without a hand-off, because a shutdown has ended. The caller drops the hand-off outside of the
+    /// lock.
+    Refused(Armed),
     /// As [`EndOfArmed::Ignored`].
     Ignored,
 }
@@ -55,19 +56,28 @@ impl<H> State<H> {
         }
     }
 
-    /// Ends the hand-off of a task that has completed. The caller then counts the task out, under the same lock, unless
-    /// its end is ignored.
+    /// Notes that a task is a blocking closure. If it was stopped by now, its hand-off begins. Takes the closure if the
+    /// task still has a hand-off.
+    pub(crate) fn note_closure(&mut self, closure: &mut Option<Closure>) -> Option<BesideClosure> {
+        let ticket = closure.as_ref()?.task.ticket;
+        let hand_offs = &mut self.rare.as_mut()?.hand_offs;
+        match hand_offs.get_mut(ticket.id)? {
+            HandOff::Armed(armed) | HandOff::Refused(armed) => armed.closure = closure.take(),
+            HandOff::Begun(_) => {}
+        }
+        let beside = hand_offs.begin_beside_closure(ticket.id)?;
+        if let Some(entry) = self.table.get_mut(ticket.slot, ticket.id) {
+            // The closure is not spawned yet, so there is no handle.
+            entry.slot_state = SlotState::HandOffSpawning;
+        }
+        Some(beside)
+    }
+
+    /// Ends the hand-off of a task that has completed.
     pub(crate) fn disarm(&mut self, id: u32) -> EndOfArmed {
-        let hand_offs = self.rare.as_mut().map(|rare| &mut rare.hand_offs);
-        let Some(hand_offs) = hand_offs else {
-            return EndOfArmed::Ignored;
-        };
-        match hand_offs.get_mut(id) {
+        match self.take_unbegun(id) {
+            Some(HandOff::Armed(armed) | HandOff::Refused(armed)) => EndOfArmed::Ends(armed),
             Some(HandOff::Begun(_)) | None => EndOfArmed::Ignored,
-            Some(HandOff::Armed(_) | HandOff::Refused(_)) => match hand_offs.remove(id) {
-                Some(HandOff::Armed(Armed { f, .. }) | HandOff::Refused(f)) => EndOfArmed::Ends(f),
-                Some(HandOff::Begun(_)) | None => EndOfArmed::Ignored,
-            },
         }
     }
 
@@ -78,48 +88,53 @@ impl<H> State<H> {
         own: TaskState,
         message: Option<String>,
     ) -> NotCompleted<H> {
-        let Some(Rare { hand_offs, .. }) = self.rare.as_deref_mut() else {
-            return NotCompleted::Ignored;
-        };
-        match hand_offs.get_mut(ticket.id) {
-            Some(HandOff::Armed(_)) => {}
-            Some(HandOff::Refused(_)) => {
-                return match hand_offs.remove(ticket.id) {
-                    Some(HandOff::Refused(f)) => NotCompleted::Refused(f),
-                    _ => NotCompleted::Ignored,
+        let entry = self.table.get_mut(ticket.slot, ticket.id);
+        let rare = self.rare.as_mut();
+        if let (Some(rare), Some(entry)) = (rare, entry) {
+            if let Some((armed, why)) = rare.hand_offs.begin(ticket.id, own, message) {
+                let before = std::mem::replace(&mut entry.slot_state, SlotState::HandOffSpawning);
+                return NotCompleted::HandOff {
+                    armed,
+                    why,
+                    handle: before.into_handle(),
                 };
             }
-            Some(HandOff::Begun(_)) | None => return NotCompleted::Ignored,
         }
-        let (Some((f, why)), Some(entry)) = (
-            hand_offs.begin(ticket.id, own, message),
-            self.table.get_mut(ticket.slot, ticket.id),
-        ) else {
-            return NotCompleted::Ignored;
-        };
-        let before = std::mem::replace(&mut entry.slot_state, SlotState::Spawning);
-        NotCompleted::HandOff {
-            f,
-            why,
-            handle: before.into_handle(),
+        match self.take_unbegun(ticket.id) {
+            Some(HandOff::Refused(armed)) => NotCompleted::Refused(armed),
+            _ => NotCompleted::Ignored,
         }
     }
 
-    /// Notes that a blocking closure begins to run. It cannot be stopped from now on. If it was to be stopped before,
-    /// its hand-off begins, and the closure runs beside it.
-    pub(crate) fn closure_begins(&mut self, task: Task) -> Option<NotCompleted<H>> {
-        let hand_off = self.rare.as_mut()?.hand_offs.get_mut(task.ticket.id)?;
-        let HandOff::Armed(armed) = hand_off else {
-            return None;
-        };
-        armed.closure = Some(task);
-        armed.stopped?;
-        Some(self.hand_off(task.ticket, TaskState::Aborted, None))
+    /// Removes the hand-off of a task, unless it has begun.
+    fn take_unbegun(&mut self, id: u32) -> Option<HandOff> {
+        let hand_offs = &mut self.rare.as_mut()?.hand_offs;
+        match hand_offs.get(id)? {
+            HandOff::Begun(_) => None,
+            HandOff::Armed(_) | HandOff::Refused(_) => hand_offs.remove(id),
+        }
+    }
+
+    /// Like [`attach`](Self::attach), for the abort handle of a hand-off.
+    pub(crate) fn attach_hand_off(&mut self, ticket: Ticket, handle: H) -> Attached<H> {
+        let entry = self.table.get_mut(ticket.slot, ticket.id);
+        match entry.map(|entry| &mut entry.slot_state) {
+            Some(slot_state @ SlotState::HandOffSpawning) => {
+                *slot_state = SlotState::Spawned(handle);
+                Attached::Kept
+            }
+            Some(slot_state @ SlotState::HandOffAbortPending) => {
+                *slot_state = SlotState::Elsewhere;
+                Attached::ToAbort(handle)
+            }
+            _ => Attached::Ended(handle),
+        }
     }
 
     /// Records the end of a hand-off that has succeeded, before it counts out.
     pub(crate) fn handed_off(&mut self, ticket: Ticket, now: Instant) -> Option<HandedOff<H>> {
-        let begun = self.take_begun(ticket.id)?;
+        let begun = self.begun(ticket.id)?;
+        self.rare.as_mut()?.hand_offs.remove(ticket.id);
         let entry = self.table.get_mut(ticket.slot, ticket.id)?;
         let ended = SlotState::Ended(TaskState::HandedOff);
         let handle = std::mem::replace(&mut entry.slot_state, ended).into_handle();
@@ -140,22 +155,14 @@ impl<H> State<H> {
         })
     }
 
-    /// Returns how the task ended whose hand-off has ended.
-    pub(crate) fn take_begun(&mut self, id: u32) -> Option<Begun> {
-        match self.rare.as_mut()?.hand_offs.remove(id)? {
-            HandOff::Begun(begun) => Some(begun),
-            HandOff::Armed(_) | HandOff::Refused(_) => None,
-        }
+    /// Returns how a task ended whose hand-off has begun.
+    pub(crate) fn begun(&self, id: u32) -> Option<Begun> {
+        self.rare.as_ref()?.hand_offs.begun(id).cloned()
     }
 
-    /// Returns whether a response waits for a task that has a hand-off and was not stopped.
-    pub(crate) fn awaits_hand_off(&self) -> bool {
-        self.any_hand_off_due(true)
-    }
-
-    /// Returns whether a task has a hand-off and was not stopped. `awaited`: only those that a response waits for.
-    pub(crate) fn any_hand_off_due(&self, awaited: bool) -> bool {
+    /// Returns whether any of these tasks has a hand-off and was not stopped.
+    pub(crate) fn any_hand_off_due(&self, which: Which) -> bool {
         let rare = self.rare.as_ref();
-        rare.is_some_and(|rare| rare.hand_offs.any_due(awaited))
+        rare.is_some_and(|rare| rare.hand_offs.any_due(which))
     }
 }

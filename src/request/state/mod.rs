@@ -266,8 +266,11 @@ impl<H> State<H> {
 
     /// Returns how many tasks were aborted or have panicked. Panics count too, because the destructor of an aborted
     /// task may panic.
+    ///
+    /// Tasks whose hand-off has failed by itself do not count.
     pub(crate) fn stopped(&self) -> usize {
-        self.tally.stopped()
+        let failed = self.rare.as_ref().map_or(0, |r| r.hand_offs.failed());
+        self.tally.stopped() - failed
     }
 
     #[inline]

@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Phase, State};
 use crate::report::NotDone;
 use crate::request::effects::{Effects, Stops};
-use crate::request::hand_off::{HandOff, HandOffFn, HandOffs};
-use crate::request::task::{Entry, SlotState, Task};
+use crate::request::hand_off::{BesideClosure, HandOff, HandOffs, Which};
+use crate::request::task::{Entry, SlotState};
 
 impl<H> State<H> {
     /// Returns the token of the request, and whether the caller has to cancel it at once.
@@ -68,18 +68,18 @@ impl<H: Clone> State<H> {
         })
     }
 
-    /// Stops the tasks that have a hand-off, except for these. `awaited`: only those that a response waits for.
+    /// Stops those of these tasks that have a hand-off, except for the ones in `spared`.
     pub(crate) fn stop_for_hand_off(
         &mut self,
         why: NotDone,
-        awaited: bool,
+        these: Which,
         spared: &[u32],
     ) -> Stops<H> {
-        if !self.any_hand_off_due(awaited) {
+        if !self.any_hand_off_due(these) {
             return Stops::none();
         }
         self.stop(Stop::HandOff(why), |entry, hand_offs| {
-            let is_due = hand_offs.is_some_and(|all| all.is_due(entry.id, awaited));
+            let is_due = hand_offs.is_some_and(|all| all.is_due(entry.id, these));
             is_due && entry.is_alive() && !spared.contains(&entry.id)
         })
     }
@@ -92,7 +92,7 @@ impl<H: Clone> State<H> {
         let Self { table, rare, .. } = self;
         let mut hand_offs = rare.as_deref_mut().map(|rare| &mut rare.hand_offs);
         let mut handles: Vec<(u32, H)> = Vec::new();
-        let mut begun: Vec<(Task, HandOffFn, NotDone)> = Vec::new();
+        let mut beside_closures: Vec<BesideClosure> = Vec::new();
         for entry in table.iter_mut() {
             if !which(entry, hand_offs.as_deref()) {
                 continue;
@@ -101,7 +101,7 @@ impl<H: Clone> State<H> {
             match (hand_off, stop) {
                 (None, _) | (Some(HandOff::Refused(_)), _) => {}
                 (Some(HandOff::Begun(_)), Stop::HandOff(_)) => continue,
-                (Some(HandOff::Begun(_)), Stop::EndOfShutdown) => {}
+                (Some(HandOff::Begun(begun)), Stop::EndOfShutdown) => begun.is_stopped = true,
                 (Some(HandOff::Armed(armed)), Stop::HandOff(why)) => {
                     armed.stopped.get_or_insert(why);
                 }
@@ -112,18 +112,23 @@ impl<H: Clone> State<H> {
                 }
             }
             if let Some(all) = &mut hand_offs {
-                if let Some((task, f, why)) = all.begin_beside_closure(entry.id) {
-                    let before = std::mem::replace(&mut entry.slot_state, SlotState::Spawning);
-                    // Dropped outside of the lock. An abort has no effect on the closure.
-                    handles.extend(before.into_handle().map(|handle| (entry.id, handle)));
-                    begun.push((task, f, why));
+                if let Some(beside) = all.begin_beside_closure(entry.id) {
+                    let hand_off = SlotState::HandOffSpawning;
+                    let closure = std::mem::replace(&mut entry.slot_state, hand_off);
+                    // The abort keeps a closure from running that still waits for a thread.
+                    handles.extend(closure.into_handle().map(|handle| (entry.id, handle)));
+                    beside_closures.push(beside);
                     continue;
                 }
             }
             match &mut entry.slot_state {
                 slot_state @ SlotState::Spawning => *slot_state = SlotState::AbortPending,
+                slot_state @ SlotState::HandOffSpawning => {
+                    *slot_state = SlotState::HandOffAbortPending;
+                }
                 SlotState::Spawned(handle) => handles.push((entry.id, handle.clone())),
                 SlotState::AbortPending
+                | SlotState::HandOffAbortPending
                 | SlotState::Elsewhere
                 | SlotState::Ended(_)
                 | SlotState::Free(_) => {}
@@ -131,10 +136,10 @@ impl<H: Clone> State<H> {
         }
         // In the order of the spawns.
         handles.sort_unstable_by_key(|(id, _)| *id);
-        begun.sort_unstable_by_key(|(task, _, _)| task.ticket.id);
+        beside_closures.sort_unstable_by_key(|beside| beside.closure.task.ticket.id);
         Stops {
             handles: handles.into_iter().map(|(_, handle)| handle).collect(),
-            hand_offs: begun,
+            hand_offs: beside_closures,
         }
     }
 }

@@ -1,15 +1,14 @@
 //! When a task is handed off, and why.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tower::ServiceExt;
-use tower_task_tracker::{NotDone, TaskState, Unfinished, named};
+use tower_task_tracker::{NotDone, TaskState, TaskTrackerLayer, Unfinished, named, spawn};
 
 use super::{Queue, full_queue, work};
-use crate::support::{LastWords, Slot};
-use crate::support::{Log, after, held, ms, put, request, slow, take, tracked};
-use tower_task_tracker::TaskTrackerLayer;
+use crate::support::{
+    LastWords, Log, Slot, after, held, ms, observed, put, request, slow, take, tracked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_completes_is_not_handed_off() {
@@ -121,24 +120,38 @@ async fn a_task_that_is_aborted_is_handed_off_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_task_is_handed_off_after_its_future_was_dropped() {
     let layer = TaskTrackerLayer::new().drain_timeout(ms(1000));
-    let steps = Arc::new(AtomicUsize::new(0));
-    let counted = steps.clone();
+    let steps: Steps = Steps::default();
+    let recorded = steps.clone();
     held(&layer, move || {
-        let (dropped, begun) = (counted.clone(), counted.clone());
-        named("late")
-            .or_hand_off(move |_| {
-                assert_eq!(begun.fetch_add(1, Ordering::SeqCst), 1, "after the drop");
-                async { Ok::<_, &str>(()) }
-            })
-            .spawn(async move {
-                let _dropped = LastWords::new(move || {
-                    assert_eq!(dropped.fetch_add(1, Ordering::SeqCst), 0);
-                });
-                work(60_000).await
+        let (dropped, begun) = (recorded.clone(), recorded.clone());
+        let late = named("late").or_hand_off(move |_| {
+            record(&begun, "handed off");
+            async { Ok::<_, &str>(()) }
+        });
+        late.spawn(async move {
+            let before = alive_on_this_runtime();
+            let _dropped = LastWords::new(move || {
+                let has_spawned = alive_on_this_runtime() > before;
+                record(&dropped, if has_spawned { "too late" } else { "dropped" });
             });
+            work(600_000).await
+        });
     })
     .await;
-    assert_eq!(steps.load(Ordering::SeqCst), 2);
+    let steps = steps.lock().expect("no panic holds this lock");
+    assert_eq!(*steps, ["dropped", "handed off"]);
+}
+
+type Steps = Arc<Mutex<Vec<&'static str>>>;
+
+fn record(steps: &Steps, step: &'static str) {
+    steps.lock().expect("no panic holds this lock").push(step);
+}
+
+/// How many tokio tasks are alive. A hand-off is one.
+fn alive_on_this_runtime() -> usize {
+    let runtime = tokio::runtime::Handle::current();
+    runtime.metrics().num_alive_tasks()
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,4 +285,21 @@ fn without_a_runtime_the_hand_off_has_failed() {
     let report = log.report();
     assert_eq!((report.aborted, report.handed_off), (1, 0), "{report}");
     assert!(report.required_failed, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_off_that_is_not_needed_is_dropped_as_a_part_of_its_task() {
+    let (log, layer) = observed();
+    let held = held(&layer, || {
+        let words = LastWords::new(|| drop(spawn(after(100))));
+        let late = named("late").or_hand_off(move |_| {
+            let _words = &words;
+            async { Ok::<_, &str>(()) }
+        });
+        late.spawn(work(10));
+    })
+    .await;
+    assert_eq!(held, ms(110));
+    let report = log.report();
+    assert_eq!((report.spawned, report.completed), (2, 2), "{report}");
 }

@@ -326,3 +326,22 @@ async fn hooks_run_after_the_hand_offs_in_the_time_that_is_left() {
     assert_eq!(log.report().closed_by, None::<Limit>);
     assert!(seen.all().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn tasks_that_are_spawned_again_and_again_do_not_postpone_the_release() {
+    let (log, queue) = (Log::default(), Queue::new());
+    let service = tracked(&layer(&log, 0), move || {
+        let (queue, tasks) = (queue.clone(), current());
+        queue.task().spawn(work(600_000));
+        tokio::spawn(async move {
+            for _ in 0..1000 {
+                queue.after(tasks.named("late")).spawn(work(600_000));
+                tokio::task::yield_now().await;
+            }
+        });
+    });
+    let response = service.oneshot(request()).await.expect("infallible");
+    assert_eq!(response.status(), 500);
+    let report = log.report();
+    assert!(report.spawned < 10, "released after a few turns: {report}");
+}

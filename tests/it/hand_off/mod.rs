@@ -4,18 +4,30 @@
 //! |---|---|
 //! | `begins` | When a task is handed off, and why. |
 //! | `deadlines` | The hand-off point: how long before a deadline a task is stopped. |
-//! | `ends` | What the end of a hand-off means for the response, the report and the log. |
+//! | `limits` | Which limit the hand-off point belongs to, and what each policy does before it. |
+//! | `ends` | What the end of a hand-off means for the response and the report. |
+//! | `events` | What is logged of a hand-off, and the spans that it runs in. |
+//! | `durable` | A queue in a file: at the response the work is done, or it is on the disk. |
 //! | `shutdowns` | Hand-offs at a shutdown. |
-//! | `records` | What is recorded of a task that was handed off: the log, its name, and a queue in a file. |
 //! | `closures` | Work that cannot be stopped: blocking closures, and tasks that do not yield. |
+//! | `runtimes` | Each way to spawn, and the runtime that a hand-off runs on. |
+//! | `detached` | Detached tasks with a hand-off. |
+//! | `nested` | Hand-offs under several layers and scopes. |
+//! | `at_once` | Several things at one moment: a stop, an end, a panic, a shutdown. |
 //! | `places` | Hand-offs in every kind of response, layer and scope. |
 
+mod at_once;
 mod begins;
 mod closures;
 mod deadlines;
+mod detached;
+mod durable;
 mod ends;
+mod events;
+mod limits;
+mod nested;
 mod places;
-mod records;
+mod runtimes;
 mod shutdowns;
 
 use std::sync::{Arc, Mutex};

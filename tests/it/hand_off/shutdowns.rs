@@ -1,10 +1,18 @@
 //! Hand-offs at a shutdown.
 
-use tower::ServiceExt;
-use tower_task_tracker::{DrainSettings, NotDone, Outcome, TaskState, TaskTrackerLayer, named};
+use std::convert::Infallible;
+
+use http::Request;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_task_tracker::{
+    DrainSettings, NotDone, Outcome, RunToCompletionLayer, TaskState, TaskTrackerLayer, Unfinished,
+    named, spawn,
+};
 
 use super::{Queue, full_queue, work};
-use crate::support::{Log, after, current, held, ms, request, tracked};
+use crate::support::{
+    DropTime, LastWords, Log, Slot, after, current, full, held, ms, put, request, take, tracked,
+};
 
 fn layer(log: &Log) -> TaskTrackerLayer {
     let settings = DrainSettings::new().hand_off_grace(ms(300));
@@ -96,7 +104,7 @@ async fn after_the_end_of_the_shutdown_no_hand_off_begins() {
     let spawner = queue.clone();
     // A task that spawns another one when it is stopped at the end.
     tasks.spawn(async move {
-        let _spawns = crate::support::LastWords::new(move || {
+        let _spawns = LastWords::new(move || {
             drop(spawner.task().spawn(work(600_000)));
         });
         after(600_000).await;
@@ -183,4 +191,150 @@ async fn a_task_that_awaits_the_shutdown_is_not_handed_off() {
     .await;
     assert_eq!(queue.entries(), []);
     assert_eq!(log.report().completed, 1, "{}", log.report());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_task_is_handed_off_also_if_nothing_awaits_the_shutdown() {
+    let (log, queue) = (Log::default(), Queue::slow(100));
+    let layer = layer(&log);
+    let service = {
+        let queue = queue.clone();
+        tracked(&layer, move || drop(queue.task().spawn(work(600_000))))
+    };
+    layer.handle().begin_shutdown(ms(1000));
+    let response = service.oneshot(request()).await.expect("infallible");
+    assert_eq!(response.status(), 200);
+    assert_eq!(queue.entry(), (NotDone::Shutdown, ms(700)));
+    assert_eq!(log.report().handed_off, 1, "{}", log.report());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_whose_window_is_not_open_yet_is_handed_off_before_the_end_too() {
+    let (log, queue) = (Log::default(), Queue::new());
+    let layer = layer(&log);
+    let service = {
+        let queue = queue.clone();
+        layer.layer(service_fn(move |_: Request<()>| {
+            queue.task().spawn(work(600_000));
+            async {
+                after(900).await;
+                Ok::<_, Infallible>(full("done"))
+            }
+        }))
+    };
+    let handle = layer.handle();
+    let (response, report) = tokio::join!(service.oneshot(request()), handle.shutdown(ms(1000)));
+    assert_eq!(response.expect("infallible").status(), 200);
+    assert_eq!(queue.entry(), (NotDone::Shutdown, ms(700)));
+    assert_eq!(report.handed_off, 1, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_deadline_than_that_of_the_shutdown_is_the_reason() {
+    let (log, queue) = (Log::default(), Queue::new());
+    let layer = layer(&log).drain_timeout(ms(500));
+    let service = {
+        let queue = queue.clone();
+        tracked(&layer, move || drop(queue.task().spawn(work(600_000))))
+    };
+    let handle = layer.handle();
+    let (response, report) = tokio::join!(service.oneshot(request()), handle.shutdown(ms(1000)));
+    assert_eq!(response.expect("infallible").status(), 200);
+    assert_eq!(queue.entry(), (NotDone::Deadline, ms(200)));
+    assert_eq!(report.handed_off, 1, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_spawned_during_a_shutdown_is_handed_off_before_its_end() {
+    for (spawned, handed_off) in [(200, 700), (800, 800)] {
+        let (log, queue) = (Log::default(), Queue::new());
+        let layer = layer(&log);
+        let tasks: Slot<tower_task_tracker::Tasks> = Slot::default();
+        held(&layer, {
+            let tasks = tasks.clone();
+            move || {
+                // The request stays listed.
+                named("other").detached().spawn(work(600_000));
+                put(&tasks, current());
+            }
+        })
+        .await;
+        let tasks = take(&tasks);
+        let spawns = async {
+            after(spawned).await;
+            let task = queue.after(tasks.named("late").detached());
+            task.spawn(work(600_000));
+        };
+        let handle = layer.handle();
+        let (report, ()) = tokio::join!(handle.shutdown(ms(1000)), spawns);
+        assert_eq!(queue.entry(), (NotDone::Shutdown, ms(handed_off)));
+        assert_eq!(report.handed_off, 1, "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_off_that_the_end_of_the_shutdown_stops_has_a_message_of_its_own() {
+    let (log, queue) = (Log::default(), Queue::slow(60_000));
+    let layer = layer(&log).drain_timeout(None);
+    let service = tracked(&layer, {
+        let queue = queue.clone();
+        move || drop(queue.task().spawn(work(600_000)))
+    });
+    let handle = layer.handle();
+    let (_, report) = tokio::join!(service.oneshot(request()), handle.shutdown(ms(1000)));
+    let message = report.failures[0].message.as_deref();
+    assert_eq!(message, Some("the shutdown ended before the hand-off did"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_cancel_a_window_that_opens_during_a_shutdown_asks_its_tasks_before_its_own_point() {
+    let (log, queue, cancelled) = (Log::default(), Queue::new(), DropTime::new());
+    let layer = TaskTrackerLayer::new()
+        .at_deadline(Unfinished::Cancel { grace: ms(200) })
+        .observer(log.clone());
+    let service = {
+        let (queue, cancelled) = (queue.clone(), cancelled.clone());
+        layer.layer(service_fn(move |_: Request<()>| {
+            let (token, watch) = (current().cancellation_token(), cancelled.watch());
+            queue.task().spawn(work(600_000));
+            spawn(async move {
+                token.cancelled().await;
+                drop(watch);
+            });
+            async {
+                after(2000).await;
+                Ok::<_, Infallible>(full("done"))
+            }
+        }))
+    };
+    let handle = layer.handle();
+    let (response, _) = tokio::join!(service.oneshot(request()), handle.shutdown(ms(4000)));
+    assert_eq!(response.expect("infallible").status(), 200);
+    // The window has 2 s, and a quarter of it is the grace of the hand-off.
+    assert_eq!(cancelled.get(), Some(ms(3300)));
+    assert_eq!(queue.entry(), (NotDone::Shutdown, ms(3500)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_a_stopped_hand_off_has_called_ends_with_it() {
+    let log = Log::default();
+    let layer = layer(&log);
+    let handler = RunToCompletionLayer::new().layer(service_fn(|(): ()| async {
+        after(5000).await;
+        Ok::<_, Infallible>(())
+    }));
+    held(&layer, move || {
+        let handler = handler.clone();
+        let late = named("late").detached();
+        late.or_hand_off(move |_| handler.oneshot(()))
+            .spawn(work(600_000));
+    })
+    .await;
+    let report = layer.handle().shutdown(ms(1000)).await;
+    assert_eq!(
+        (report.aborted, report.still_running.len()),
+        (1, 0),
+        "{report}"
+    );
+    assert_eq!(layer.handle().live_tasks(), 0);
 }

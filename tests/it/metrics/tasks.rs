@@ -47,6 +47,29 @@ async fn a_task_that_is_handed_off_is_counted_as_that_and_one_that_is_not_by_its
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hand_off_that_is_late_is_a_straggler_and_is_counted_at_its_end() {
+    let recorder = DebuggingRecorder::new();
+    let _recorded = metrics::set_default_local_recorder(&recorder);
+    let mut meter = Meter::new(&recorder);
+    let layer = TaskTrackerLayer::new().drain_timeout(ms(1000));
+    let service = tracked(&layer, || {
+        let late = named("late").or_hand_off(async |_| {
+            after(5000).await;
+            Ok::<_, &str>(())
+        });
+        late.spawn(fails());
+    });
+    drop(service.oneshot(request()).await);
+    assert_eq!(meter.tasks(), []);
+    assert_eq!(meter.stragglers(), owned(&[("reason=deadline", 1.0)]));
+    assert_eq!(meter.number("live_tasks"), 1.0);
+    layer.handle().wait_idle().await;
+    assert_eq!(meter.tasks(), owned(&[("state=handed_off,task=late", 1.0)]));
+    assert_eq!(meter.number("failed_hand_offs_total"), 0.0);
+    assert_eq!(meter.number("live_tasks"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_task_is_counted_once_by_its_end_and_its_name() {
     let recorder = DebuggingRecorder::new();
     let _recorded = metrics::set_default_local_recorder(&recorder);

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::report::{NotDone, Outcome, TaskInfo, TaskState};
 use crate::request::account::Readers;
+use crate::request::hand_off::Which;
 use crate::request::state::stop::Stop;
 use crate::request::state::{Phase, Spawns};
 use crate::request::task::{Kind, Parent, TaskSpec};
@@ -48,6 +49,10 @@ pub(crate) struct Task {
     pub(crate) hand_off: HandOff,
     /// Its hand-off has succeeded.
     pub(crate) handed_off: bool,
+    /// Its hand-off has failed by itself.
+    pub(crate) hand_off_failed: bool,
+    /// Its hand-off has begun before its own handle was attached, which is still to come.
+    pub(crate) own_handle_to_come: bool,
 }
 
 /// The hand-off of a task that has not ended.
@@ -56,13 +61,15 @@ pub(crate) enum HandOff {
     None,
     Armed {
         stopped: Option<NotDone>,
-        /// The task is a blocking closure that has begun.
+        /// The task is a blocking closure.
         is_closure: bool,
     },
     /// `own`: the state in which the task itself ended.
     Begun {
         why: NotDone,
         own: TaskState,
+        /// The end of a shutdown has stopped the hand-off.
+        is_stopped: bool,
     },
     Refused,
 }
@@ -105,9 +112,25 @@ impl Task {
         !self.has_ended && matches!(self.spec.kind, Kind::Ordinary | Kind::Required)
     }
 
-    pub(crate) fn is_due(&self, awaited: bool) -> bool {
+    pub(crate) fn is_due(&self, which: Which) -> bool {
         let is_armed = matches!(self.hand_off, HandOff::Armed { stopped: None, .. });
-        is_armed && self.is_alive() && (!awaited || self.was_counted)
+        let is_one = match which {
+            Which::All => true,
+            Which::Awaited => self.was_counted,
+            Which::NotAwaited => !self.was_counted,
+        };
+        is_armed && self.is_alive() && is_one
+    }
+
+    /// The hand-off takes the place of the task.
+    pub(crate) fn begin_hand_off(&mut self, why: NotDone, own: TaskState) {
+        self.own_handle_to_come = matches!(self.handle, Handle::ToCome | Handle::AbortPending);
+        self.handle = Handle::ToCome;
+        self.hand_off = HandOff::Begun {
+            why,
+            own,
+            is_stopped: false,
+        };
     }
 
     pub(crate) fn is_unfinished(&self) -> bool {
@@ -229,9 +252,7 @@ impl Model {
                     if is_closure {
                         stopped.hand_offs.push((id, why));
                         stopped.handles.extend(is_attached.then_some(id));
-                        let own = TaskState::Aborted;
-                        task.hand_off = HandOff::Begun { why, own };
-                        task.handle = Handle::ToCome;
+                        task.begin_hand_off(why, TaskState::Aborted);
                         continue;
                     }
                     let stopped = Some(why);
@@ -242,7 +263,13 @@ impl Model {
                 }
                 (HandOff::Armed { .. }, Stop::EndOfShutdown) => task.hand_off = HandOff::Refused,
                 (HandOff::None | HandOff::Refused, _) => {}
-                (HandOff::Begun { .. }, Stop::EndOfShutdown) => {}
+                (HandOff::Begun { why, own, .. }, Stop::EndOfShutdown) => {
+                    task.hand_off = HandOff::Begun {
+                        why,
+                        own,
+                        is_stopped: true,
+                    };
+                }
             }
             match task.handle {
                 Handle::ToCome => task.handle = Handle::AbortPending,
@@ -317,9 +344,15 @@ impl Model {
         }
     }
 
-    /// How many tasks were aborted or have panicked.
+    /// How many tasks were aborted or have panicked, without those whose hand-off has failed by itself.
     pub(crate) fn stopped(&self) -> usize {
-        self.ended_as(TaskState::Aborted) + self.ended_as(TaskState::Panicked)
+        let failed = self.count(|task| {
+            let failed = task.failed.as_ref();
+            let is_stop =
+                |info: &TaskInfo| matches!(info.state, TaskState::Aborted | TaskState::Panicked);
+            task.hand_off_failed && task.report == Report::Counts && failed.is_some_and(is_stop)
+        });
+        self.ended_as(TaskState::Aborted) + self.ended_as(TaskState::Panicked) - failed
     }
 
     pub(crate) fn ended_as(&self, state: TaskState) -> usize {

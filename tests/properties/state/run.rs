@@ -14,7 +14,7 @@ use crate::report::{NotDone, Outcome, TaskInfo, TaskState};
 use crate::request;
 use crate::request::account::{Account, Drained, Finish, Look, Readers, ReleaseState, ReportQuery};
 use crate::request::effects::{Attached, Completed, Effects, Stops};
-use crate::request::hand_off::HandOffFn;
+use crate::request::hand_off::{Closure, HandOffFn, Which};
 use crate::request::state::hand_off::{EndOfArmed, NotCompleted};
 use crate::request::state::stop::Stop;
 use crate::request::state::{Phase, Spawns, State};
@@ -187,7 +187,8 @@ impl Run {
             } => self.try_admit(*kind, *parent, *is_closing)?,
             Step::Attach(pick) => {
                 if let Some(id) = self.pick(pick, |task| {
-                    matches!(task.handle, Handle::ToCome | Handle::AbortPending)
+                    let is_to_come = matches!(task.handle, Handle::ToCome | Handle::AbortPending);
+                    is_to_come || task.own_handle_to_come
                 }) {
                     self.attach(id)?;
                 }
@@ -343,16 +344,22 @@ impl Run {
                     prop_assert!(!has_joined, "it is over");
                 }
             }
-            Step::ClosureBegins(pick) => {
-                let is_armed = |task: &Task| {
-                    let is_new = HandOff::Armed {
-                        stopped: None,
-                        is_closure: false,
-                    };
-                    task.is_alive() && task.hand_off == is_new
+            Step::NoteClosure(pick) => {
+                let is_new = |task: &Task| {
+                    let is_to_come = matches!(task.handle, Handle::ToCome | Handle::AbortPending);
+                    let is_closure = matches!(
+                        task.hand_off,
+                        HandOff::Armed {
+                            is_closure: true,
+                            ..
+                        }
+                    );
+                    let has_begun = matches!(task.hand_off, HandOff::Begun { .. });
+                    let has_hand_off = task.hand_off != HandOff::None && !has_begun;
+                    task.is_alive() && is_to_come && has_hand_off && !is_closure
                 };
-                if let Some(id) = self.pick(pick, is_armed) {
-                    self.closure_begins(id)?;
+                if let Some(id) = self.pick(pick, is_new) {
+                    self.note_closure(id)?;
                 }
             }
             Step::ClosureEnds(pick) => {
@@ -365,10 +372,10 @@ impl Run {
                     prop_assert!(matches!(ignored, NotCompleted::Ignored));
                 }
             }
-            Step::StopForHandOff { awaited } => {
+            Step::StopForHandOff { which } => {
                 let why = NotDone::Deadline;
-                let stops = self.state.stop_for_hand_off(why, *awaited, &[]);
-                let is_due = |_, task: &Task| task.is_due(*awaited);
+                let stops = self.state.stop_for_hand_off(why, *which, &[]);
+                let is_due = |_, task: &Task| task.is_due(*which);
                 let expected = self.model.stop(Stop::HandOff(why), is_due);
                 prop_assert_eq!(stopped(&stops), expected);
             }
@@ -479,6 +486,8 @@ impl Run {
             late_end: false,
             hand_off: HandOff::None,
             handed_off: false,
+            hand_off_failed: false,
+            own_handle_to_come: false,
         });
         Ok(())
     }
@@ -522,14 +531,31 @@ impl Run {
         }
     }
 
-    fn closure_begins(&mut self, id: usize) -> Checked {
-        let closure = request::task::Task::new(&self.admitted_as(id), false, None);
-        let begun = self.state.closure_begins(closure);
-        prop_assert!(begun.is_none(), "it was not stopped before");
-        self.model.tasks[id].hand_off = HandOff::Armed {
-            stopped: None,
-            is_closure: true,
-        };
+    fn note_closure(&mut self, id: usize) -> Checked {
+        let mut closure = Some(Closure {
+            task: request::task::Task::new(&self.admitted_as(id), false, None),
+            span: None,
+        });
+        let beside = self.state.note_closure(&mut closure);
+        let begun = beside.map(|beside| beside.why);
+        prop_assert!(closure.is_none(), "the task has a hand-off");
+        let task = &mut self.model.tasks[id];
+        match task.hand_off {
+            HandOff::Armed {
+                stopped: Some(why), ..
+            } => {
+                prop_assert_eq!(begun, Some(why));
+                task.begin_hand_off(why, TaskState::Aborted);
+            }
+            HandOff::Armed { stopped: None, .. } => {
+                prop_assert_eq!(begun, None);
+                task.hand_off = HandOff::Armed {
+                    stopped: None,
+                    is_closure: true,
+                };
+            }
+            _ => prop_assert_eq!(begun, None),
+        }
         Ok(())
     }
 
@@ -548,8 +574,7 @@ impl Run {
                 prop_assert_eq!(why, expected);
                 let is_attached = task.handle == Handle::Attached;
                 prop_assert_eq!(handle, is_attached.then_some(id as u32));
-                task.handle = Handle::ToCome;
-                task.hand_off = HandOff::Begun { why, own };
+                task.begin_hand_off(why, own);
                 Ok(())
             }
             (NotCompleted::Refused(_), HandOff::Refused) => {
@@ -614,8 +639,23 @@ impl Run {
 
     fn attach(&mut self, id: usize) -> Checked {
         let number = id as u32;
+        let ticket = self.ticket(id);
         let task = &mut self.model.tasks[id];
-        let attached = self.state.attach(task.slot, number, number);
+        let has_begun = matches!(task.hand_off, HandOff::Begun { .. });
+        if std::mem::take(&mut task.own_handle_to_come) {
+            let attached = self.state.attach(task.slot, number, number);
+            if has_begun {
+                prop_assert!(matches!(attached, Attached::ToAbort(given) if given == number));
+            } else {
+                prop_assert!(matches!(attached, Attached::Ended(given) if given == number));
+            }
+            return Ok(());
+        }
+        let attached = if has_begun {
+            self.state.attach_hand_off(ticket, number)
+        } else {
+            self.state.attach(task.slot, number, number)
+        };
         let handle = std::mem::replace(&mut task.handle, Handle::None);
         if !task.is_alive() {
             prop_assert!(matches!(attached, Attached::Ended(given) if given == number));
@@ -632,10 +672,15 @@ impl Run {
         match self.model.tasks[id].hand_off {
             _ if self.model.tasks[id].has_ended => {}
             HandOff::Armed { .. } | HandOff::Refused => return self.hand_off(id, state),
-            HandOff::Begun { why, own } => {
-                let begun = self.state.take_begun(id as u32);
-                let found = begun.map(|begun| (begun.why, begun.own));
-                prop_assert_eq!(found, Some((why, own)));
+            HandOff::Begun {
+                why,
+                own,
+                is_stopped,
+            } => {
+                let begun = self.state.begun(id as u32);
+                let found = begun.map(|begun| (begun.why, begun.own, begun.is_stopped));
+                prop_assert_eq!(found, Some((why, own, is_stopped)));
+                self.model.tasks[id].hand_off_failed = !is_stopped;
                 // The task counts by its own end.
                 state = own;
             }
@@ -689,7 +734,7 @@ impl Run {
                 let ended = self.state.disarm(id as u32);
                 prop_assert!(matches!(ended, EndOfArmed::Ends(_)));
             }
-            HandOff::Begun { why, own } => {
+            HandOff::Begun { why, own, .. } => {
                 let Some(handed_off) = self.state.handed_off(ticket, self.now) else {
                     return Err(TestCaseError::fail("it has begun"));
                 };
@@ -1000,9 +1045,9 @@ impl Run {
         prop_assert_eq!(state.required_failed(), model.required_failed());
         prop_assert_eq!(state.stopped(), model.stopped());
         prop_assert_eq!(state.has_spawned(), !model.tasks.is_empty());
-        for awaited in [true, false] {
-            let is_due = model.count(|task| task.is_due(awaited)) > 0;
-            prop_assert_eq!(state.any_hand_off_due(awaited), is_due);
+        for which in [Which::All, Which::Awaited, Which::NotAwaited] {
+            let is_due = model.count(|task| task.is_due(which)) > 0;
+            prop_assert_eq!(state.any_hand_off_due(which), is_due);
         }
         let has_no_start = |task: &Task| !task.has_ended && task.started.is_none();
         prop_assert_eq!(state.wants_stamp(), model.count(has_no_start) > 0);
@@ -1054,7 +1099,7 @@ fn stopped(stops: &Stops<u32>) -> Stopped {
     Stopped {
         handles: stops.handles.clone(),
         hand_offs: hand_offs
-            .map(|(task, _, why)| (task.ticket.id, *why))
+            .map(|beside| (beside.closure.task.ticket.id, beside.why))
             .collect(),
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use crate::report::{Outcome, TaskState};
 use crate::request::account::Readers;
+use crate::request::hand_off::Which;
 use crate::request::task::{Kind, Parent};
 
 /// A request, and the next one in the same memory.
@@ -82,12 +83,12 @@ pub(crate) enum Step {
         in_tracker: bool,
     },
     ListTracker,
-    /// A blocking closure with a hand-off begins to run.
-    ClosureBegins(Pick),
+    /// A task with a hand-off is noted as a blocking closure.
+    NoteClosure(Pick),
     /// The closure of a hand-off that has begun beside it ends.
     ClosureEnds(Pick),
     StopForHandOff {
-        awaited: bool,
+        which: Which,
     },
     StopUnfinished,
     StopAllExcept {
@@ -119,6 +120,11 @@ fn step() -> impl Strategy<Value = Step> {
             1 => Just(Kind::Detached),
         ]
     };
+    let which = prop_oneof![
+        Just(Which::All),
+        Just(Which::Awaited),
+        Just(Which::NotAwaited),
+    ];
     let parent = || {
         prop_oneof![
             3 => Just(Parent::None),
@@ -178,9 +184,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Watch),
         1 => busy().prop_map(|in_tracker| Step::EndWatch { in_tracker }),
         1 => Just(Step::AbandonWatch),
-        1 => any::<Pick>().prop_map(Step::ClosureBegins),
+        1 => any::<Pick>().prop_map(Step::NoteClosure),
         1 => any::<Pick>().prop_map(Step::ClosureEnds),
-        2 => any::<bool>().prop_map(|awaited| Step::StopForHandOff { awaited }),
+        2 => which.prop_map(|which| Step::StopForHandOff { which }),
     ];
     let phases = prop_oneof![
         1 => busy().prop_map(|in_tracker| Step::Look { in_tracker }),

@@ -11,7 +11,7 @@ thread_local! {
 
 /// Runs `drop_task`, which drops a task before its end: because it was aborted, or because its runtime shuts down. A
 /// handler that is a part of the task must not run on, so [`can_spawn_rest`] returns false meanwhile.
-pub(super) fn abandon(drop_task: impl FnOnce()) {
+pub(crate) fn abandon(drop_task: impl FnOnce()) {
     // Fails only on a thread that is being torn down. No handler can run on there.
     let outer = ABANDONED.try_with(|abandoned| abandoned.replace(true));
     // A guard, so that a destructor that panics resets it too.
