@@ -138,7 +138,8 @@ impl TrackerHandle {
     ///
     /// * Every drain window, open now or later, closes at that end at the latest. A response that is released then has
     ///   [`Outcome::Shutdown`](crate::Outcome::Shutdown). [`at_deadline`](crate::TaskTrackerLayer::at_deadline) applies
-    ///   as at any other deadline.
+    ///   as at any other deadline, and tasks with a [hand-off](crate::TaskBuilder::or_hand_off) are handed off before
+    ///   it.
     /// * From now on [`try_spawn`](Tasks::try_spawn) returns an error. [`spawn`](Tasks::spawn) still runs the task, and
     ///   the task is waited for.
     /// * The token of the [tasks of the process](Self::process_tasks) is cancelled. This method stops nothing else.
@@ -157,11 +158,13 @@ impl TrackerHandle {
     /// This method also stops the tasks that no response waits for: stragglers, late tasks, detached tasks, and the
     /// tasks of the process.
     ///
-    /// 1. [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of their layer applies to them, with the end of the
-    ///    shutdown as the deadline.
-    /// 2. At the end the remaining tasks are aborted, whatever the policy is. They have up to 110 ms for their
+    /// 1. Those with a [hand-off](crate::TaskBuilder::or_hand_off) are handed off before the end: see
+    ///    [`hand_off_grace`](crate::DrainSettings::hand_off_grace).
+    /// 2. [`at_deadline`](crate::TaskTrackerLayer::at_deadline) of their layer applies to the others, with the end of
+    ///    the shutdown as the deadline.
+    /// 3. At the end the remaining tasks are aborted, whatever the policy is. They have up to 110 ms for their
     ///    destructors, so this method may return that much later.
-    /// 3. Tasks that cannot be aborted are in [`still_running`](ShutdownReport::still_running).
+    /// 4. Tasks that cannot be aborted are in [`still_running`](ShutdownReport::still_running).
     ///
     /// This happens only while this method is awaited. So that the grace of
     /// [`Unfinished::Cancel`](crate::Unfinished::Cancel) begins in time, await this method and the end of the server at

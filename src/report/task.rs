@@ -59,7 +59,8 @@ pub struct TaskInfo {
     pub required: bool,
     /// The state of the task.
     pub state: TaskState,
-    /// The message of the task's error, or of its panic if that was a string.
+    /// The message of the task's error, or of its panic if that was a string. If the task has a
+    /// [hand-off](crate::TaskBuilder::or_hand_off) that has failed, the message of that.
     pub message: Option<String>,
 }
 

@@ -113,13 +113,16 @@ impl DrainSettings {
         self
     }
 
-    /// Sets how much of the drain window is kept free for [hand-offs](crate::TaskBuilder::or_hand_off). The default is
-    /// a quarter of the window, and 2 s at most.
+    /// Sets the grace of [hand-offs](crate::TaskBuilder::or_hand_off): the last part of the drain window, which is kept
+    /// free for them. The default is a quarter of the window, and 2 s at most.
     ///
     /// A task with a hand-off that is alive when this time begins is stopped, whatever
     /// [`at_deadline`](Self::at_deadline) is, and its hand-off runs. The time is measured on tokio's clock, back from
-    /// the earliest limit that the client did not choose. A grace that is longer than the window begins with the window.
-    /// A shutdown keeps the same time free before its end.
+    /// the earliest limit that the client did not choose. A grace that is longer than the window begins with the
+    /// window. A shutdown keeps the same time free before its end.
+    ///
+    /// Under [`Unfinished::Cancel`] the request's [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled
+    /// earlier if there are such tasks: the grace of that policy before they are stopped.
     ///
     /// Zero stops the tasks at the deadline. Their hand-offs are then late for the response, which fails.
     pub fn hand_off_grace(mut self, grace: Duration) -> Self {

@@ -22,7 +22,8 @@ pub enum Unfinished {
     /// The tasks get time to stop, and are then aborted:
     ///
     /// 1. The request's [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled: `grace` before the
-    ///    deadline, or as soon as the client has left.
+    ///    deadline, or as soon as the client has left. If a task has a
+    ///    [hand-off](crate::DrainSettings::hand_off_grace), the token is cancelled `grace` before that task is stopped.
     /// 2. When the time is up, the tasks that are left are aborted, as under [`Abort`](Unfinished::Abort).
     ///
     /// If all tasks stop by themselves, the request has drained, and

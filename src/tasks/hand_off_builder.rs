@@ -35,16 +35,19 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     /// The task is [`required`](Self::required), unless it is [`detached`](Self::detached). So a response that is held
     /// is a success only after the task has completed, or its hand-off has returned `Ok`.
     ///
-    /// 1. A task that completes has no hand-off, even if it was to be stopped. Otherwise `f` is called once, with the
-    ///    reason.
+    /// 1. If the task completes, `f` is dropped, even if the task was to be stopped. Otherwise `f` is called with the
+    ///    reason, at most once. It is not called after the end of a shutdown, and not without a tokio runtime: that is
+    ///    a failure of the hand-off.
     /// 2. If the task fails, panics or is aborted, `f` is called at once.
-    /// 3. Some time before the deadline, the task is stopped whatever
-    ///    [`at_deadline`](crate::DrainSettings::at_deadline) is, and then `f` is called. The time is the
-    ///    [`hand_off_grace`](crate::DrainSettings::hand_off_grace). A deadline that the client chose stops no task.
+    /// 3. The [`hand_off_grace`](crate::DrainSettings::hand_off_grace) before the deadline, the task is stopped
+    ///    whatever [`at_deadline`](crate::DrainSettings::at_deadline) is, and then `f` is called. A deadline that the
+    ///    client chose stops no task.
     /// 4. If the client leaves, [`at_disconnect`](crate::DrainSettings::at_disconnect) decides. Under `Cancel` and
     ///    `Abort` the task is handed off once it has stopped.
-    /// 5. Before the end of a [`shutdown`](crate::TrackerHandle::shutdown) every task with a hand-off is stopped and
-    ///    handed off, also detached tasks and stragglers.
+    /// 5. The same time before the end of a shutdown, the task is stopped and handed off. If no response waits for it,
+    ///    this needs a [`shutdown`](crate::TrackerHandle::shutdown) that is awaited. It does not apply to a task that
+    ///    awaits the shutdown itself, nor outside of a request. For tasks of the
+    ///    [process](crate::TrackerHandle::process_tasks) the time is the default of that setting.
     ///
     /// `f` is called in a task of its own, in the context of the request, on the runtime on which the task ended. A
     /// panic of `f` or of its future is a failure of the hand-off.
@@ -56,7 +59,8 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     /// # Idempotency
     ///
     /// The work may be done twice: a task may be stopped after it has done its work and before it returns. A blocking
-    /// closure that has begun cannot be stopped, and runs on beside its hand-off. Its end is then ignored.
+    /// closure that has begun cannot be stopped, and runs on beside its hand-off. From then on only the hand-off
+    /// counts, and the end of the closure is ignored.
     ///
     /// # Example
     ///
