@@ -10,7 +10,7 @@ use crate::cases::check;
 /// replaced by a plainer one.
 fn plans() -> impl Strategy<Value = Plan> {
     let bytes = |count| vec(any::<u8>(), count);
-    (bytes(40), vec(bytes(24), 0..=3), vec(bytes(24), 0..=6))
+    (bytes(44), vec(bytes(24), 0..=3), vec(bytes(24), 0..=6))
         .prop_map(|(fields, tasks, steps)| Plan::from_parts(&fields, &tasks, &steps))
 }
 

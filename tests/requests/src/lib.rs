@@ -17,7 +17,7 @@
 //! | `world` | what a plan does inside: its tasks, counted by `alive`; its `body`, which yields an `item` at a time; the facts |
 //! | `run` | a plan played with and without the layer: the `client` fills its `view`, an observer its `calls` |
 //! | `clock` | virtual time |
-//! | `check` | what holds for every run: `counts`, `frames`, `times` (by `ends`), `dropped` bodies, `bare` handlers |
+//! | `check` | what holds for every run: `counts`, `hand_offs`, `frames`, `times` (by `ends`), `dropped` bodies, `bare` handlers |
 
 mod check;
 mod choices;

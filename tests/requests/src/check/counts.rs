@@ -1,6 +1,6 @@
 //! Checks what is reported about the tasks.
 
-use tower_task_tracker::{DrainReport, Limit, Outcome, Unfinished};
+use tower_task_tracker::{DrainReport, Limit, Outcome, TaskInfo, Unfinished};
 
 use crate::clock::ms;
 use crate::plan::{Plan, Step};
@@ -36,7 +36,7 @@ pub(super) fn the_report_is_right(plan: &Plan, run: &Run) {
         return;
     };
     let failures = report.failed + report.panicked + report.aborted;
-    let counted = report.completed + failures + report.stragglers.len();
+    let counted = report.completed + failures + report.handed_off + report.stragglers.len();
     assert_eq!(counted, report.spawned, "the counts add up: {report:?}");
     assert_eq!(report.failures.len(), failures, "failures: {report:?}");
     if plan.tracker_task.is_none() {
@@ -45,6 +45,7 @@ pub(super) fn the_report_is_right(plan: &Plan, run: &Run) {
             failed: report.failed,
             panicked: report.panicked,
             dropped: report.aborted,
+            handed_off: report.handed_off,
         };
         if report.outcome == Outcome::DeadlineExceeded {
             // The report has the counts at the deadline; the observer is called at the end of the response.
@@ -94,9 +95,10 @@ pub(super) fn a_policy_stops_tasks(plan: &Plan, run: &Run) {
     let (must_stop, may_stop) = report.map_or((false, false), |report| stops(plan, report));
     assert!(may_stop || !has_stopped, "a task was stopped: {report:?}");
     let stragglers = report.map_or(&[][..], |report| &report.stragglers);
-    // A body may spawn at the moment of the release. Such a task is a straggler, and is stopped right after.
-    let named = stragglers.iter().filter(|task| task.name.is_some()).count();
-    let all_stopped = run.calls.late_stops >= named;
+    // A body may spawn at the moment of the release. Such a task is a straggler, and is stopped right after. A task with
+    // a hand-off is handed off in place of it.
+    let is_planned = |task: &&TaskInfo| task.name.as_deref() == Some("planned");
+    let all_stopped = run.calls.late_stops >= stragglers.iter().filter(is_planned).count();
     assert!(all_stopped || !must_stop, "a task runs on: {report:?}");
 }
 

@@ -51,14 +51,19 @@ pub(super) fn is_end(plan: &Plan, run: &Run, seen: Moment, ready: Instant) {
 /// When a window closes that opens at `opened`.
 fn deadline(plan: &Plan, run: &Run, opened: Instant) -> Option<Instant> {
     let window = &plan.window;
-    let drain = plan.drain_timeout().map(|timeout| opened + ms(timeout));
-    let total = window
-        .total_timeout
-        .map(|timeout| run.arrived + ms(timeout));
+    let own = own_limit(plan, run, opened);
     let client = window.client_timeout.filter(|(timeout, _)| *timeout > 0);
     let client = client.map(|(timeout, at_least)| {
         let least = opened + ms(at_least);
         least.max(run.arrived + ms(timeout))
     });
-    [drain, total, client].into_iter().flatten().min()
+    [own, client].into_iter().flatten().min()
+}
+
+/// The earliest limit that the client did not choose, of a window that opens at `opened`.
+pub(super) fn own_limit(plan: &Plan, run: &Run, opened: Instant) -> Option<Instant> {
+    let drain = plan.drain_timeout().map(|timeout| opened + ms(timeout));
+    let total = plan.window.total_timeout;
+    let total = total.map(|timeout| run.arrived + ms(timeout));
+    [drain, total].into_iter().flatten().min()
 }

@@ -5,6 +5,7 @@ mod counts;
 mod dropped;
 mod ends;
 mod frames;
+mod hand_offs;
 mod times;
 
 use crate::plan::Plan;
@@ -17,6 +18,7 @@ pub(crate) fn check(plan: &Plan, run: &Run) {
     counts::each_task_is_reported_once(plan, run);
     counts::the_report_is_right(plan, run);
     counts::a_policy_stops_tasks(plan, run);
+    hand_offs::begin_once_with_their_reason(plan, run);
     let (Some(head), Some(answered)) = (run.view.head, run.record.answered) else {
         assert!(run.view.head.is_none(), "a head comes after an answer");
         return;

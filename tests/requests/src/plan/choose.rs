@@ -5,7 +5,8 @@ use http::{Method, StatusCode, Version};
 use tower_task_tracker::{Hold, Unfinished};
 
 use super::{
-    Client, DrainTimeout, Ending, Hook, Kind, Length, Plan, Script, Step, Task, TaskEnd, Window,
+    Client, DrainTimeout, Ending, HandOff, Hook, Kind, Length, Plan, Script, Step, Task, TaskEnd,
+    Window,
 };
 use crate::choices::Choices;
 use crate::clock::ms;
@@ -69,6 +70,7 @@ fn plan(choices: &mut Choices<'_>) -> Plan {
             client_timeout: choices.rarely(|choices| (choices.up_to(127), choices.up_to(63))),
             at_deadline: unfinished(choices),
             at_disconnect: unfinished(choices),
+            hand_off_grace: choices.rarely(|choices| choices.up_to(39)),
         },
         hook: choices.rarely(|choices| Hook {
             takes: choices.up_to(39),
@@ -161,5 +163,9 @@ fn task(choices: &mut Choices<'_>) -> Task {
             let count = choices.one_of(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3]);
             choices.list(count, task)
         },
+        hand_off: (choices.up_to(3) == 3).then(|| HandOff {
+            takes: choices.up_to(39),
+            fails: choices.up_to(2) == 2,
+        }),
     }
 }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Version};
 use tower_task_tracker::{Hold, Unfinished};
 
 pub(crate) use self::script::{Ending, Length, Script, Step};
-pub(crate) use self::task::{Kind, Task, TaskEnd};
+pub(crate) use self::task::{HandOff, Kind, Task, TaskEnd};
 
 /// One request, from its handler to its client.
 #[derive(Debug, Clone)]
@@ -39,6 +39,7 @@ pub(crate) struct Window {
     pub(crate) client_timeout: Option<(u64, u64)>,
     pub(crate) at_deadline: Unfinished,
     pub(crate) at_disconnect: Unfinished,
+    pub(crate) hand_off_grace: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,14 @@ pub(crate) struct Task {
     /// When its time is over, it waits until the body is dropped.
     pub(crate) waits_for_body: bool,
     pub(crate) children: Vec<Task>,
+    pub(crate) hand_off: Option<HandOff>,
+}
+
+/// What happens if the task does not complete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HandOff {
+    pub(crate) takes: u64,
+    pub(crate) fails: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tower::{Layer, Service, service_fn};
-use tower_task_tracker::{TaskTrackerLayer, deadline};
+use tower_task_tracker::{DrainSettings, TaskTrackerLayer, deadline};
 
 use self::calls::Observer;
 use crate::clock::ms;
@@ -123,6 +123,9 @@ fn layer(plan: &Plan, world: &World) -> TaskTrackerLayer {
         .failure_status(FAILURE);
     if let DrainTimeout::Set(timeout) = window.drain_timeout {
         layer = layer.drain_timeout(timeout.map(ms));
+    }
+    if let Some(grace) = window.hand_off_grace {
+        layer = layer.settings(DrainSettings::new().hand_off_grace(ms(grace)));
     }
     let Some(hook) = plan.hook else {
         return layer;

@@ -1,8 +1,10 @@
 //! A guard that counts a task for as long as its future lives.
 
+use std::sync::{Arc, Mutex};
+
 use tokio::time::Instant;
 
-use super::World;
+use super::{Facts, World};
 use crate::plan::Kind;
 
 pub(super) struct Alive {
@@ -11,15 +13,19 @@ pub(super) struct Alive {
     /// Whether the plan allows that the task is dropped before its end.
     pub(super) is_drop_planned: bool,
     pub(super) fate: Fate,
+    /// `Some` if the task has a hand-off: how the task ended, until the hand-off begins.
+    pub(super) armed: Option<Arc<Mutex<Option<Fate>>>>,
 }
 
 /// How a task ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Completed,
     Failed,
     Panicked,
     Dropped,
+    /// Not completed, and its hand-off has succeeded.
+    HandedOff,
 }
 
 impl Alive {
@@ -41,34 +47,47 @@ impl Alive {
             kind,
             is_drop_planned: false,
             fate: Fate::Dropped,
+            armed: None,
         }
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        let facts = &mut self.world.record().facts;
-        facts.stopped += usize::from(self.fate == Fate::Dropped && !self.is_drop_planned);
-        if self.kind == Kind::Detached {
-            facts.detached_alive -= 1;
+        if let (Some(armed), false) = (&self.armed, self.fate == Fate::Completed) {
+            // The hand-off takes the place of the task.
+            *armed.lock().expect("no panic holds this lock") = Some(self.fate);
             return;
         }
-        *match self.fate {
-            Fate::Completed => &mut facts.fates.completed,
-            Fate::Failed => &mut facts.fates.failed,
-            Fate::Panicked => &mut facts.fates.panicked,
-            Fate::Dropped => &mut facts.fates.dropped,
+        let facts = &mut self.world.record().facts;
+        facts.stopped += usize::from(self.fate == Fate::Dropped && !self.is_drop_planned);
+        facts.end(self.kind, self.fate);
+    }
+}
+
+impl Facts {
+    pub(super) fn end(&mut self, kind: Kind, fate: Fate) {
+        if kind == Kind::Detached {
+            self.detached_alive -= 1;
+            return;
+        }
+        *match fate {
+            Fate::Completed => &mut self.fates.completed,
+            Fate::Failed => &mut self.fates.failed,
+            Fate::Panicked => &mut self.fates.panicked,
+            Fate::Dropped => &mut self.fates.dropped,
+            Fate::HandedOff => &mut self.fates.handed_off,
         } += 1;
-        if self.kind == Kind::Required {
-            facts.required_alive -= 1;
-            facts.required_failed |= self.fate != Fate::Completed;
-            if facts.required_alive == 0 {
-                facts.no_required_since = Some(Instant::now());
+        if kind == Kind::Required {
+            self.required_alive -= 1;
+            self.required_failed |= !matches!(fate, Fate::Completed | Fate::HandedOff);
+            if self.required_alive == 0 {
+                self.no_required_since = Some(Instant::now());
             }
         }
-        facts.alive -= 1;
-        if facts.alive == 0 {
-            facts.none_alive_since = Some(Instant::now());
+        self.alive -= 1;
+        if self.alive == 0 {
+            self.none_alive_since = Some(Instant::now());
         }
     }
 }

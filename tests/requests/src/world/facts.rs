@@ -1,7 +1,9 @@
 //! What happened inside a request, counted by the model itself.
 
 use tokio::time::Instant;
+use tower_task_tracker::NotDone;
 
+use super::alive::Fate;
 use super::item::Item;
 
 /// All that is recorded of a request.
@@ -12,8 +14,21 @@ pub(crate) struct Record {
     pub(crate) answered: Option<Moment>,
     /// What the inner body yielded, and when.
     pub(crate) yielded: Vec<(Instant, Item)>,
+    /// Each hand-off that began.
+    pub(crate) hand_offs: Vec<Begun>,
     /// Whether the client polls the body past its end.
     pub(crate) is_past_end: bool,
+}
+
+/// A hand-off that began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun {
+    pub(crate) at: Instant,
+    pub(crate) why: NotDone,
+    /// How the task ended. `None` if it completed or is alive, or if another hand-off of it has begun.
+    pub(crate) fate: Option<Fate>,
+    pub(crate) is_abort_planned: bool,
+    pub(crate) is_detached: bool,
 }
 
 /// The facts at an instant.
@@ -50,6 +65,7 @@ pub(crate) struct Fates {
     pub(crate) failed: usize,
     pub(crate) panicked: usize,
     pub(crate) dropped: usize,
+    pub(crate) handed_off: usize,
 }
 
 impl Facts {
@@ -66,5 +82,6 @@ impl Fates {
             && self.failed <= later.failed
             && self.panicked <= later.panicked
             && self.dropped <= later.dropped
+            && self.handed_off <= later.handed_off
     }
 }

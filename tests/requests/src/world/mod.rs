@@ -3,6 +3,7 @@
 mod alive;
 mod body;
 mod facts;
+mod hand_off;
 mod item;
 
 use std::panic::resume_unwind;
@@ -12,12 +13,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower_task_tracker::{Tasks, named};
 
-use self::alive::{Alive, Fate};
+use self::alive::Alive;
 use crate::clock::ms;
 use crate::plan::{Kind, Task, TaskEnd};
 
+pub(crate) use self::alive::Fate;
 pub(crate) use self::body::Scripted;
-pub(crate) use self::facts::{Facts, Fates, Moment, Record};
+pub(crate) use self::facts::{Begun, Facts, Fates, Moment, Record};
 pub(crate) use self::item::{BodyFailure, Item, is_grpc_failure, item};
 
 /// The world of one request.
@@ -60,7 +62,14 @@ impl World {
 
     /// Starts a task whose kind may become another than it is spawned as.
     fn start_as(&self, task: &Task, becomes: Kind) {
+        // A task with a hand-off is required, unless it is detached.
+        let becomes = match becomes {
+            Kind::Plain if task.hand_off.is_some() => Kind::Required,
+            kind => kind,
+        };
         let mut alive = Alive::new(self, becomes);
+        let armed = Arc::default();
+        alive.armed = task.hand_off.map(|_| Arc::clone(&armed));
         alive.is_drop_planned = task.end == TaskEnd::Aborted;
         let (world, plan) = (self.clone(), task.clone());
         let work = async move {
@@ -76,14 +85,24 @@ impl World {
                 // Without the panic hook, which ends the fuzzer.
                 Fate::Panicked => resume_unwind(Box::new("planned")),
                 Fate::Failed => Err("planned"),
-                Fate::Completed | Fate::Dropped => Ok(()),
+                Fate::Completed | Fate::Dropped | Fate::HandedOff => Ok(()),
             }
         };
-        let builder = named("planned");
-        let handle = match task.kind {
-            Kind::Plain => builder.fallible().spawn(work),
-            Kind::Required => builder.required().spawn(work),
-            Kind::Detached => builder.fallible().detached().spawn(work),
+        let handle = if let Some(hand_off) = task.hand_off {
+            let (world, plan) = (self.clone(), task.clone());
+            let f = move |why| world.hand_off((&plan, hand_off), becomes, &armed, why);
+            let builder = named("armed").or_hand_off(f);
+            match task.kind {
+                Kind::Detached => builder.detached().spawn(work),
+                Kind::Plain | Kind::Required => builder.spawn(work),
+            }
+        } else {
+            let builder = named("planned");
+            match task.kind {
+                Kind::Plain => builder.fallible().spawn(work),
+                Kind::Required => builder.required().spawn(work),
+                Kind::Detached => builder.fallible().detached().spawn(work),
+            }
         };
         if task.end == TaskEnd::Aborted {
             handle.abort();
