@@ -105,7 +105,7 @@ impl TaskTrackerLayer {
     /// | the head | It gets this status. |
     /// | the head of an `application/grpc` response | It gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. tonic sends its successes as streams, so their heads are held only under [`Hold::Head`]. |
     /// | the head, and a [`required`](crate::TaskBuilder::required) task is late | [`failure_status`](Self::failure_status) applies instead. |
-    /// | the head for required tasks only, and these are done | The handler's response is kept. |
+    /// | the head, but only because of required tasks, and these are done | The handler's response is kept. |
     /// | the end | It is released. The status has already been sent. |
     ///
     /// It applies also if the window was closed by a shutdown, and if `Abort` or `Cancel` stopped a task. It does not
@@ -113,9 +113,8 @@ impl TaskTrackerLayer {
     ///
     /// # What the head keeps
     ///
-    /// The new head has `cache-control: no-store`. A gRPC response keeps its fields, except for `content-length`. Any
-    /// other response keeps only these fields of the handler's head, because they are true of any answer to the
-    /// request:
+    /// A gRPC response keeps its fields, except for `content-length`. Any other new head has `cache-control: no-store`,
+    /// and keeps only these fields of the handler's head, because they are true of any answer to the request:
     ///
     /// | of | fields | why |
     /// |---|---|---|
@@ -176,8 +175,8 @@ impl TaskTrackerLayer {
     ///
     /// * Detached and late tasks count too. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) do not count.
     /// * The count begins when a layer with such a limit first wraps a service. From then on, every task that is
-    ///   spawned in a request of the handle counts. A nested layer counts the tasks of the outer layer's handle, from
-    ///   its first request on.
+    ///   spawned in a request of the handle counts. A nested layer with a limit counts the tasks of the outer layer's
+    ///   handle, from the first request that passes the nested layer.
     /// * The limit is no reservation: requests that arrive at the same time may all pass. `poll_ready` does not depend
     ///   on it.
     /// * Any request that passes the layer may be refused. Put health checks and metrics outside of it.

@@ -83,8 +83,9 @@ impl DrainSettings {
     ///
     /// # Panics
     ///
-    /// A wait that has a limit panics if it outlasts its first turn of the scheduler outside of a tokio runtime, or on
-    /// one without the time driver ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)).
+    /// Outside of a tokio runtime, or on one without the time driver
+    /// ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)), a wait that has a limit panics if it outlasts
+    /// its first turn of the scheduler.
     pub fn drain_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.window.drain_timeout = Some(timeout.into());
         self
@@ -106,8 +107,8 @@ impl DrainSettings {
     /// Sets what happens to tasks that are alive at the deadline. The default is [`Unfinished::Continue`]: they run on,
     /// and are reported as stragglers.
     ///
-    /// A response is released at its deadline at the latest, so `Abort`, and `Cancel` after its grace, abort tasks a
-    /// moment before it. If the client chose the deadline, every task runs on.
+    /// A response is released at its deadline at the latest, so `Abort` aborts tasks a moment before the deadline, and
+    /// so does `Cancel` for tasks that did not end in its grace. If the client chose the deadline, every task runs on.
     pub fn at_deadline(mut self, unfinished: Unfinished) -> Self {
         self.window.at_deadline = Some(unfinished);
         self
@@ -121,8 +122,9 @@ impl DrainSettings {
     /// the earliest limit that the client did not choose. A grace that is longer than the window begins with the
     /// window. A shutdown keeps the same time free before its end.
     ///
-    /// Under [`Unfinished::Cancel`] the request's [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled
-    /// earlier if there are such tasks: the grace of that policy before they are stopped.
+    /// If there are such tasks, and the policy is [`Unfinished::Cancel`], the request's
+    /// [`cancellation_token`](crate::Tasks::cancellation_token) is cancelled earlier, so that the whole grace of that
+    /// policy has passed when they are stopped.
     ///
     /// Zero stops the tasks at the deadline. Their hand-offs are then late for the response, which fails.
     pub fn hand_off_grace(mut self, grace: Duration) -> Self {
@@ -181,7 +183,8 @@ impl DrainSettings {
     /// In these cases no order of layers helps:
     ///
     /// * `Hold::Head` holds the head of a stream. The hook runs before the body, and the body keeps the span.
-    /// * An HTTP/2 body has reached its `content-length` and does not end. The body is still needed.
+    /// * An HTTP/2 body has reached its `content-length` but has not ended. It is still needed, so it keeps its span
+    ///   while the hook runs.
     /// * The hook is not called, or a task is late or detached. The next flush exports these spans. Flush at the end of
     ///   the process too, after [`shutdown`](crate::TrackerHandle::shutdown).
     ///

@@ -20,9 +20,9 @@
 /// * The body gives more than its known length. Or, in HTTP/2 and later, it reaches its known length and does not end
 ///   there.
 ///
-/// An HTTP/1 server does not read past the length of a body. So if a response waits, anything that would follow later
-/// (trailers, an error) is dropped with the body. This is so even if a layer outside of this one, such as a compressor,
-/// would have read on.
+/// An HTTP/1 server does not read past the length of a body. So if a response waits, what would follow is dropped with
+/// the body: trailers that are not ready when the last byte is, and errors. This is so even if a layer outside of this
+/// one, such as a compressor, would have read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Hold {

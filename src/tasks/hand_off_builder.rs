@@ -35,26 +35,26 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     /// The task is [`required`](Self::required), unless it is [`detached`](Self::detached). So a response that is held
     /// is a success only after the task has completed, or its hand-off has returned `Ok`.
     ///
-    /// 1. If the task completes, `f` is dropped, even if the task was to be stopped. Otherwise `f` is called with the
-    ///    reason, at most once. It is not called after the end of a shutdown, and not without a tokio runtime: that is
-    ///    a failure of the hand-off.
+    /// 1. If the task completes, `f` is dropped, even if a stop of the task was requested before. Otherwise `f` is
+    ///    called with the reason, at most once. It is not called after the end of a shutdown, nor without a tokio
+    ///    runtime. Both count as a failure of the hand-off.
     /// 2. If the task fails, panics or is aborted, `f` is called at once.
-    /// 3. The [`hand_off_grace`](crate::DrainSettings::hand_off_grace) before the deadline, the task is stopped
-    ///    whatever [`at_deadline`](crate::DrainSettings::at_deadline) is, and then `f` is called. A deadline that the
-    ///    client chose stops no task.
+    /// 3. When only the [`hand_off_grace`](crate::DrainSettings::hand_off_grace) is left until the deadline, the task
+    ///    is stopped, whatever [`at_deadline`](crate::DrainSettings::at_deadline) is, and then `f` is called. A
+    ///    deadline that the client chose stops no task.
     /// 4. If the client leaves, [`at_disconnect`](crate::DrainSettings::at_disconnect) decides. Under `Cancel` and
     ///    `Abort` the task is handed off once it has stopped.
-    /// 5. The same time before the end of a shutdown, the task is stopped and handed off. If no response waits for it,
-    ///    this needs a [`shutdown`](crate::TrackerHandle::shutdown) that is awaited. It does not apply to a task that
-    ///    awaits the shutdown itself, nor outside of a request. For tasks of the
-    ///    [process](crate::TrackerHandle::process_tasks) the time is the default of that setting.
+    /// 5. When only that grace is left until the end of a shutdown, the task is stopped and handed off. If no response
+    ///    waits for it, this needs a [`shutdown`](crate::TrackerHandle::shutdown) that is awaited. This does not apply
+    ///    to a task that itself awaits the shutdown, nor to a task that belongs neither to a request nor to the
+    ///    process. For tasks of the [process](crate::TrackerHandle::process_tasks) the grace has its default.
     ///
     /// `f` is called in a task of its own, in the context of the request, on the runtime on which the task ended. A
     /// panic of `f` or of its future is a failure of the hand-off.
     ///
-    /// If the hand-off returns `Ok`, the task counts as [handed off](crate::TaskState::HandedOff). If it fails, the
-    /// task counts by how it ended itself, with the message of the hand-off, and the response fails as for any required
-    /// task. A failed hand-off is logged as an error.
+    /// If the hand-off returns `Ok`, the task counts as [handed off](crate::TaskState::HandedOff). If the hand-off
+    /// fails, the task counts with the state in which the task itself ended, and with the message of the hand-off, and
+    /// the response fails as for any required task. A failed hand-off is logged as an error.
     ///
     /// # Idempotency
     ///

@@ -3,7 +3,7 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `nested` | A layer inside of another one. |
+//! | `nested` | What a layer inside of another one adds, overrides and leaves. |
 //! | `settings` | `DrainSettings`: what a layer and a scope share, and how two of them merge. |
 
 mod nested;

@@ -10,7 +10,7 @@ use crate::subscribers::lines::{Lines, logged, logged_of};
 use crate::support::{after, current, ms, request, tracked, with_field};
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_shed_is_logged_with_how_many_tasks_are_alive() {
+async fn a_request_that_is_refused_is_logged_with_how_many_tasks_are_alive() {
     let layer = TaskTrackerLayer::new().max_live_tasks(1);
     // The first question has them counted from then on.
     drop(tracked(&layer, || {}).oneshot(request()).await);

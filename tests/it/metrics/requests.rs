@@ -1,4 +1,4 @@
-//! The gauges of live tasks and held responses, the histogram of drains, and the counter of requests that are shed.
+//! The gauges of live tasks and held responses, the histogram of drains, and the counter of requests that are refused.
 
 use std::future::pending;
 
@@ -132,7 +132,7 @@ async fn the_histogram_has_a_value_by_outcome_for_each_request_that_spawns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_refused_for_too_many_tasks_is_counted_as_shed_alone() {
+async fn a_request_that_is_refused_for_too_many_tasks_is_counted_as_refused_alone() {
     let recorder = DebuggingRecorder::new();
     let _recorded = metrics::set_default_local_recorder(&recorder);
     let mut meter = Meter::new(&recorder);

@@ -3,6 +3,6 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `max_live_tasks` | Which tasks count, and which requests are shed. |
+//! | `max_live_tasks` | Which tasks count, and which requests are refused. |
 
 mod max_live_tasks;

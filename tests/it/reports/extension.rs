@@ -40,3 +40,10 @@ async fn a_response_that_had_nothing_to_wait_for_any_more_has_its_report_too() {
     let report = response.extensions().get::<Arc<DrainReport>>();
     assert_eq!(report.map(|report| report.completed), Some(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_response_of_a_request_that_spawned_nothing_has_no_report() {
+    let layer = TaskTrackerLayer::new().report_extension(true);
+    let Ok(response) = tracked(&layer, || {}).oneshot(request()).await;
+    assert!(response.extensions().get::<Arc<DrainReport>>().is_none());
+}

@@ -205,3 +205,24 @@ async fn several_layers_and_observers_share_one_handle() {
 async fn handle_slowly(event: Event) -> Result<u64, Infallible> {
     handle(event).await
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_for_what_a_body_spawns_if_its_layer_is_inside_of_a_scope() {
+    let scope = TaskScopeLayer::new();
+    let service = scope.layer(
+        TaskTrackerLayer::new().layer(service_fn(|_: Request<()>| async {
+            let tasks = current();
+            let frames = futures_util::stream::once(async move {
+                tasks.spawn(after(1000));
+                Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"data")))
+            });
+            Ok::<_, Infallible>(http::Response::new(StreamBody::new(frames)))
+        })),
+    );
+    let asked = Instant::now();
+    let response = service.oneshot(request()).await.expect("infallible");
+    let body = response.into_body().collect().await.expect("no error");
+    assert_eq!(body.to_bytes(), "data");
+    assert_eq!(asked.elapsed(), ms(0));
+    assert_eq!(scope.handle().live_tasks(), 1, "it runs on");
+}

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `process` | Tasks of the process itself: `TrackerHandle::spawn` and `process_tasks`. |
 //! | `responses` | How a shutdown affects new requests and held responses. |
-//! | `several_waits` | Several waits for a shutdown at a time. |
+//! | `several_waits` | Several waits for a shutdown: none waits for another, and all end at once. |
 //! | `stragglers` | Tasks that no response waits for: a shutdown waits for them, and aborts them in the end. |
 //! | `waits_in_handlers` | A handler, a hook or a body that awaits the shutdown does not wait for its own response. |
 //! | `waits_in_tasks` | A task that awaits the shutdown does not wait for itself. |

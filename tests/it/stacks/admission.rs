@@ -76,7 +76,7 @@ async fn a_concurrency_limit_inside_counts_handlers_that_run_and_nothing_held() 
 }
 
 #[track_caller]
-fn assert_shed(second: (Result<(), BoxError>, Duration), later: Duration) {
+fn assert_refused(second: (Result<(), BoxError>, Duration), later: Duration) {
     let (answer, at) = second;
     assert!(answer.expect_err("too many").is::<Overloaded>());
     assert_eq!(at, later, "at once");
@@ -91,7 +91,7 @@ async fn shedding_outside_refuses_while_a_head_is_held() {
     let [(first, at), second] = two(service.clone(), held).await;
     assert!(first.is_ok());
     assert_eq!(at, WORK, "the first one is still held");
-    assert_shed(second, held);
+    assert_refused(second, held);
     assert_eq!(log.report().outcome, Outcome::Drained, "of the first alone");
 }
 
@@ -104,7 +104,7 @@ async fn shedding_inside_refuses_only_while_the_handler_runs() {
     let running = HANDLING / 2;
     let [first, second] = two(service.clone(), running).await;
     assert!(first.0.is_ok());
-    assert_shed(second, running);
+    assert_refused(second, running);
     assert_eq!(log.report().outcome, Outcome::Drained, "of the first alone");
 
     let held = HANDLING + ms(40);
@@ -121,7 +121,7 @@ async fn shedding_outside_sees_a_limit_inside_because_readiness_is_passed_throug
     let running = HANDLING / 2;
     let [first, second] = two(service.clone(), running).await;
     assert!(first.0.is_ok());
-    assert_shed(second, running);
+    assert_refused(second, running);
 
     let held = HANDLING + ms(40);
     let [first, second] = two(service, held).await;

@@ -1,5 +1,5 @@
 //! CORS. Outside the tracker it answers preflights itself, and adds its headers to every answer. Inside it adds none to
-//! the answer for a request that the tracker sheds.
+//! the answer for a request that the tracker refuses.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -135,9 +135,9 @@ async fn an_answer_that_a_failure_or_a_deadline_replaces_is_shown_to_scripts_in_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_shed_is_shown_to_scripts_only_with_cors_outside() {
+async fn a_request_that_is_refused_is_shown_to_scripts_only_with_cors_outside() {
     let full = || TaskTrackerLayer::new().max_live_tasks(0);
-    let shed = StatusCode::SERVICE_UNAVAILABLE;
+    let refused = StatusCode::SERVICE_UNAVAILABLE;
 
     let stack = ServiceBuilder::new().layer((cors(), full()));
     let outside = ask(
@@ -145,7 +145,7 @@ async fn a_request_that_is_shed_is_shown_to_scripts_only_with_cors_outside() {
         from_the_shop(Method::GET),
     )
     .await;
-    assert_eq!((outside.status, outside.is_shown()), (shed, true));
+    assert_eq!((outside.status, outside.is_shown()), (refused, true));
 
     let stack = ServiceBuilder::new().layer((full(), cors()));
     let inside = ask(
@@ -153,11 +153,11 @@ async fn a_request_that_is_shed_is_shown_to_scripts_only_with_cors_outside() {
         from_the_shop(Method::GET),
     )
     .await;
-    assert_eq!((inside.status, inside.is_shown()), (shed, false));
+    assert_eq!((inside.status, inside.is_shown()), (refused, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_preflight_is_shed_with_cors_inside_and_never_reaches_a_layer_inside_of_it() {
+async fn a_preflight_is_refused_with_cors_inside_and_never_reaches_a_layer_inside_of_it() {
     let full = || TaskTrackerLayer::new().max_live_tasks(0);
     let stack = ServiceBuilder::new().layer((cors(), full()));
     let outside = ask(stack.service(text(Duration::ZERO)), preflight()).await;
@@ -165,8 +165,8 @@ async fn a_preflight_is_shed_with_cors_inside_and_never_reaches_a_layer_inside_o
 
     let stack = ServiceBuilder::new().layer((full(), cors()));
     let inside = ask(stack.service(text(Duration::ZERO)), preflight()).await;
-    let shed = StatusCode::SERVICE_UNAVAILABLE;
-    assert_eq!((inside.status, inside.is_shown()), (shed, false));
+    let refused = StatusCode::SERVICE_UNAVAILABLE;
+    assert_eq!((inside.status, inside.is_shown()), (refused, false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -110,17 +110,17 @@ async fn an_answer_at_the_deadline_has_its_id_in_both_orders() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_shed_has_its_id_only_from_outside() {
+async fn a_request_that_is_refused_has_its_id_only_from_outside() {
     let layer = TaskTrackerLayer::new().max_live_tasks(0);
     let outside = ServiceBuilder::new().layer((set(), propagate(), layer.clone()));
-    let (shed, _) = answer(outside.service(text(Duration::ZERO))).await;
-    assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(shed.headers().get(ID), Some(&seven()));
+    let (refused, _) = answer(outside.service(text(Duration::ZERO))).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers().get(ID), Some(&seven()));
 
     let inside = ServiceBuilder::new().layer((set(), layer, propagate()));
-    let (shed, _) = answer(inside.service(text(Duration::ZERO))).await;
-    assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(shed.headers().get(ID), None);
+    let (refused, _) = answer(inside.service(text(Duration::ZERO))).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers().get(ID), None);
 }
 
 fn seven() -> HeaderValue {
