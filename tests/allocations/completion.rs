@@ -86,7 +86,7 @@ pub(crate) fn is_not_spawned() -> Result<(), Failed> {
     assert_eq!(alive(), 0, "while it is waited for it is no task");
     // The control: this counts what is spawned.
     drop(answer);
-    assert_eq!(alive(), 1, "when nobody waits any more it is one");
+    assert_eq!(alive(), 1, "when nothing waits any more it is one");
     Ok(())
 }
 

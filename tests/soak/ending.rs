@@ -49,7 +49,7 @@ impl Ending {
     ];
 
     pub(crate) fn layer(self, base: &TaskTrackerLayer) -> TaskTrackerLayer {
-        // Nothing may end before it is told to.
+        // Nothing may end before the round lets it.
         let layer = base.clone().drain_timeout(None);
         match self {
             Drains | RequiredFails | DeadlineDetaches | DropDetaches => layer,

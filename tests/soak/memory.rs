@@ -20,7 +20,7 @@ pub(crate) fn live_bytes() -> usize {
         .saturating_sub(stats.bytes_deallocated)
 }
 
-/// Waits for something that nobody wakes for.
+/// Waits for something that wakes nothing.
 #[track_caller]
 pub(crate) fn until(what: &str, now: impl Fn() -> Result<(), String>) {
     let start = Instant::now();

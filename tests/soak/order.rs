@@ -168,7 +168,7 @@ impl Order {
         });
     }
 
-    /// What keeps the response until the round says otherwise.
+    /// What keeps the response until the round goes on.
     fn spawn_waiting(&self, tasks: &Tasks) {
         let phase = if self.ending.leaves_work() || self.ending.cancels() {
             Phase::End
@@ -176,7 +176,7 @@ impl Order {
             Phase::Open
         };
         let until_its_time = || {
-            // Elsewhere nobody listens to it.
+            // Otherwise no task watches it.
             let stop = self.ending.cancels().then(|| tasks.cancellation_token());
             let reached = self.reached(phase);
             async move {
@@ -234,7 +234,7 @@ impl Order {
     fn reached(&self, phase: Phase) -> impl Future<Output = ()> + Send + use<> {
         let mut now = self.phase.clone();
         async move {
-            // A round that has failed is gone: then nobody has to wait any more.
+            // A round that has failed is gone: then the wait is over.
             drop(now.wait_for(|now| *now >= phase).await.ok());
         }
     }

@@ -92,7 +92,7 @@ impl Round {
         tally.check();
         let mut figures = Figures {
             tasks: tally.started(),
-            cut_short: tally.told().cut_short,
+            cut_short: tally.seen().cut_short,
             took,
             bytes_held,
             growth: None,
@@ -132,12 +132,12 @@ impl Round {
         assert_eq!(self.tally.alive(), waiting);
     }
 
-    /// Until all reports are there, and what comes late was told of.
+    /// Waits until all reports are there, and the late tasks were reported.
     fn release(&self) {
         self.phase.send_replace(Phase::Open);
-        until_equal("reports", REQUESTS, || self.tally.told().reports);
+        until_equal("reports", REQUESTS, || self.tally.seen().reports);
         self.phase.send_replace(Phase::Late);
-        until_equal("late spawns", REQUESTS, || self.tally.told().late());
+        until_equal("late spawns", REQUESTS, || self.tally.seen().late());
         self.phase.send_replace(Phase::End);
         // `wait_idle` alone would wait for ever.
         until_equal("requests that are left", 0, || self.handle.live_requests());

@@ -9,19 +9,19 @@ use tower_task_tracker::{DrainObserver, DrainReport, TaskInfo};
 
 use crate::ending::Ending;
 
-/// What the test knows of one round.
+/// The counts of one round.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     started: AtomicUsize,
     alive: AtomicUsize,
     /// Responses that did not come at once.
     held: AtomicUsize,
-    told: Mutex<Told>,
+    seen: Mutex<Seen>,
 }
 
-/// What the observers heard.
+/// What the observers were called with.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Seen {
     pub(crate) reports: usize,
     /// The sum over all reports.
     pub(crate) spawned: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Told {
     pub(crate) wrong: Option<String>,
 }
 
-/// Tasks whose ends no report counts: each is told of by itself, once.
+/// Tasks whose ends no report counts: an observer is called once for each.
 #[derive(Debug, Default)]
 pub(crate) struct Alone {
     pub(crate) detached: usize,
@@ -60,7 +60,7 @@ impl Tally {
     }
 
     pub(crate) fn start_detached(self: &Arc<Self>, name: &'static str) -> Work {
-        self.told().alone.entry(name.into()).or_default().detached += 1;
+        self.seen().alone.entry(name.into()).or_default().detached += 1;
         self.start()
     }
 
@@ -80,24 +80,24 @@ impl Tally {
         self.held.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().expect("no panic holds this lock")
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no panic holds this lock")
     }
 
-    /// Every task is in one report, or told of by itself.
+    /// Every task is in one report, or has a call of its own.
     pub(crate) fn check(&self) {
-        let told = self.told();
-        assert_eq!(told.wrong, None, "a report");
+        let seen = self.seen();
+        assert_eq!(seen.wrong, None, "a report");
         let (mut late, mut detached) = (0, 0);
-        for (name, alone) in &told.alone {
+        for (name, alone) in &seen.alone {
             late += alone.late;
             detached += alone.detached;
             let ends = alone.stragglers + alone.late + alone.detached;
-            assert_eq!(alone.ends, ends, "each is told once: {name} {alone:?}");
+            assert_eq!(alone.ends, ends, "one call for each: {name} {alone:?}");
         }
-        let counted = told.spawned + late + detached;
+        let counted = seen.spawned + late + detached;
         assert_eq!(counted, self.started(), "every task is counted once");
-        assert!(told.cut_short > 0, "no policy has aborted anything");
+        assert!(seen.cut_short > 0, "no policy has aborted anything");
         assert_eq!(self.alive(), 0, "what a task was doing is dropped");
     }
 }
@@ -111,33 +111,33 @@ pub(crate) struct Observer {
 
 impl DrainObserver for Observer {
     fn on_drain(&self, report: &DrainReport) {
-        let mut told = self.tally.told();
-        told.reports += 1;
-        told.spawned += report.spawned;
-        told.cut_short += report.aborted.saturating_sub(1);
+        let mut seen = self.tally.seen();
+        seen.reports += 1;
+        seen.spawned += report.spawned;
+        seen.cut_short += report.aborted.saturating_sub(1);
         for straggler in &report.stragglers {
-            told.of(straggler).stragglers += 1;
+            seen.of(straggler).stragglers += 1;
         }
         let ended = report.completed + report.failed + report.panicked + report.aborted;
         let adds_up = ended + report.stragglers.len() == report.spawned;
         if !adds_up || !self.ending.is_told_by(report) {
             // A panic here would be caught by the layer.
             let ending = self.ending;
-            told.wrong
+            seen.wrong
                 .get_or_insert_with(|| format!("{ending:?}: {report:?}"));
         }
     }
 
     fn on_late_spawn(&self, task: &TaskInfo) {
-        self.tally.told().of(task).late += 1;
+        self.tally.seen().of(task).late += 1;
     }
 
     fn on_late_end(&self, task: &TaskInfo) {
-        self.tally.told().of(task).ends += 1;
+        self.tally.seen().of(task).ends += 1;
     }
 }
 
-impl Told {
+impl Seen {
     fn of(&mut self, task: &TaskInfo) -> &mut Alone {
         self.alone
             .entry(task.name.clone().unwrap_or("?".into()))

@@ -75,7 +75,7 @@ impl Example {
         line.unwrap_or_else(|error| panic!("{error}: {wanted}"))
     }
 
-    /// Kills it, and says what else it had printed.
+    /// Kills it, and returns what else it had printed.
     pub(crate) fn last_lines(&mut self) -> Vec<String> {
         self.kill();
         self.lines.iter().collect()

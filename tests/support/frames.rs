@@ -13,7 +13,7 @@ use super::after;
 /// A body that gives its frames one by one, and panics when it is polled after its end.
 pub(crate) struct Frames {
     frames: VecDeque<Bytes>,
-    knows_its_end: bool,
+    shows_its_end: bool,
     hint: Option<u64>,
     spawns_at_drop: Option<u64>,
     ended: bool,
@@ -23,20 +23,20 @@ impl Frames {
     pub(crate) fn new<const N: usize>(frames: [&'static str; N]) -> Self {
         Self {
             frames: frames.into_iter().map(Bytes::from).collect(),
-            knows_its_end: false,
+            shows_its_end: false,
             hint: None,
             spawns_at_drop: None,
             ended: false,
         }
     }
 
-    /// With its last frame it says that it is at its end.
-    pub(crate) fn knows_its_end(mut self) -> Self {
-        self.knows_its_end = true;
+    /// With its last frame it shows that it is at its end.
+    pub(crate) fn shows_its_end(mut self) -> Self {
+        self.shows_its_end = true;
         self
     }
 
-    /// It says this exact length, whatever was read of it.
+    /// It has this exact length as its hint, whatever was read of it.
     pub(crate) fn always_hints(mut self, length: u64) -> Self {
         self.hint = Some(length);
         self
@@ -68,7 +68,7 @@ impl http_body::Body for Frames {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.knows_its_end && self.frames.is_empty()
+        self.shows_its_end && self.frames.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -31,7 +31,7 @@ pub(crate) enum Act {
 pub(crate) struct Play {
     acts: VecDeque<Act>,
     hint: Option<u64>,
-    knows_its_end: bool,
+    shows_its_end: bool,
     has_ended: bool,
     polls: Arc<AtomicUsize>,
     copies: Copies,
@@ -49,7 +49,7 @@ impl Play {
         let play = Self {
             acts: acts.iter().copied().collect(),
             hint: None,
-            knows_its_end: false,
+            shows_its_end: false,
             has_ended: false,
             polls: Arc::default(),
             copies,
@@ -65,8 +65,8 @@ impl Play {
     }
 
     /// With its last data its `is_end_stream` is true.
-    pub(crate) fn knows_its_end(mut self) -> Self {
-        self.knows_its_end = true;
+    pub(crate) fn shows_its_end(mut self) -> Self {
+        self.shows_its_end = true;
         self
     }
 
@@ -120,7 +120,7 @@ impl Body for Play {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.knows_its_end && self.acts.is_empty()
+        self.shows_its_end && self.acts.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

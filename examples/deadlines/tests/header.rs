@@ -31,7 +31,7 @@ fn header() -> (String, String) {
     let header = lines.collect::<Vec<_>>().join("\n");
     let (as_usual, on_a_platform) = header
         .split_once(&format!("{VARIABLE}=1 cargo run"))
-        .expect("it says how to start it with a limit");
+        .expect("it has the command that starts it with a limit");
     (as_usual.to_owned(), on_a_platform.to_owned())
 }
 

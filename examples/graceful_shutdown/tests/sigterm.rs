@@ -388,7 +388,7 @@ impl Example {
         let number = self.child.id().expect("it runs");
         let number = number.try_into().ok().and_then(Pid::from_raw);
         let sent = kill_process(number.expect("a process"), Signal::TERM);
-        sent.expect("it may be told");
+        sent.expect("the process is alive");
     }
 
     fn is_running(&mut self) -> bool {

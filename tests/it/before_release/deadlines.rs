@@ -38,9 +38,9 @@ async fn a_deadline_moved_while_only_a_hook_is_waited_for_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn a_hook_can_read_its_deadline() {
     let known = Slot::default();
-    let knows = known.clone();
+    let read = known.clone();
     let layer = TaskTrackerLayer::new().before_release(move |_| {
-        put(&knows, current().deadline());
+        put(&read, current().deadline());
         async { after(10).await }
     });
     let start = Instant::now();

@@ -26,7 +26,7 @@ pub(crate) struct Case {
     pub(crate) header: Option<u64>,
     pub(crate) acts: &'static [Act],
     pub(crate) hint: Option<u64>,
-    pub(crate) knows_its_end: bool,
+    pub(crate) shows_its_end: bool,
     pub(crate) is_grpc: bool,
     /// The task that waits for the body is required.
     pub(crate) required: bool,
@@ -42,7 +42,7 @@ impl Case {
             header: None,
             acts,
             hint: None,
-            knows_its_end: false,
+            shows_its_end: false,
             is_grpc: false,
             required: false,
         }
@@ -67,8 +67,8 @@ impl Case {
         if let Some(length) = self.hint {
             body = body.hints(length);
         }
-        if self.knows_its_end {
-            body = body.knows_its_end();
+        if self.shows_its_end {
+            body = body.shows_its_end();
         }
         (body, read_all(copied))
     }

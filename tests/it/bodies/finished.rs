@@ -26,7 +26,7 @@ fn cases() -> Vec<(Case, &'static str)> {
         (Case::new("in one piece", WHOLE).hints(10), "0123456789"),
         (
             Case {
-                knows_its_end: true,
+                shows_its_end: true,
                 ..Case::new("in one piece, at its end with it", WHOLE).hints(10)
             },
             "0123456789",
@@ -34,7 +34,7 @@ fn cases() -> Vec<(Case, &'static str)> {
         (
             Case {
                 status: StatusCode::NO_CONTENT,
-                knows_its_end: true,
+                shows_its_end: true,
                 ..Case::new("204 with an empty body", &[]).hints(0)
             },
             "",
@@ -92,7 +92,7 @@ fn streams() -> Vec<(Case, &'static str)> {
         (Case::new("a stream", TWO), "0123456789"),
         (
             Case {
-                knows_its_end: true,
+                shows_its_end: true,
                 ..Case::new("a stream that is at its end with its last frame", TWO)
             },
             "0123456789",
@@ -257,7 +257,7 @@ async fn axums_own_body_does_not_keep_a_task_either() {
     let service = layer.layer(service_fn(|_: Request<()>| async {
         let (play, copied) = Play::new(WHOLE);
         spawn(read_all(copied));
-        let play = play.hints(10).knows_its_end();
+        let play = play.hints(10).shows_its_end();
         Ok::<_, Infallible>(Response::new(axum::body::Body::new(play)))
     }));
     let Ok(response) = service.oneshot(request()).await;

@@ -180,14 +180,14 @@ async fn with_nothing_to_wait_for_the_body_is_not_polled_ahead() {
 
 #[tokio::test(start_paused = true)]
 async fn the_hints_of_a_body_count_the_data_that_is_kept() {
-    for (hold, acts, knows_its_end, ends) in [
+    for (hold, acts, shows_its_end, ends) in [
         (Hold::Auto, &[Data("0123456789")][..], true, true),
         (Hold::Head, &[Data("0123456789")], true, true),
         (Hold::Auto, &[Data("0123456789")], false, false),
         (Hold::Auto, &[Data("0123456789"), Stall], false, true),
     ] {
         let case = Case {
-            knows_its_end,
+            shows_its_end,
             ..ten(acts)
         };
         let (body, _) = case.body();
@@ -219,7 +219,7 @@ async fn a_look_makes_no_length_exact_that_was_not() {
         let case = Case {
             version,
             header: Some(0),
-            knows_its_end: true,
+            shows_its_end: true,
             ..Case::new("more than its header has", &[Data("hello")])
         };
         let (body, _) = case.body();

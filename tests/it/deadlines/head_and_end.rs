@@ -67,7 +67,7 @@ async fn where_the_head_has_waited_to_its_deadline_the_end_never_waits_again() {
         // What would be held of them is the end mark, and the last frame of a known length.
         let bodies = [
             || Frames::new(["one", "two"]),
-            || Frames::new(["one", "two"]).knows_its_end(),
+            || Frames::new(["one", "two"]).shows_its_end(),
             || Frames::new(["one", "two"]).always_hints(6),
         ];
         for body in bodies {

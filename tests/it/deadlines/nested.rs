@@ -173,14 +173,14 @@ async fn a_source_of_a_nested_layer_that_is_called_during_the_drain_counts() {
     let inner = TaskTrackerLayer::new()
         .deadline_from(|_: &Parts| Some(Instant::now() + Duration::from_secs(1)));
     let known = Slot::default();
-    let knows = known.clone();
+    let read = known.clone();
     let took = held(&TaskTrackerLayer::new(), move || {
-        let (inner, knows) = (tracked(&inner, || {}), knows.clone());
+        let (inner, read) = (tracked(&inner, || {}), read.clone());
         spawn(async move {
             after(100).await;
             drop(inner.oneshot(request()).await);
             put(
-                &knows,
+                &read,
                 current()
                     .deadline()
                     .expect("known")

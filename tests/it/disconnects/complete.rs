@@ -13,7 +13,7 @@ use crate::support::{Frames, Log, after, observed, request, respond};
 #[tokio::test(start_paused = true)]
 async fn a_body_that_gave_its_last_frame_is_complete() {
     let bodies: [fn() -> Frames; 2] = [
-        || Frames::new(["a", "b"]).knows_its_end(),
+        || Frames::new(["a", "b"]).shows_its_end(),
         || Frames::new(["a", "b"]).always_hints(2),
     ];
     for body in bodies {

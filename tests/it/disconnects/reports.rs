@@ -29,7 +29,7 @@ async fn at_every_moment_a_drop_is_reported_once() {
                 named("slow").spawn(after(60_000));
                 after(10).await;
                 let body = Frames::new(["a", "b"]);
-                let whole = Frames::new(["a"]).knows_its_end().always_hints(1);
+                let whole = Frames::new(["a"]).shows_its_end().always_hints(1);
                 Ok::<_, Infallible>(Response::new(if streams { body } else { whole }))
             }));
             let exchange = async {
@@ -150,9 +150,9 @@ async fn a_body_dropped_before_its_end_is_reported_as_dropped() {
 }
 
 /// Whose destructor spawns in whatever request it is dropped in.
-struct Heir;
+struct SpawnsAtDrop;
 
-impl bytes::Buf for Heir {
+impl bytes::Buf for SpawnsAtDrop {
     fn remaining(&self) -> usize {
         1
     }
@@ -162,24 +162,24 @@ impl bytes::Buf for Heir {
     fn advance(&mut self, _: usize) {}
 }
 
-impl Drop for Heir {
+impl Drop for SpawnsAtDrop {
     fn drop(&mut self) {
-        named("heir").spawn(after(30));
+        named("byte").spawn(after(30));
     }
 }
 
 /// One byte, of a length that is known.
-struct OneHeir(Option<Heir>);
+struct OneByte(Option<SpawnsAtDrop>);
 
-impl http_body::Body for OneHeir {
-    type Data = Heir;
+impl http_body::Body for OneByte {
+    type Data = SpawnsAtDrop;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Heir>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|heir| Ok(Frame::data(heir))))
+    ) -> Poll<Option<Result<Frame<SpawnsAtDrop>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|byte| Ok(Frame::data(byte))))
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
@@ -195,7 +195,7 @@ async fn what_a_withheld_frame_spawns_when_the_client_leaves_is_counted() {
         .observer(log.clone());
     let service = layer.layer(service_fn(|_: Request<()>| async {
         named("slow").spawn(after(100));
-        Ok::<_, Infallible>(Response::new(OneHeir(Some(Heir))))
+        Ok::<_, Infallible>(Response::new(OneByte(Some(SpawnsAtDrop))))
     }));
     let Ok(answer) = service.oneshot(request()).await;
     let mut body = answer.into_body();
@@ -208,7 +208,7 @@ async fn what_a_withheld_frame_spawns_when_the_client_leaves_is_counted() {
         .iter()
         .map(|task| task.name.as_deref())
         .collect();
-    assert_eq!(names, [Some("slow"), Some("heir")], "{report}");
+    assert_eq!(names, [Some("slow"), Some("byte")], "{report}");
 }
 
 /// Drops the response within the wake-up.

@@ -16,9 +16,9 @@ pub(super) enum Callback {
 }
 
 /// Panics in one callback, if any.
-pub(super) struct Touchy(pub(super) Option<Callback>);
+pub(super) struct Interfering(pub(super) Option<Callback>);
 
-impl Touchy {
+impl Interfering {
     fn called(&self, callback: Callback) {
         if self.0 == Some(callback) {
             planned();
@@ -26,7 +26,7 @@ impl Touchy {
     }
 }
 
-impl DrainObserver for Touchy {
+impl DrainObserver for Interfering {
     fn on_drain(&self, _: &DrainReport) {
         self.called(Callback::Drain);
     }

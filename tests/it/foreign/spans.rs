@@ -167,9 +167,9 @@ async fn a_subscriber_that_panics_on_enter_does_not_spin() {
 
 /// A layer of a subscriber that panics whenever a span is entered, left or closed, once it is armed.
 #[derive(Clone, Default)]
-struct Touchy(Arc<AtomicBool>);
+struct Interfering(Arc<AtomicBool>);
 
-impl Touchy {
+impl Interfering {
     fn touched(&self) {
         if self.0.load(Ordering::SeqCst) {
             std::panic::resume_unwind(Box::new("planned"));
@@ -177,7 +177,7 @@ impl Touchy {
     }
 }
 
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Touchy {
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Interfering {
     fn on_enter(&self, _: &Id, _: tracing_subscriber::layer::Context<'_, S>) {
         self.touched();
     }
@@ -193,8 +193,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Touchy {
 /// the client leaves in the middle.
 async fn touched(waits: bool) -> Log {
     use tracing_subscriber::layer::SubscriberExt;
-    let touchy = Touchy::default();
-    let subscriber = tracing_subscriber::registry().with(touchy.clone());
+    let interfering = Interfering::default();
+    let subscriber = tracing_subscriber::registry().with(interfering.clone());
     let _guard = subscribe(subscriber, Level::TRACE);
     let (log, layer) = observed();
     let hooked = Arc::new(AtomicUsize::new(0));
@@ -216,7 +216,7 @@ async fn touched(waits: bool) -> Log {
     std::mem::forget(span);
     let mut held = Box::pin(held);
     assert!(futures_util::poll!(&mut held).is_pending());
-    touchy.0.store(true, Ordering::SeqCst);
+    interfering.0.store(true, Ordering::SeqCst);
     if waits {
         drop(held.await.expect("infallible"));
         assert_eq!(hooked.load(Ordering::SeqCst), 1);

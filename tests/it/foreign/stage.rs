@@ -21,7 +21,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::observers::{self, Callback};
 use super::scenes::Scene;
-use super::subscribers::{Hook, Touchy};
+use super::subscribers::{Hook, Interfering};
 use super::wakers::Wakers;
 use crate::subscribers::lines::subscribe;
 use crate::support::{Slot, assert_adds_up, current, paused_runtime, put, request};
@@ -101,7 +101,7 @@ fn play_here(scene: &Scene, hostile: Hostile) -> Vec<Note> {
     let armed = Arc::<AtomicBool>::default();
     let _subscribed = hostile
         .subscriber
-        .map(|hook| tracing_subscriber::registry().with(Touchy::new(hook, armed.clone())))
+        .map(|hook| tracing_subscriber::registry().with(Interfering::new(hook, armed.clone())))
         .map(|subscriber| subscribe(subscriber, Level::TRACE));
     let runtime = paused_runtime();
     runtime.block_on(async {
@@ -132,8 +132,8 @@ impl Stage {
         scope.observer(self.foreign()).observer(self.clone())
     }
 
-    pub(super) fn foreign(&self) -> observers::Touchy {
-        observers::Touchy(self.hostile.observer)
+    pub(super) fn foreign(&self) -> observers::Interfering {
+        observers::Interfering(self.hostile.observer)
     }
 
     pub(super) fn note(&self, what: impl std::fmt::Display) {

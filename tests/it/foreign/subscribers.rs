@@ -25,12 +25,12 @@ pub(super) enum Hook {
 }
 
 /// A subscriber of which one call panics, after the registry beneath it was called.
-pub(super) struct Touchy {
+pub(super) struct Interfering {
     hook: Hook,
     armed: Arc<AtomicBool>,
 }
 
-impl Touchy {
+impl Interfering {
     pub(super) fn new(hook: Hook, armed: Arc<AtomicBool>) -> Self {
         Self { hook, armed }
     }
@@ -44,7 +44,7 @@ impl Touchy {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Touchy {
+impl<S: Subscriber> Layer<S> for Interfering {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         Interest::sometimes()
     }

@@ -14,7 +14,7 @@ async fn a_data_frame_of_a_stream_passes_and_its_end_is_held() {
     // The inner body is at its end with its only frame. The frame passes all the same.
     let response = respond(&TaskTrackerLayer::new(), Method::GET, || {
         spawn(after(100));
-        Frames::new(["x"]).knows_its_end()
+        Frames::new(["x"]).shows_its_end()
     })
     .await;
     let start = Instant::now();

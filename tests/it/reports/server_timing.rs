@@ -9,7 +9,7 @@ use tower_task_tracker::{Hold, TaskTrackerLayer, named};
 
 use crate::support::{Frames, after, full, ms, request};
 
-/// The values of `server-timing` in the answer of a handler that says so much there itself, and
+/// The values of `server-timing` in the answer of a handler that sets `own` there itself, and
 /// spawns a task.
 async fn timings(
     layer: TaskTrackerLayer,

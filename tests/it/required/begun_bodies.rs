@@ -80,13 +80,13 @@ async fn a_held_end_becomes_an_error() {
         ("an unknown length", Frames::new(["a", "b"]), 2),
         (
             "an end foretold",
-            Frames::new(["a", "b"]).knows_its_end(),
+            Frames::new(["a", "b"]).shows_its_end(),
             2,
         ),
         ("a known length", Frames::new(["a", "b"]).always_hints(2), 1),
         (
             "a known length and end",
-            Frames::new(["a", "b"]).always_hints(2).knows_its_end(),
+            Frames::new(["a", "b"]).always_hints(2).shows_its_end(),
             1,
         ),
     ] {
@@ -138,7 +138,7 @@ async fn under_never_the_end_does_not_wait_for_a_later_failure() {
 async fn before_the_error_the_server_has_a_turn_to_send_what_it_has() {
     for (which, body) in [
         ("a stream", Frames::new(["a"])),
-        ("one that knows its end", Frames::new(["a"]).knows_its_end()),
+        ("one that shows its end", Frames::new(["a"]).shows_its_end()),
         ("a known length", Frames::new(["a", "b"]).always_hints(2)),
     ] {
         let answer = answer(Hold::End, Response::new(body), fails_later).await;

@@ -17,7 +17,7 @@ fn it_listens_on_the_port_that_it_is_given() {
 }
 
 #[test]
-fn by_default_it_listens_where_cloud_run_asks_for_it() {
+fn by_default_it_listens_where_cloud_run_expects_it() {
     // The help text does not bind a port.
     let help = command(&[]).arg("--help").env_remove("HOST").output();
     let help = String::from_utf8(help.expect("it runs").stdout).expect("text");

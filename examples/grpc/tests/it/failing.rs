@@ -68,7 +68,7 @@ fn a_stream_that_fails_in_the_middle_tells_its_messages_at_once_and_its_status_a
             Ok(ready_steps([
                 Ok("taken"),
                 Err(sold_out()),
-                Ok("never told"),
+                Ok("never sent"),
             ]))
         });
         let mut server = serve(TaskTrackerLayer::new(), shop).await;

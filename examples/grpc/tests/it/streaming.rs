@@ -74,7 +74,7 @@ fn a_conversation_goes_on_while_tasks_run_and_its_end_comes_after_them() {
 }
 
 #[test]
-fn a_task_that_feeds_the_stream_is_waited_for_and_blocks_nobody() {
+fn a_task_that_feeds_the_stream_is_waited_for_and_blocks_nothing() {
     run(async {
         let work = Work::new();
         let task = work.clone();

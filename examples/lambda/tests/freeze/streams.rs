@@ -85,7 +85,7 @@ async fn a_posted_stream_does_not_know_its_request_while_it_streams() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_posted_body_that_is_read_first_knows_its_request() {
+async fn a_posted_body_that_is_read_first_belongs_to_its_request() {
     let mut instance = Instance::start(Form::Posted).await.expect("it starts");
     let export = export(&mut instance, "").await;
     assert!(!export.answer.streamed, "{:?}", export.answer);

@@ -24,7 +24,7 @@ struct Closing {
 
 pub(super) fn check(plan: &Plan, arrived: Instant, limits: &[SourceLimit], run: &Run) {
     let settings = &plan.settings;
-    the_handler_knows_the_earliest(arrived, limits, run);
+    the_handler_reads_the_earliest(arrived, limits, run);
     let ready = ms(settings.handler_takes);
     let task = ms(settings.task_takes);
     let report = &run.report;
@@ -80,7 +80,7 @@ fn is_drained(run: &Run, task: Duration) {
 }
 
 /// Before the window is open, its own timeout does not count.
-fn the_handler_knows_the_earliest(arrived: Instant, limits: &[SourceLimit], run: &Run) {
+fn the_handler_reads_the_earliest(arrived: Instant, limits: &[SourceLimit], run: &Run) {
     let all = limits.iter().filter_map(|limit| limit.closes(arrived));
     let all: Vec<_> = all.collect();
     let earliest = all.iter().map(|at| at.earliest - arrived).min();

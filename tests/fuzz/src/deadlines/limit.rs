@@ -10,7 +10,7 @@ use super::meaning::{Clocks, Meaning, Unknowable, meaning};
 use super::plan::{Field, Plan};
 use super::request::FIELDS;
 
-/// A limit that a source knows of.
+/// A limit that a source finds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SourceLimit {
     pub(super) field: Field,

@@ -26,7 +26,7 @@ pub(super) struct Clocks {
     pub(super) unix: (Duration, Duration),
 }
 
-/// The wall clock has just passed a deadline: whether it was past when it was read nobody knows.
+/// The wall clock has just passed a deadline: whether it was past when it was read is not known.
 #[derive(Debug)]
 pub(super) struct Unknowable;
 

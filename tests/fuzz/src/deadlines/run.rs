@@ -21,9 +21,9 @@ const BODY: &str = "done";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) head: Duration,
-    /// The deadline that the handler was told, before the window was open.
+    /// The deadline that the handler read, before the window was open.
     pub(super) known: Option<Duration>,
-    /// When the task had ended, if nobody stopped it.
+    /// When the task had ended, if nothing stopped it.
     pub(super) task: Option<Duration>,
     pub(super) report: DrainReport,
 }

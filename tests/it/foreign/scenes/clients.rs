@@ -28,7 +28,7 @@ pub(super) async fn the_client_leaves_and_tasks_are_cancelled(stage: Stage) {
 
 async fn leaves_a_held_head(stage: &Stage, layer: &TaskTrackerLayer) {
     let mut service = tracked(stage, layer, |_| {
-        named("listens").spawn(cancellable());
+        named("watches").spawn(cancellable());
         named("does not").spawn(after(700));
         named("panics").spawn(panics(20));
     });

@@ -41,7 +41,7 @@ pub(super) async fn tasks_are_cancelled_at_the_deadline(stage: Stage) {
     let policy = Unfinished::Cancel { grace: ms(500) };
     let layer = stage.layer().drain_timeout(ms(1000)).at_deadline(policy);
     let service = tracked(&stage, &layer, |_| {
-        named("listens").spawn(cancellable());
+        named("watches").spawn(cancellable());
         named("does not").spawn(after(600_000));
     });
     stage.serve(service).await;

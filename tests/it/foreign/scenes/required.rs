@@ -38,7 +38,7 @@ pub(super) async fn a_body_is_there_when_its_required_task_is_done(stage: Stage)
             .spawn(async { Ok::<_, Infallible>(()) });
         spawn(after(40));
         let (body, _) = Play::new(&[Act::Turn, Act::Data("ab")]);
-        async { Ok::<_, Infallible>(Response::new(body.hints(2).knows_its_end())) }
+        async { Ok::<_, Infallible>(Response::new(body.hints(2).shows_its_end())) }
     }));
     stage.serve(service).await;
 }

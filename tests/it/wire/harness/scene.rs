@@ -67,7 +67,7 @@ pub(crate) struct Scene {
     pub(crate) gate: Gate,
     pub(crate) other: Gate,
     /// There is a second task, which ends when it is cancelled.
-    pub(crate) listens: bool,
+    pub(crate) watches_token: bool,
     /// The task keeps the request's body, without reading it. Otherwise the handler drops it.
     pub(crate) keeps_body: bool,
     /// What the task owned was dropped.
@@ -89,7 +89,7 @@ impl Scene {
             layer: layer.observer(bell),
             gate: Gate::default(),
             other: Gate::default(),
-            listens: false,
+            watches_token: false,
             keeps_body: false,
             freed,
             observed,
@@ -100,11 +100,11 @@ impl Scene {
     /// second one does as it is asked.
     pub(crate) fn leaving(unfinished: Unfinished) -> Self {
         let mut scene = Self::new(TaskTrackerLayer::new().at_disconnect(unfinished));
-        scene.listens = matches!(unfinished, Unfinished::Cancel { .. });
+        scene.watches_token = matches!(unfinished, Unfinished::Cancel { .. });
         scene
     }
 
-    /// Waits until an observer is told of something: of the report, or of the end of a task that was
+    /// Waits until an observer is called: with the report, or with the end of a task that was
     /// left behind. Says whether what the task owned had been dropped by then.
     pub(crate) async fn observed(&mut self) -> bool {
         self.observed.recv().await.expect("the layer is there")
@@ -112,7 +112,7 @@ impl Scene {
 
     pub(crate) fn service(&self, stage: Stage) -> impl HttpService + use<> {
         let (gate, other) = (self.gate.clone(), self.other.clone());
-        let (listens, keeps_body) = (self.listens, self.keeps_body);
+        let (watches_token, keeps_body) = (self.watches_token, self.keeps_body);
         let freed = self.freed.clone();
         self.layer
             .layer(service_fn(move |request: Request<Incoming>| {
@@ -128,7 +128,7 @@ impl Scene {
                     });
                     stage
                 };
-                if listens {
+                if watches_token {
                     let tasks = current();
                     let token = tasks.cancellation_token();
                     tasks.spawn(async move { token.cancelled().await });

@@ -33,7 +33,7 @@ pub(crate) struct Script {
     pub(crate) steps: &'static [Step],
     /// What is left of the length in its `size_hint`.
     pub(crate) size: Option<u64>,
-    /// Whether it says at its last frame that nothing follows, as a whole body does and a stream
+    /// Whether it shows at its last frame that nothing follows, as a whole body does and a stream
     /// cannot.
     pub(crate) observed: bool,
     /// What the task of [`Step::Spawn`] waits for.

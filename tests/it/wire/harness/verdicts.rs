@@ -20,7 +20,7 @@ impl Scene {
     pub(crate) fn assert_goes_on(&self) {
         let observed = self.log.all();
         assert!(observed.is_empty(), "nothing has happened: {observed:?}");
-        let tasks = 1 + usize::from(self.listens);
+        let tasks = 1 + usize::from(self.watches_token);
         assert_eq!(self.layer.handle().live_tasks(), tasks, "nothing has ended");
     }
 
@@ -70,7 +70,7 @@ impl Scene {
         self.assert_no_work_left(&report).await;
     }
 
-    /// The request was dropped. Both tasks end before their time is up, and nobody waits on. In
+    /// The request was dropped. Both tasks end before their time is up, and nothing waits on. In
     /// paused time only.
     pub(crate) async fn check_ended_in_time(&mut self) {
         let left = Instant::now();

@@ -122,10 +122,10 @@ fn may_have_ended(plan: &Plan, run: &Run) -> bool {
     let frames = plan.body.steps.iter();
     let frames = frames.filter(|step| matches!(step, Step::Data(_))).count();
     let yielded = run.record.yielded.iter().map(|(_, item)| item);
-    let foretold = plan.body.knows_its_end
+    let is_expected = plan.body.shows_its_end
         && yielded.clone().filter(|item| **item != Item::End).count() >= frames;
     // All of it may have been taken before the head.
     let taken = run.view.bytes().max(yielded.map(Item::len).sum());
     let is_reached = plan.server_length().is_some_and(|length| taken >= length);
-    run.view.head.is_some() && (plan.ends_with_head() || foretold || is_reached)
+    run.view.head.is_some() && (plan.ends_with_head() || is_expected || is_reached)
 }

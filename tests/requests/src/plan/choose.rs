@@ -87,7 +87,7 @@ fn plan(choices: &mut Choices<'_>) -> Plan {
                 choices.one_of(&[EndMark, EndMark, EndMark, Trailers, Trailers, Error])
             },
             length: length(choices),
-            knows_its_end: choices.up_to(1) == 1,
+            shows_its_end: choices.up_to(1) == 1,
         },
     }
 }

@@ -8,7 +8,7 @@ pub(crate) struct Script {
     pub(crate) ending: Ending,
     pub(crate) length: Length,
     /// Whether `is_end_stream` is true at the end; otherwise it is always false.
-    pub(crate) knows_its_end: bool,
+    pub(crate) shows_its_end: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl Script {
         matches!(self.length, Length::Hint | Length::HintAndHeader)
     }
 
-    /// The length that a server knows: RFC 9110, section 8.6. Like hyper, it asks the hint first.
+    /// The length that a server has: RFC 9110, section 8.6. Like hyper, it reads the hint first.
     pub(crate) fn known_length(&self) -> Option<u64> {
         self.initial_hint().or(match self.length {
             Length::Header(by) => Some(self.total().saturating_add_signed(by.into())),
@@ -95,6 +95,6 @@ impl Script {
 
     /// Whether `is_end_stream` is true with these steps left.
     pub(crate) fn is_end_known(&self, left: &[Step]) -> bool {
-        self.knows_its_end && left.is_empty() && self.ending == Ending::EndMark
+        self.shows_its_end && left.is_empty() && self.ending == Ending::EndMark
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Scripted {
     ending: Option<Ending>,
     length: Length,
     left: u64,
-    knows_its_end: bool,
+    shows_its_end: bool,
     wait: Option<Pin<Box<Sleep>>>,
     _guard: BodyGuard,
 }
@@ -34,7 +34,7 @@ impl Scripted {
             ending: Some(script.ending),
             length: script.length,
             left: script.total(),
-            knows_its_end: script.knows_its_end,
+            shows_its_end: script.shows_its_end,
             wait: None,
         }
     }
@@ -103,7 +103,7 @@ impl Body for Scripted {
 
     fn is_end_stream(&self) -> bool {
         let at_end = matches!(self.ending, None | Some(Ending::EndMark));
-        self.knows_its_end && self.steps.is_empty() && self.wait.is_none() && at_end
+        self.shows_its_end && self.steps.is_empty() && self.wait.is_none() && at_end
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -85,7 +85,7 @@ fn found(tasks: Option<Tasks>) -> Tasks {
 }
 
 fn taken<T>(handler: &Mutex<Option<Handler<T>>>) -> Handler<T> {
-    let handler = handler.lock().expect("nobody panics here").take();
+    let handler = handler.lock().expect("no panic holds this lock").take();
     handler.expect("one call, of this kind")
 }
 

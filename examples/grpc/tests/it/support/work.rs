@@ -15,11 +15,11 @@ pub(crate) struct Events(Arc<Mutex<Vec<&'static str>>>);
 
 impl Events {
     pub(crate) fn add(&self, event: &'static str) {
-        self.0.lock().expect("nobody panics here").push(event);
+        self.0.lock().expect("no panic holds this lock").push(event);
     }
 
     pub(crate) fn so_far(&self) -> Vec<&'static str> {
-        self.0.lock().expect("nobody panics here").clone()
+        self.0.lock().expect("no panic holds this lock").clone()
     }
 }
 
