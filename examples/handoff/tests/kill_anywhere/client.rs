@@ -105,11 +105,11 @@ impl Clients {
         true
     }
 
-    /// Between no time and three drain timeouts. Three of ten are short, so that enough receipts are sent in time.
+    /// Between no time and three drain timeouts. Two of ten are short, so that enough receipts are sent in time.
     fn mail_takes(&self) -> Duration {
         let mut draws = self.draws.lock().expect("no panic holds this lock");
         let drain = DRAIN.as_millis() as u64;
-        let longest = if draws.u8(..10) < 3 {
+        let longest = if draws.u8(..10) < 2 {
             drain / 2
         } else {
             3 * drain
