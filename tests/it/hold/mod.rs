@@ -10,7 +10,7 @@
 //! | `required` | `Hold::Required`: responses wait for required tasks alone. |
 //! | `required_bodies` | `Hold::Required`, where the body spawns a required task while it streams. |
 //! | `streams` | The data of a stream goes out at once, and its end or its trailers are held. |
-//! | `table` | The table of what is held, row by row. The tests call the library's own decision directly. |
+//! | `table` | The table of what is held, row by row, also while a required task is alive. The tests call the library's own decision directly. |
 //! | `tasks` | Everything that counts as a task holds the response. |
 //! | `upgrades` | 101, or 2xx to `CONNECT`: nothing is held, and a later spawn is not late. |
 

@@ -158,3 +158,36 @@ fn under_never_the_end_of_a_response_without_a_runtime_aborts_nothing() {
     let ends: Vec<_> = log.late_ends().iter().map(|task| task.state).collect();
     assert_eq!(ends, [TaskState::Completed], "{:?}", log.reports());
 }
+
+#[tokio::test(start_paused = true)]
+async fn under_hold_never_the_window_opens_at_the_end_of_the_response_and_its_deadline_applies_the_policy()
+ {
+    for (policy, stragglers, aborted) in [
+        (Unfinished::Continue, 1, 0),
+        (Unfinished::Abort, 0, 1),
+        (Unfinished::Cancel { grace: ms(500) }, 0, 1),
+    ] {
+        let log = Log::default();
+        let layer = TaskTrackerLayer::new()
+            .hold(Hold::Never)
+            .at_deadline(policy)
+            .observer(log.clone());
+        let start = Instant::now();
+        let response = respond(&layer, Method::GET, || {
+            named("slow").spawn(pending::<()>());
+            Full::new(Bytes::from_static(b"x"))
+        })
+        .await;
+        drop(response.into_body().collect().await);
+        assert_eq!(start.elapsed(), ms(0), "nothing is held");
+        after(25_001).await;
+        let report = log.report();
+        assert_eq!(report.outcome, Outcome::DeadlineExceeded, "{report}");
+        let counts = (report.stragglers.len(), report.aborted);
+        assert_eq!(counts, (stragglers, aborted), "{policy:?}: {report}");
+        assert!(
+            report.drain <= ms(25_000) && report.drain > ms(24_000),
+            "{report}"
+        );
+    }
+}

@@ -47,3 +47,10 @@ async fn a_response_of_a_request_that_spawned_nothing_has_no_report() {
     let Ok(response) = tracked(&layer, || {}).oneshot(request()).await;
     assert!(response.extensions().get::<Arc<DrainReport>>().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn by_default_a_held_head_has_no_report() {
+    let service = tracked(&TaskTrackerLayer::new(), || drop(spawn(after(40))));
+    let Ok(response) = service.oneshot(request()).await;
+    assert!(response.extensions().get::<Arc<DrainReport>>().is_none());
+}

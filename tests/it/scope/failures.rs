@@ -140,7 +140,7 @@ async fn only_the_outermost_layer_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_failure_counts_and_any_error_type_will_do() {
+async fn of_two_calls_of_fail_with_the_later_wins_and_any_error_type_will_do() {
     type BoxError = Box<dyn std::error::Error + Send + Sync>;
     let seen = Arc::<Mutex<Vec<usize>>>::default();
     let out = seen.clone();

@@ -192,7 +192,7 @@ async fn hooks_are_awaited_in_the_window() {
 }
 
 #[tokio::test]
-async fn the_service_stays_what_it_was() {
+async fn the_readiness_of_the_service_is_passed_through_and_it_can_be_cloned() {
     let (mock, mut handle) = tower_test::mock::pair::<&'static str, &'static str>();
     let mut service = TaskScopeLayer::default().layer(mock);
     handle.allow(0);

@@ -16,7 +16,7 @@ use super::layer::{Event, event, handle};
 use crate::support::{Log, after, current, full, ms, request, tracked};
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_inside_of_a_request_is_seen_by_its_handle() {
+async fn a_scope_inside_of_a_request_has_its_own_tasks_and_limits_and_is_seen_by_its_handle() {
     let layer = TaskTrackerLayer::new();
     let handle = layer.handle();
     let seen = handle.clone();
@@ -46,7 +46,7 @@ async fn a_scope_inside_of_a_request_is_seen_by_its_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_that_outlive_a_scope_inside_of_a_request_are_seen_by_its_handle() {
+async fn a_request_does_not_wait_for_tasks_that_outlive_a_scope_in_it_and_its_handle_sees_them() {
     let layer = TaskTrackerLayer::new();
     let service = layer.layer(service_fn(|_: Request<()>| async {
         let library = scope(|tasks| async move {

@@ -123,3 +123,19 @@ async fn what_a_join_set_runs_is_tracked_if_it_is_tracked_before() {
     .await;
     assert_eq!((report.spawned, report.completed), (2, 2), "{report}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn len_and_is_empty_count_the_tasks_that_are_alive() {
+    let ((), report) = scope(|tasks| async move {
+        assert!(tasks.is_empty());
+        tasks.spawn(after(10));
+        tasks.task().detached().spawn(after(20));
+        assert_eq!((tasks.len(), tasks.is_empty()), (2, false));
+        after(15).await;
+        assert_eq!((tasks.len(), tasks.is_empty()), (1, false));
+        after(10).await;
+        assert_eq!((tasks.len(), tasks.is_empty()), (0, true));
+    })
+    .await;
+    assert_eq!(report.completed, 1, "{report}");
+}
