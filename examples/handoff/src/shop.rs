@@ -1,5 +1,6 @@
 //! The HTTP service.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,7 +180,7 @@ fn parse(body: &[u8]) -> Result<NewOrder, Refused> {
     Ok(NewOrder { item, quantity })
 }
 
-fn unprocessable(why: impl ToString) -> Refused {
+fn unprocessable(why: impl fmt::Display) -> Refused {
     Refused(StatusCode::UNPROCESSABLE_ENTITY, why.to_string())
 }
 
