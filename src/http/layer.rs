@@ -90,8 +90,8 @@ impl TaskTrackerLayer {
         self
     }
 
-    /// Adds a deadline source: one from [`deadline`](crate::deadline), or your own. It is called as the closure of
-    /// [`deadline_from`](Self::deadline_from) is.
+    /// Adds a deadline source: one from [`deadline`](crate::deadline), or your own. It is called in the same way as the
+    /// closure of [`deadline_from`](Self::deadline_from).
     pub fn deadline_source(mut self, source: impl DeadlineSource) -> Self {
         self.sources.push(Arc::new(source));
         self
@@ -105,7 +105,7 @@ impl TaskTrackerLayer {
     /// | the head | It gets this status. |
     /// | the head of an `application/grpc` response | It gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. tonic sends its successes as streams, so their heads are held only under [`Hold::Head`]. |
     /// | the head, and a [`required`](crate::TaskBuilder::required) task is late | [`failure_status`](Self::failure_status) applies instead. |
-    /// | the head, but only because of required tasks, and these are done | The handler's response is kept. |
+    /// | the head, but only for required tasks, and only other tasks are late | The handler's response is kept. |
     /// | the end | It is released. The status has already been sent. |
     ///
     /// It applies also if the window was closed by a shutdown, and if `Abort` or `Cancel` stopped a task. It does not
@@ -173,7 +173,8 @@ impl TaskTrackerLayer {
     /// answer is 503 with `retry-after: 1`, `cache-control: no-store` and an empty body, and the inner service is not
     /// called. By default there is no limit. Zero refuses every request.
     ///
-    /// * Detached and late tasks count too. Tasks in [`Tasks::tracker`](crate::Tasks::tracker) do not count.
+    /// * Detached tasks, stragglers and tasks that were spawned after the release count too. Tasks in
+    ///   [`Tasks::tracker`](crate::Tasks::tracker) do not count.
     /// * The count begins when a layer with such a limit first wraps a service. From then on, every task that is
     ///   spawned in a request of the handle counts. A nested layer with a limit counts the tasks of the outer layer's
     ///   handle, from the first request that passes the nested layer.

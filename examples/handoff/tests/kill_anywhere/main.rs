@@ -87,7 +87,7 @@ async fn run_on_sqlite(folder: &Path, mut draws: Rng, kills: usize, options: &[&
     }
     mail.send_at_once();
     let rest = Program::start(&store, &mail, options).await;
-    outcome.finish(&clients, &mail).await;
+    outcome.finish(&clients, &mail, options.is_empty()).await;
     rest.kill().await;
     outcome
 }
@@ -160,7 +160,7 @@ async fn run_on_postgres(
         load.join().await;
     }
     mail.send_at_once();
-    outcome.finish(&clients, &mail).await;
+    outcome.finish(&clients, &mail, options.is_empty()).await;
     worker.kill().await;
     outcome
 }

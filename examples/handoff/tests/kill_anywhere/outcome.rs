@@ -9,11 +9,14 @@ use crate::client::{Clients, Load};
 use crate::mail::MailService;
 
 /// How long a worker may take for what is left at the end.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(180);
 
-/// How long nothing may be sent any more, before what is not sent counts as lost. Longer than a worker takes to get
-/// the jobs of one that was killed.
-const QUIET: Duration = Duration::from_secs(8);
+/// How long nothing may be sent any more, before what is not sent counts as lost. Much longer than a worker takes
+/// to get the jobs of one that was killed, because the machine may be busy.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// The same without hand-offs: nothing is in the queue, so nothing more comes.
+const QUIET_WITHOUT_HAND_OFFS: Duration = Duration::from_secs(2);
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -39,7 +42,12 @@ impl Outcome {
     }
 
     /// Waits until every acknowledged order has its receipt, or no more come.
-    pub(crate) async fn finish(&mut self, clients: &Clients, mail: &MailService) {
+    pub(crate) async fn finish(&mut self, clients: &Clients, mail: &MailService, hands_off: bool) {
+        let quiet = if hands_off {
+            QUIET
+        } else {
+            QUIET_WITHOUT_HAND_OFFS
+        };
         let items: Vec<String> = clients.answers(|a| a.acknowledged.keys().cloned().collect());
         let missing = || -> Vec<String> {
             let missing = items.iter().filter(|item| mail.sent(item) == 0);
@@ -47,7 +55,7 @@ impl Outcome {
         };
         let begun = Instant::now();
         let (mut left, mut since) = (missing(), begun);
-        while !left.is_empty() && begun.elapsed() < REST && since.elapsed() < QUIET {
+        while !left.is_empty() && begun.elapsed() < REST && since.elapsed() < quiet {
             sleep(Duration::from_millis(100)).await;
             let now = missing();
             if now.len() < left.len() {
