@@ -105,8 +105,8 @@ impl TrackerHandle {
     /// * Their [`cancellation_token`](Tasks::cancellation_token) is cancelled when a shutdown begins. Requests may
     ///   continue after that.
     /// * How one of them ends is only in the log and in the [`ShutdownReport`].
-    /// * Tasks in their [`tracker`](Tasks::tracker) are counted here only if another task of the process was alive
-    ///   beside them. They then count until they end.
+    /// * Tasks in their [`tracker`](Tasks::tracker) are counted here, until they end, if another task of the process
+    ///   was alive at the same time as they were. Otherwise they are not counted.
     #[must_use]
     pub fn process_tasks(&self) -> Tasks {
         let request = self.process.own(|stop| {

@@ -8,9 +8,12 @@ use std::time::Duration;
 /// does not reach an `.await` that is pending cannot be stopped. These cannot be aborted at all: a blocking closure
 /// that has begun, a [`TaskToken`](crate::TaskToken), a [`TrackedFuture`](crate::TrackedFuture), and the tasks in
 /// [`Tasks::tracker`](crate::Tasks::tracker). They run on, are reported as stragglers, and the handle still tracks
-/// them. They can stop by themselves, if they watch [`Tasks::cancellation_token`](crate::Tasks::cancellation_token).
+/// them. (If a blocking closure has a [hand-off](crate::TaskBuilder::or_hand_off), the hand-off takes its place, and
+/// the closure is no longer tracked.) They can stop by themselves, if they watch
+/// [`Tasks::cancellation_token`](crate::Tasks::cancellation_token).
 ///
-/// If the client chose the deadline, every task runs on, and no later limit stops it.
+/// If the client chose the deadline, every task runs on, and of the later limits only a
+/// [`shutdown`](crate::TrackerHandle::shutdown) that is awaited stops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Unfinished {
@@ -31,8 +34,8 @@ pub enum Unfinished {
     Cancel {
         /// The time from the cancellation to the deadline, or from the disconnect to the end of the wait, on tokio's
         /// clock. Its last part is for the destructors of the aborted tasks: the smallest of 100 ms, a tenth of the
-        /// window, and half of the grace. At a disconnect, the grace stands for the window. If the grace is longer than
-        /// the window, it begins with the window. With zero, no task has time to stop by itself.
+        /// window, and half of the grace. At a disconnect, the window in this rule is the grace itself. If the grace is
+        /// longer than the window, it begins with the window. With zero, no task has time to stop by itself.
         grace: Duration,
     },
     /// The tasks are aborted shortly before the deadline, so that their destructors end in time: 100 ms before it, or a

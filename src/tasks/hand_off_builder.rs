@@ -19,8 +19,8 @@ use crate::request::hand_off::HandOffFn;
 
 /// A task with a hand-off that is not spawned yet. [`TaskBuilder::or_hand_off`] returns it.
 ///
-/// The methods that spawn are those of [`Tasks`](crate::Tasks), each with the same meaning and the same panics. They
-/// take a future or a closure that returns a `Result` whose error implements `Display`.
+/// The methods that spawn are those of [`Tasks`](crate::Tasks) except for `try_spawn`, each with the same meaning and
+/// the same panics. They take a future or a closure that returns a `Result` whose error implements `Display`.
 #[must_use = "a task does nothing before it is spawned"]
 pub struct HandOffBuilder {
     task: TaskBuilder<Fallible>,
@@ -36,8 +36,8 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     /// is a success only after the task has completed, or its hand-off has returned `Ok`.
     ///
     /// 1. If the task completes, `f` is dropped, even if a stop of the task was requested before. Otherwise `f` is
-    ///    called with the reason, at most once. It is not called after the end of a shutdown, nor without a tokio
-    ///    runtime. Both count as a failure of the hand-off.
+    ///    called with the reason, at most once. It is not called if the end of an awaited shutdown has stopped the
+    ///    task, nor if there is no tokio runtime. Both count as a failure of the hand-off.
     /// 2. If the task fails, panics or is aborted, `f` is called at once.
     /// 3. When only the [`hand_off_grace`](crate::DrainSettings::hand_off_grace) is left until the deadline, the task
     ///    is stopped, whatever [`at_deadline`](crate::DrainSettings::at_deadline) is, and then `f` is called. A
@@ -49,8 +49,9 @@ impl<OutputKind> TaskBuilder<OutputKind> {
     ///    to a task that itself awaits the shutdown, nor to a task that belongs neither to a request nor to the
     ///    process. For tasks of the [process](crate::TrackerHandle::process_tasks) the grace has its default.
     ///
-    /// `f` is called in a task of its own, in the context of the request, on the runtime on which the task ended. A
-    /// panic of `f` or of its future is a failure of the hand-off.
+    /// `f` is called in a task of its own, in the context of the request, on the runtime on which the task ended. (For
+    /// a blocking closure that was stopped: on the runtime of the code that stopped it.) A panic of `f` or of its
+    /// future is a failure of the hand-off.
     ///
     /// If the hand-off returns `Ok`, the task counts as [handed off](crate::TaskState::HandedOff). If the hand-off
     /// fails, the task counts with the state in which the task itself ended, and with the message of the hand-off, and

@@ -276,7 +276,7 @@ impl Tasks {
     ///
     /// | policy | the token is cancelled |
     /// |---|---|
-    /// | [`Unfinished::Cancel`] | its grace before the deadline; with `at_disconnect`, when the client has left |
+    /// | [`Unfinished::Cancel`] | its grace before the deadline, or before tasks with a [hand-off](crate::TaskBuilder::or_hand_off) are stopped; with `at_disconnect`, when the client has left |
     /// | [`Unfinished::Abort`] | just before the deadline; with `at_disconnect`, when the client has left |
     /// | [`Unfinished::Continue`] | neither at the deadline nor at a disconnect |
     ///
