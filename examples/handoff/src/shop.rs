@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::map_response;
@@ -98,9 +98,10 @@ async fn place(
     State(shop): State<Shop>,
     tasks: Tasks,
     options: Result<Query<Options>, QueryRejection>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
     let Query(options) = options.map_err(|error| unprocessable(error.body_text()))?;
+    let body = body.map_err(|error| unprocessable(error.body_text()))?;
     let order = parse(&body)?;
     let task = tasks.named("receipt");
     let (id, otherwise) = if options.mode == Some(Mode::Outbox) {
@@ -135,14 +136,14 @@ async fn place(
     Ok(response)
 }
 
-async fn show(State(shop): State<Shop>, Path(id): Path<i64>) -> Result<Response, Refused> {
-    match shop.store.find(id).await? {
-        Some(order) => Ok(Json(order).into_response()),
-        None => Err(Refused(
-            StatusCode::NOT_FOUND,
-            "there is no such order".to_owned(),
-        )),
-    }
+async fn show(
+    State(shop): State<Shop>,
+    id: Result<Path<i64>, PathRejection>,
+) -> Result<Response, Refused> {
+    let no_order = || Refused(StatusCode::NOT_FOUND, "there is no such order".to_owned());
+    let Path(id) = id.map_err(|_| no_order())?;
+    let order = shop.store.find(id).await?.ok_or_else(no_order)?;
+    Ok(Json(order).into_response())
 }
 
 /// Writes the answer to an order from the report of its request.
@@ -162,7 +163,7 @@ async fn write_answer(response: Response) -> Response {
         }
     }
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        let error = "the receipt was neither sent nor queued";
+        let error = "the receipt was neither sent nor queued in time";
         return Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_owned()).into_response();
     }
     response

@@ -87,7 +87,9 @@ async fn run_once(
 /// Sends one receipt. If that fails, the queue keeps it, and a worker takes it again after the back-off.
 async fn send(receipt: Receipt, context: Data<Context>, attempt: Attempt) -> Result<(), Error> {
     let Err(error) = context.mailer.send(&receipt).await else {
-        return context.store.sent(&receipt).await;
+        context.store.sent(&receipt).await?;
+        tracing::info!(order = receipt.order, "the receipt was sent");
+        return Ok(());
     };
     let back_off = back_off(attempt.current());
     tracing::info!(order = receipt.order, %error, ?back_off, "the receipt was not sent");

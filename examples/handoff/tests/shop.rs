@@ -190,9 +190,11 @@ async fn a_new_order_has_a_location_and_can_be_read_there() {
     let (_, order) = shop.call("GET", "/orders/1", "").await;
     let expected = json!({ "id": 1, "item": "tea", "quantity": 2, "receipt": "sent" });
     assert_eq!(order, expected);
-    let (head, body) = shop.call("GET", "/orders/2", "").await;
-    assert_eq!(head.status(), StatusCode::NOT_FOUND);
-    assert!(body["error"].is_string());
+    for path in ["/orders/2", "/orders/tea"] {
+        let (head, body) = shop.call("GET", path, "").await;
+        assert_eq!(head.status(), StatusCode::NOT_FOUND, "{path}");
+        assert!(body["error"].is_string(), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -263,7 +265,10 @@ async fn if_the_queue_fails_too_the_answer_is_a_failure_and_the_order_stays() {
         .expect("renamed");
     let (status, body) = shop.order("/orders").await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(body["error"], "the receipt was neither sent nor queued");
+    assert_eq!(
+        body["error"],
+        "the receipt was neither sent nor queued in time"
+    );
     sqlx::query("ALTER TABLE Elsewhere RENAME TO Jobs")
         .execute(store.pool())
         .await
@@ -309,6 +314,9 @@ async fn bad_input_is_a_422_with_a_reason() {
         assert_eq!(head.status(), StatusCode::UNPROCESSABLE_ENTITY, "{body}");
         assert!(answer["error"].is_string(), "{body}");
     }
+    let (head, answer) = shop.call("POST", "/orders", "x".repeat(3_000_000)).await;
+    assert_eq!(head.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer["error"].is_string());
     let (status, _) = shop.order("/orders?mode=later").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
