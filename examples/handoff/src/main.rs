@@ -54,6 +54,7 @@ async fn run(args: Args) -> Result<(), Error> {
         let app = shop::router(&args, store.clone(), mailer, &handle);
         let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
         println!("listening on http://{}", listener.local_addr()?);
+        println!("to kill it: kill -9 {}", std::process::id());
         let at_signal = {
             let (handle, signal) = (handle.clone(), stopped());
             async move {
