@@ -105,7 +105,7 @@ impl TaskTrackerLayer {
     /// | the head | It gets this status. |
     /// | the head of an `application/grpc` response | It gets `grpc-status: 4` (`DEADLINE_EXCEEDED`) instead. tonic sends its successes as streams, so their heads are held only under [`Hold::Head`]. |
     /// | the head, and a [`required`](crate::TaskBuilder::required) task is late | [`failure_status`](Self::failure_status) applies instead. |
-    /// | the head, but only for required tasks, and only other tasks are late | The handler's response is kept. |
+    /// | the head for required tasks alone, and these have ended after `Abort` or `Cancel` had begun to abort tasks | The handler's response is kept: tasks that are not required may be late. |
     /// | the end | It is released. The status has already been sent. |
     ///
     /// It applies also if the window was closed by a shutdown, and if `Abort` or `Cancel` stopped a task. It does not
